@@ -1,0 +1,3 @@
+//! The `elbow` binary: see [`elbow::cli`].
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Floor 2: TLS as bytes in and out: security policies, certificates, sessions. The home of `rustls`.
