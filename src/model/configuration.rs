@@ -1,5 +1,6 @@
 //! The root: everything a node is told to be.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -33,22 +34,14 @@ impl Configuration {
     pub fn new(
         parts: ConfigurationParts,
     ) -> Result<Self, Vec<(LoadBalancerName, Place, Conflict)>> {
-        let mut conflicts = Vec::new();
-        let mut taken: HashMap<SocketAddr, &LoadBalancerName> = HashMap::new();
-        for (name, load_balancer) in &parts.load_balancers {
-            for (index, listener) in load_balancer.listeners.iter().enumerate() {
-                let address = listener.socket_address();
-                let conflict = match (taken.insert(address, name), parts.management_at(address)) {
-                    (Some(first), _) => Conflict::DuplicateListener {
-                        address,
-                        first: first.clone(),
-                    },
-                    (None, Some(by)) => Conflict::AddressInUse { address, by },
-                    (None, None) => continue,
-                };
-                conflicts.push((name.clone(), Place::Listener(index), conflict));
-            }
-        }
+        let addresses = parts
+            .load_balancers
+            .iter()
+            .flat_map(|(name, load_balancer)| {
+                let listeners = load_balancer.listeners.iter().enumerate();
+                listeners.map(move |(index, listener)| (name, index, listener.socket_address()))
+            });
+        let conflicts = address_conflicts(&parts.admin, parts.api.as_ref(), addresses);
         if conflicts.is_empty() {
             Ok(Self(parts))
         } else {
@@ -70,16 +63,45 @@ impl Deref for Configuration {
     }
 }
 
-impl ConfigurationParts {
-    /// Which of the management addresses a listener at `address` would collide with.
-    fn management_at(&self, address: SocketAddr) -> Option<&'static str> {
-        if matches!(self.admin, AdminAddress::Tcp(admin) if overlaps(admin, address)) {
-            return Some("admin");
-        }
-        self.api
-            .as_ref()
+/// The conflicts between the addresses of listeners, each given with its load balancer and its position there, and
+/// between them and the management addresses. The first listener keeps the address.
+pub fn address_conflicts<'a>(
+    admin: &AdminAddress,
+    api: Option<&ApiSettings>,
+    listeners: impl IntoIterator<Item = (&'a LoadBalancerName, usize, SocketAddr)>,
+) -> Vec<(LoadBalancerName, Place, Conflict)> {
+    let mut taken: HashMap<SocketAddr, &LoadBalancerName> = HashMap::new();
+    let mut conflicts = Vec::new();
+    for (name, index, address) in listeners {
+        let conflict = match taken.entry(address) {
+            Entry::Occupied(first) => Conflict::DuplicateListener {
+                address,
+                first: (*first.get()).clone(),
+            },
+            Entry::Vacant(free) => {
+                free.insert(name);
+                let Some(by) = management_at(admin, api, address) else {
+                    continue;
+                };
+                Conflict::AddressInUse { address, by }
+            }
+        };
+        conflicts.push((name.clone(), Place::Listener(index), conflict));
+    }
+    conflicts
+}
+
+/// Which of the management addresses a listener at `address` would collide with.
+fn management_at(
+    admin: &AdminAddress,
+    api: Option<&ApiSettings>,
+    address: SocketAddr,
+) -> Option<&'static str> {
+    match admin {
+        AdminAddress::Tcp(admin) if overlaps(*admin, address) => Some("admin"),
+        _ => api
             .filter(|api| overlaps(api.address, address))
-            .map(|_| "api")
+            .map(|_| "api"),
     }
 }
 
@@ -88,4 +110,65 @@ fn overlaps(one: SocketAddr, other: SocketAddr) -> bool {
     let wildcard = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port()
         && (one.ip() == other.ip() || (wildcard && one.is_ipv4() == other.is_ipv4()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_overlap_by_port_and_wildcard_of_one_family() {
+        for (one, other, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("0.0.0.0:80", "127.0.0.2:80", true),
+            ("127.0.0.2:80", "0.0.0.0:80", true),
+            ("[::]:80", "[::1]:80", true),
+            ("[::]:80", "127.0.0.1:80", false),
+        ] {
+            assert_eq!(
+                overlaps(one.parse().unwrap(), other.parse().unwrap()),
+                expected,
+                "{one} {other}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_listener_keeps_its_address() {
+        let (shop, web) = (
+            LoadBalancerName::new("shop").unwrap(),
+            LoadBalancerName::new("web").unwrap(),
+        );
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let listeners = [
+            (&shop, 0, at("0.0.0.0:80")),
+            (&shop, 1, at("127.0.0.1:80")),
+            (&web, 0, at("0.0.0.0:80")),
+            (&web, 1, at("0.0.0.0:9900")),
+        ];
+        let conflicts = address_conflicts(&AdminAddress::DEFAULT, None, listeners);
+        assert_eq!(
+            conflicts,
+            [
+                (
+                    web.clone(),
+                    Place::Listener(0),
+                    Conflict::DuplicateListener {
+                        address: at("0.0.0.0:80"),
+                        first: shop.clone()
+                    }
+                ),
+                (
+                    web.clone(),
+                    Place::Listener(1),
+                    Conflict::AddressInUse {
+                        address: at("0.0.0.0:9900"),
+                        by: "admin"
+                    }
+                ),
+            ]
+        );
+    }
 }

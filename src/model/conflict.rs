@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::{InstanceId, LoadBalancerName, PolicyName, PolicyType, Port, Protocol};
 
 /// Where in a load balancer a conflict shows, counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// A listener as a whole.
     Listener(usize),
@@ -22,8 +22,10 @@ pub enum Place {
     Zones,
     /// A policy in the list of an instance port: the port, then the position in its list.
     InstancePortPolicy(Port, usize),
-    /// The references of the policy with this position in name order, then the position in its list.
-    PolicyReference(usize, usize),
+    /// The definition of a policy.
+    Policy(PolicyName),
+    /// A policy that another one refers to: the referring one, then the position in its list.
+    PolicyReference(PolicyName, usize),
 }
 
 /// A disagreement between values that are each valid.
@@ -57,6 +59,8 @@ pub enum Conflict {
     DuplicateInstance(InstanceId),
     /// Two instances are at one address and port.
     DuplicateEndpoint(InstanceId),
+    /// A policy has a name that ELB keeps for its own.
+    ReservedPolicyName(PolicyName),
     /// There is no policy of this name.
     UnknownPolicy(PolicyName),
     /// One policy stands twice in a list.
@@ -105,6 +109,12 @@ impl fmt::Display for Conflict {
             Self::DuplicateInstance(id) => write!(formatter, "instance {id} is already registered"),
             Self::DuplicateEndpoint(id) => {
                 write!(formatter, "instance {id} already has this address")
+            }
+            Self::ReservedPolicyName(name) => {
+                write!(
+                    formatter,
+                    "policy name {name} is reserved: names of predefined policies begin so"
+                )
             }
             Self::UnknownPolicy(name) => write!(formatter, "there is no policy with name {name}"),
             Self::DuplicatePolicy(name) => write!(formatter, "policy {name} is listed twice"),

@@ -10,6 +10,7 @@
 //! Not here: reading files, DNS, whether an instance is healthy (`health`), what a cipher can do (`tls`).
 
 mod address;
+mod agreement;
 mod attributes;
 mod bounded;
 mod certificate;
@@ -33,7 +34,7 @@ pub use address::{Endpoint, Host, HostName, Port};
 pub use attributes::{AccessLog, AccessLogFormat, Attributes, DesyncMitigation, Draining, Routing};
 pub use bounded::{Count, Seconds};
 pub use certificate::CertificateFiles;
-pub use configuration::{Configuration, ConfigurationParts};
+pub use configuration::{Configuration, ConfigurationParts, address_conflicts};
 pub use conflict::{Conflict, Place};
 pub use fault::{Fault, Phase, Reach, Reason, Side};
 pub use health_check::{HealthCheck, HealthPath, HealthTarget, Interval, Threshold, Timeout};

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Invalid;
 use super::keyword::keyword;
+use super::{Invalid, Keyword};
 
 /// The content of an SSL negotiation policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,22 @@ keyword! {
         SampleElbDefault = "ELBSample-ELBDefaultCipherPolicy",
         /// A sample: nearly every cipher of an old OpenSSL.
         SampleOpenSslDefault = "ELBSample-OpenSSLDefaultCipherPolicy",
+    }
+}
+
+impl PredefinedPolicy {
+    /// What a secure listener without an SSL negotiation policy uses, as in ELB.
+    pub const DEFAULT: Self = Self::Policy201608;
+
+    /// How the names of ELB's own policies begin; nobody else's may.
+    pub const RESERVED_PREFIXES: [&'static str; 2] = ["ELBSecurityPolicy-", "ELBSample-"];
+
+    /// The policy of this name, in exactly this spelling, as policy names are compared.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|policy| policy.as_str() == name)
     }
 }
 
