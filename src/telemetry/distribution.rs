@@ -33,6 +33,11 @@ impl Distribution {
         self.counts.as_flattened().iter().sum()
     }
 
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.cells().next().is_none()
+    }
+
     /// The sum of all durations, in microseconds.
     pub fn sum_us(&self) -> u64 {
         self.sum_us

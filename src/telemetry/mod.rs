@@ -8,18 +8,37 @@
 //!
 //! # Reading
 //!
-//! The control thread sums the cores when somebody asks. Nothing is reset by reading, and a reading is not a
-//! consistent cut over cells: two counters written together may be read one apart.
+//! The control thread makes a [`Reading`] when somebody asks, and [`prometheus_text`] or [`interval_log`] sums the
+//! cores by the list [`METRICS`]. Nothing is reset by reading, and a reading is not a consistent cut over cells: two
+//! counters written together may be read one apart.
+//!
+//! # Series
+//!
+//! Labels come from the configuration, never from traffic. A listener has about 60 time series, an instance 46, and
+//! no more than [`MAX_INSTANCES_TOLD_APART`] instances are told apart.
 
 mod cell;
 mod cells;
 mod distribution;
+mod exposition;
 mod histogram;
+mod interval_log;
 mod layout;
+mod metric;
 mod per_core;
+mod reading;
+#[cfg(test)]
+mod testing;
 
 pub use cell::{Counter, Gauge};
 pub use cells::{AnswerSource, InstanceCells, ListenerCells, RequestCounters, ResponseClass};
 pub use distribution::Distribution;
+pub use exposition::{PROMETHEUS_CONTENT_TYPE, prometheus_text};
 pub use histogram::Histogram;
+pub use interval_log::interval_log;
+pub use metric::{Kind, METRICS, Metric};
 pub use per_core::PerCore;
+pub use reading::{
+    InstanceReading, ListenerReading, LoadBalancerReading, MAX_INSTANCES_TOLD_APART,
+    OTHER_INSTANCES, Reading,
+};
