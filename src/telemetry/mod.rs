@@ -24,6 +24,7 @@ mod exposition;
 mod histogram;
 mod interval_log;
 mod layout;
+pub mod log;
 mod metric;
 mod per_core;
 mod reading;
