@@ -1,6 +1,6 @@
 //! What is counted about a listener and about an instance. One set of cells per core; see [`PerCore`](super::PerCore).
 
-use super::{Counter, Gauge, Histogram};
+use super::{Counter, ErrorCounters, Gauge, Histogram};
 
 /// What one core counts about one listener.
 #[derive(Debug, Default)]
@@ -23,6 +23,8 @@ pub struct ListenerCells {
     pub surge_queue_length: Gauge,
     /// Requests (TCP: connections) turned away because the surge queue was full.
     pub spillover: Counter,
+    /// What went wrong with its traffic.
+    pub errors: ErrorCounters,
 }
 
 /// What one core counts about one instance.

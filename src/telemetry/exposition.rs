@@ -116,6 +116,7 @@ fn label_pairs(names: &[&str], values: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Reason;
     use crate::telemetry::AnswerSource;
     use crate::telemetry::testing::{reading_of, value_of};
     use std::collections::HashSet;
@@ -128,6 +129,7 @@ mod tests {
             let listener = balancer.listeners[0].cells.core(core);
             listener.requests.record(204, AnswerSource::Backend);
             listener.sent_bytes.add(1_000);
+            listener.errors.record(Reason::ConnectRefused);
             listener.connections_active.increment();
             balancer.instances[0]
                 .cells
@@ -148,6 +150,10 @@ mod tests {
             (
                 r#"elbow_sent_bytes_total{load_balancer="web",listener="443"}"#,
                 "2000",
+            ),
+            (
+                r#"elbow_errors_total{load_balancer="web",listener="443",side="backend",phase="connect",reason="connect_refused"}"#,
+                "2",
             ),
             (
                 r#"elbow_connections_active{load_balancer="web",listener="443"}"#,

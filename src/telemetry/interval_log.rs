@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_log_reads_back_with_its_tags_times_and_values() {
-        let reading = reading_of("web", 80, &["web-1", "rack a,1"], 2);
+        let reading = reading_of("web", 80, &["web-1", "10.0.0.1:9001"], 2);
         let balancer = &reading.load_balancers[0];
         for milliseconds in 1..=100 {
             let core = milliseconds as usize % 2;
@@ -115,7 +115,7 @@ mod tests {
             told,
             [
                 ("elbow_request_duration_seconds/web/80", 100),
-                ("elbow_backend_latency_seconds/web/rack_a_1", 1)
+                ("elbow_backend_latency_seconds/web/10.0.0.1:9001", 1)
             ]
         );
         let median = read[0].1.value_at_quantile(0.5);

@@ -5,6 +5,7 @@ use super::{
     AnswerSource, Distribution, Histogram, InstanceCells, ListenerCells, PerCore, Reading,
     ResponseClass,
 };
+use crate::model::{Keyword, Reason};
 
 /// One metric.
 #[derive(Debug)]
@@ -194,6 +195,13 @@ pub static METRICS: &[Metric] = &[
         help: "Requests (TCP: connections) an instance works on now, over all cores",
         collect: in_flight,
     },
+    Metric {
+        name: "elbow_errors_total",
+        kind: Kind::Counter,
+        labels: &["load_balancer", "listener", "side", "phase", "reason"],
+        help: "What went wrong with traffic: who caused it, where in its life, and why",
+        collect: errors,
+    },
 ];
 
 fn requests(reading: &Reading, samples: &mut Samples<'_>) {
@@ -206,6 +214,25 @@ fn requests(reading: &Reading, samples: &mut Samples<'_>) {
                     Value::Count(count),
                 );
             }
+        }
+    });
+}
+
+fn errors(reading: &Reading, samples: &mut Samples<'_>) {
+    each_listener(reading, |balancer, port, cells| {
+        for reason in Reason::ALL {
+            let fault = reason.fault();
+            let labels = [
+                balancer,
+                port,
+                fault.side.as_str(),
+                fault.phase.as_str(),
+                reason.as_str(),
+            ];
+            samples(
+                &labels,
+                Value::Count(cells.sum(|core| core.errors.get(*reason))),
+            );
         }
     });
 }
@@ -249,7 +276,7 @@ fn instances_where(
             .filter(|instance| wanted(instance))
             .count();
         samples(
-            &[&balancer.name],
+            &[balancer.name.as_str()],
             Value::Level(count.try_into().unwrap_or(i64::MAX)),
         );
     }
@@ -309,7 +336,11 @@ fn instance_durations(
 fn each_listener(reading: &Reading, mut visit: impl FnMut(&str, &str, &PerCore<ListenerCells>)) {
     for balancer in &reading.load_balancers {
         for listener in &balancer.listeners {
-            visit(&balancer.name, &listener.port.to_string(), &listener.cells);
+            visit(
+                balancer.name.as_str(),
+                &listener.port.to_string(),
+                &listener.cells,
+            );
         }
     }
 }

@@ -1,16 +1,17 @@
 //! What there is to report at one moment: the names, the cells to sum, and the two facts that live in the registry.
 
 use super::{InstanceCells, ListenerCells, PerCore};
+use crate::model::{InstanceId, LoadBalancerName};
 use std::sync::Arc;
 
 /// How many instances of a node are told apart in metrics and histograms; the cells themselves count every one.
 ///
 /// An instance is 46 time series, so this holds one scrape to 46,000 of them (about 6 MB). It is ELB's own default
-/// limit of registered instances. What lies beyond is summed into one `instance="(other)"` of its load balancer.
+/// limit of registered instances. What lies beyond is summed into one `instance="all others"` of its load balancer.
 pub const MAX_INSTANCES_TOLD_APART: usize = 1_000;
 
-/// The `instance` label of all instances beyond [`MAX_INSTANCES_TOLD_APART`]; parentheses occur in no instance's id.
-pub const OTHER_INSTANCES: &str = "(other)";
+/// The `instance` label of all instances beyond [`MAX_INSTANCES_TOLD_APART`]; no [`InstanceId`] holds a space.
+pub const OTHER_INSTANCES: &str = "all others";
 
 /// Every load balancer of the node. Cheap to build (names and shared pointers) and `Send`, so that the summing can be
 /// done on another thread than the one that knows the names.
@@ -24,7 +25,7 @@ pub struct Reading {
 #[derive(Debug)]
 pub struct LoadBalancerReading {
     /// The value of the `load_balancer` label.
-    pub name: String,
+    pub name: LoadBalancerName,
     /// Its listeners.
     pub listeners: Vec<ListenerReading>,
     /// Its registered instances, those draining included.
@@ -44,7 +45,7 @@ pub struct ListenerReading {
 #[derive(Debug)]
 pub struct InstanceReading {
     /// The value of the `instance` label.
-    pub id: String,
+    pub id: InstanceId,
     /// What the cores counted.
     pub cells: Arc<PerCore<InstanceCells>>,
     /// Requests (TCP: connections) it works on now, over all cores.
@@ -69,14 +70,14 @@ impl Reading {
             left -= told_apart;
             let (single, rest) = balancer.instances.split_at(told_apart);
             let group = |instance, members| InstanceGroup {
-                load_balancer: &balancer.name,
+                load_balancer: balancer.name.as_str(),
                 instance,
                 members,
             };
             let other = (!rest.is_empty()).then(|| group(OTHER_INSTANCES, rest));
             single
                 .iter()
-                .map(move |one| group(&one.id, std::slice::from_ref(one)))
+                .map(move |one| group(one.id.as_str(), std::slice::from_ref(one)))
                 .chain(other)
         })
     }
@@ -88,13 +89,13 @@ mod tests {
 
     fn balancer(name: &str, instances: usize) -> LoadBalancerReading {
         let instance = |number| InstanceReading {
-            id: format!("{name}-{number}"),
+            id: InstanceId::new(&format!("{name}-{number}")).expect("an id"),
             cells: Arc::new(PerCore::new(1)),
             in_flight: 1,
             in_service: true,
         };
         LoadBalancerReading {
-            name: name.into(),
+            name: LoadBalancerName::new(name).expect("a name"),
             listeners: vec![],
             instances: (0..instances).map(instance).collect(),
         }

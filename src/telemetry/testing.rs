@@ -2,18 +2,19 @@
 
 use super::reading::{InstanceReading, ListenerReading, LoadBalancerReading};
 use super::{PerCore, Reading};
+use crate::model::{InstanceId, LoadBalancerName};
 use std::sync::Arc;
 
 /// One load balancer with one listener and instances in service with 7 requests in flight each; all cells zero.
 pub(super) fn reading_of(name: &str, port: u16, instances: &[&str], cores: usize) -> Reading {
     let instance = |id: &&str| InstanceReading {
-        id: (*id).to_owned(),
+        id: InstanceId::new(id).expect("an id"),
         cells: Arc::new(PerCore::new(cores)),
         in_flight: 7,
         in_service: true,
     };
     let balancer = LoadBalancerReading {
-        name: name.to_owned(),
+        name: LoadBalancerName::new(name).expect("a name"),
         listeners: vec![ListenerReading {
             port,
             cells: Arc::new(PerCore::new(cores)),
