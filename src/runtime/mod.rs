@@ -29,7 +29,7 @@ pub use kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
 pub use operation::{Interest, Operation, Outcome, Submitted};
 pub use outgoing::Outgoing;
 pub use pipe::{Moved, Pipe, PipePool};
-pub use race::{Either, join, race};
+pub use race::{Either, race, try_join};
 pub use ring::Ring;
 pub use socket::{Descriptor, Listener, Receiving, Socket};
 pub use timer::{Elapsed, Sleep};
