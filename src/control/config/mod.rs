@@ -78,26 +78,30 @@ impl std::error::Error for ConfigErrors {}
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     let bytes = source::read_file(path).map_err(|error| ConfigErrors::Unreadable { path: path.to_owned(), error })?;
     let (source, problems) = Source::from_bytes(path, bytes);
-    lower(source, problems).map_err(ConfigErrors::Invalid)
+    lower(source, problems, check::NOT_YET).map_err(ConfigErrors::Invalid)
 }
 
 /// Checks `text` as if it stood in a file at `path`, to which relative paths in it relate.
 pub fn parse(text: &str, path: &Path) -> Result<Loaded, Report> {
-    lower(Source::new(path, text.to_owned()), Vec::new())
+    lower(Source::new(path, text.to_owned()), Vec::new(), check::NOT_YET)
 }
 
-/// All steps, from a source to a configuration.
-fn lower(source: Source, found: Vec<Problem>) -> Result<Loaded, Report> {
+/// All steps, from a source to a configuration. Problems that were `found` before are reported with the others;
+/// what is listed in `not_yet` is refused.
+fn lower(source: Source, found: Vec<Problem>, not_yet: &[check::NotYet]) -> Result<Loaded, Report> {
     let (configuration, problems) = {
         let document = syntax::parse(&source);
         let reading = section::Reading::new(source.directory());
         let draft = read::draft(document.table(), &reading);
         let (mut problems, files) = reading.finish();
         if document.is_sound() {
-            problems.extend(check::unsupported(document.table()));
-            problems.extend(check::missing_files(&files));
+            // What could not be read would only be warned of again, in other words.
+            if problems.is_empty() {
+                problems.extend(check::warnings(&draft));
+            }
+            problems.extend(check::unsupported(document.table(), not_yet));
+            problems.extend(check::files(&files));
             problems.extend(check::disagreements(&draft));
-            problems.extend(check::warnings(&draft));
         } else {
             problems = syntax::credible(problems, &document, &source);
         }

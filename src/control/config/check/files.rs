@@ -7,7 +7,7 @@ use super::super::Problem;
 use super::super::section::{FileRole, MentionedFile};
 
 /// An error for every file that cannot be read, a warning for every log whose directory is not there.
-pub(in super::super) fn missing_files(files: &[MentionedFile]) -> Vec<Problem> {
+pub(in super::super) fn files(files: &[MentionedFile]) -> Vec<Problem> {
     files.iter().filter_map(problem).collect()
 }
 

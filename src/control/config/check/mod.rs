@@ -7,6 +7,6 @@ mod supported;
 mod warnings;
 
 pub(super) use disagreements::disagreements;
-pub(super) use files::missing_files;
-pub(super) use supported::unsupported;
+pub(super) use files::files;
+pub(super) use supported::{NOT_YET, NotYet, unsupported};
 pub(super) use warnings::warnings;

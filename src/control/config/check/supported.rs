@@ -10,7 +10,7 @@ use super::super::Problem;
 use super::super::section::{object_of_element, object_of_key};
 
 /// A value of the file that asks for something that does not exist yet.
-struct NotYet {
+pub(in super::super) struct NotYet {
     /// Its keys from the root; `*` stands for every name or element.
     path: &'static str,
     /// Which of its values ask for it.
@@ -19,7 +19,8 @@ struct NotYet {
     what: &'static str,
 }
 
-const NOT_YET: &[NotYet] = &[
+/// Everything that is refused.
+pub(in super::super) const NOT_YET: &[NotYet] = &[
     NotYet { path: "api", when: always, what: "the ELB API" },
     NotYet { path: "inventory", when: always, what: "the inventory of the ELB API" },
     NotYet { path: "node.sticky_key_file", when: always, what: "stickiness" },
@@ -33,7 +34,11 @@ const NOT_YET: &[NotYet] = &[
     NotYet { path: "load_balancers.*.health_check.target", when: is_secure_target, what: "TLS in health checks" },
     NotYet { path: "load_balancers.*.attributes.cross_zone", when: is_set, what: "cross-zone balancing" },
     NotYet { path: "load_balancers.*.attributes.draining.enabled", when: is_set, what: "connection draining" },
-    NotYet { path: "load_balancers.*.attributes.desync_mitigation", when: is_not_defensive, what: "this mode" },
+    NotYet {
+        path: "load_balancers.*.attributes.desync_mitigation",
+        when: is_other_mode,
+        what: "modes other than defensive",
+    },
     NotYet { path: "load_balancers.*.attributes.access_log", when: always, what: "the access log" },
     NotYet { path: "load_balancers.*.limits.instance_connections", when: is_set, what: "a limit per instance" },
     NotYet { path: "load_balancers.*.limits.connections_per_client", when: is_set, what: "a limit per client" },
@@ -42,10 +47,10 @@ const NOT_YET: &[NotYet] = &[
     NotYet { path: "load_balancers.*.backend_policies.*", when: is_set, what: "policies" },
 ];
 
-/// A problem for every value that asks for what is not there yet.
-pub(in super::super) fn unsupported(table: &Spanned<DeTable<'_>>) -> Vec<Problem> {
+/// A problem for every value that asks for something in `not_yet`.
+pub(in super::super) fn unsupported(table: &Spanned<DeTable<'_>>, not_yet: &[NotYet]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for entry in NOT_YET {
+    for entry in not_yet {
         let path: Vec<&str> = entry.path.split('.').collect();
         in_table(table.get_ref(), &path, "", entry, &mut problems);
     }
@@ -70,7 +75,7 @@ fn in_value(
 ) {
     match (value.get_ref(), path.split_first()) {
         (wanted, None) if (entry.when)(wanted) => {
-            let message = format!("{key}: {} is not supported yet", entry.what);
+            let message = format!("{key}: not supported yet: {}", entry.what);
             problems.push(Problem::error(value.span(), object, message));
         }
         (DeValue::Table(table), Some(_)) => in_table(table, path, &object_of_key(object, key), entry, problems),
@@ -99,14 +104,17 @@ fn is_set(value: &DeValue<'_>) -> bool {
 }
 
 fn is_secure(value: &DeValue<'_>) -> bool {
-    value.as_str().is_some_and(|word| ["HTTPS", "SSL"].iter().any(|secure| word.eq_ignore_ascii_case(secure)))
+    is_one_of(value.as_str(), &["HTTPS", "SSL"])
 }
 
 fn is_secure_target(value: &DeValue<'_>) -> bool {
-    let scheme = value.as_str().and_then(|target| target.split(':').next());
-    scheme.is_some_and(|word| ["HTTPS", "SSL"].iter().any(|secure| word.eq_ignore_ascii_case(secure)))
+    is_one_of(value.as_str().and_then(|target| target.split(':').next()), &["HTTPS", "SSL"])
 }
 
-fn is_not_defensive(value: &DeValue<'_>) -> bool {
-    value.as_str().is_some_and(|word| !word.eq_ignore_ascii_case("defensive"))
+fn is_other_mode(value: &DeValue<'_>) -> bool {
+    is_one_of(value.as_str(), &["monitor", "strictest"])
+}
+
+fn is_one_of(word: Option<&str>, words: &[&str]) -> bool {
+    word.is_some_and(|word| words.iter().any(|known| word.eq_ignore_ascii_case(known)))
 }
