@@ -4,7 +4,7 @@
 //! executor: one-shot receives into provided buffers, each sent on from the very buffer it arrived in. No allocation per
 //! message. It knows no HTTP, balances nothing and has no timeouts, so a real proxy is measured by how close it comes.
 //!
-//! `ring_relay LISTEN BACKEND` (both `address:port`) prints `ready` on standard error once it accepts.
+//! `ring_relay LISTEN=BACKEND ...` (addresses as `address:port`) prints `ready` on standard error once it accepts.
 
 mod buffer_ring;
 mod operation;
@@ -15,11 +15,14 @@ use std::error::Error;
 use relay::Relay;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [_, listen, backend] = arguments.as_slice() else {
-        return Err("usage: ring_relay LISTEN BACKEND, both as address:port".into());
-    };
-    let mut relay = Relay::new(listen.parse()?, backend.parse()?)?;
-    eprintln!("ready {listen}");
+    let mut routes = Vec::new();
+    for argument in std::env::args().skip(1) {
+        let Some((listen, backend)) = argument.split_once('=') else {
+            return Err("usage: ring_relay LISTEN=BACKEND ..., both as address:port".into());
+        };
+        routes.push((listen.parse()?, backend.parse()?));
+    }
+    let mut relay = Relay::new(&routes)?;
+    eprintln!("ready");
     Ok(relay.run()?)
 }

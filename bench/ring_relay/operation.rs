@@ -10,7 +10,7 @@ pub enum Side {
 /// What a completion answers; travels through the kernel in `user_data`.
 #[derive(Clone, Copy)]
 pub enum Operation {
-    Accept,
+    Accept { route: u32 },
     Connect { slot: u32 },
     Receive { slot: u32, from: Side },
     Send { slot: u32, from: Side, buffer: u16 },
@@ -34,10 +34,10 @@ impl Side {
 }
 
 impl Operation {
-    /// Bits: slot 0-31, buffer 32-47, side 48, kind 56-57.
+    /// Bits: slot or route 0-31, buffer 32-47, side 48, kind 56-57.
     pub fn encode(self) -> u64 {
         match self {
-            Operation::Accept => 0,
+            Operation::Accept { route } => u64::from(route),
             Operation::Connect { slot } => 1 << 56 | u64::from(slot),
             Operation::Receive { slot, from } => 2 << 56 | (from as u64) << 48 | u64::from(slot),
             Operation::Send { slot, from, buffer } => {
@@ -50,7 +50,7 @@ impl Operation {
         let slot = user_data as u32;
         let from = Side::from_bit(user_data >> 48);
         match user_data >> 56 {
-            0 => Operation::Accept,
+            0 => Operation::Accept { route: slot },
             1 => Operation::Connect { slot },
             2 => Operation::Receive { slot, from },
             _ => Operation::Send {

@@ -15,6 +15,7 @@ use crate::operation::{Operation, Side};
 const SUBMISSIONS: u32 = 1024;
 /// Room for every connection of a 64-connection load to complete many times in one turn.
 const COMPLETIONS: u32 = 8192;
+const LISTEN_BACKLOG: i32 = 4096;
 /// `IORING_RECVSEND_POLL_FIRST`: wait for readiness before the first attempt.
 const POLL_FIRST: u16 = 1;
 
@@ -22,12 +23,18 @@ const POLL_FIRST: u16 = 1;
 pub struct Relay {
     ring: IoUring,
     buffers: BufferRing,
-    listener: TcpListener,
-    backend: Box<SockAddr>,
+    routes: Box<[Route]>,
     pairs: Vec<Option<Pair>>,
     free_slots: Vec<u32>,
     starved: VecDeque<(u32, Side)>,
-    accept_paused: bool,
+    /// Routes whose accept ended for want of descriptors; they resume when a pair has closed.
+    paused_routes: Vec<u32>,
+}
+
+/// A listener and where its connections go.
+struct Route {
+    listener: TcpListener,
+    backend: SockAddr,
 }
 
 /// A client connection and the back-end connection that serves it.
@@ -41,8 +48,8 @@ struct Pair {
 }
 
 impl Relay {
-    /// Listens and prepares the ring.
-    pub fn new(listen: SocketAddr, backend: SocketAddr) -> io::Result<Self> {
+    /// Listens on the first address of each route for its second and prepares the ring.
+    pub fn new(routes: &[(SocketAddr, SocketAddr)]) -> io::Result<Self> {
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -53,18 +60,19 @@ impl Relay {
         Ok(Self {
             buffers: BufferRing::register(&ring)?,
             ring,
-            listener: listen_on(listen)?,
-            backend: Box::new(backend.into()),
+            routes: routes.iter().map(Route::open).collect::<io::Result<_>>()?,
             pairs: Vec::new(),
             free_slots: Vec::new(),
             starved: VecDeque::new(),
-            accept_paused: false,
+            paused_routes: Vec::new(),
         })
     }
 
     /// Serves until the ring fails.
     pub fn run(&mut self) -> io::Result<()> {
-        self.arm_accept()?;
+        for route in 0..self.routes.len() {
+            self.arm_accept(route as u32)?;
+        }
         let mut completions: Vec<cqueue::Entry> = Vec::with_capacity(COMPLETIONS as usize);
         loop {
             match self.ring.submit_and_wait(1) {
@@ -88,7 +96,9 @@ impl Relay {
     fn handle_completion(&mut self, completion: &cqueue::Entry) -> io::Result<()> {
         let result = completion.result();
         match Operation::decode(completion.user_data()) {
-            Operation::Accept => self.handle_accept(result, cqueue::more(completion.flags())),
+            Operation::Accept { route } => {
+                self.handle_accept(route, result, cqueue::more(completion.flags()))
+            }
             Operation::Connect { slot } => self.handle_connect(slot, result),
             Operation::Receive { slot, from } => self.handle_receive(
                 slot,
@@ -100,24 +110,25 @@ impl Relay {
         }
     }
 
-    fn handle_accept(&mut self, result: i32, armed: bool) -> io::Result<()> {
+    fn handle_accept(&mut self, route: u32, result: i32, armed: bool) -> io::Result<()> {
         if result >= 0 {
             // SAFETY: a successful accept completion hands a new descriptor to this process; nothing else owns it.
             let client = unsafe { OwnedFd::from_raw_fd(result) };
-            self.dial(client)?;
+            self.dial(route, client)?;
         }
         match (armed, -result) {
             (true, _) => Ok(()),
             (false, libc::EMFILE | libc::ENFILE) => {
-                self.accept_paused = true;
+                self.paused_routes.push(route);
                 Ok(())
             }
-            (false, _) => self.arm_accept(),
+            (false, _) => self.arm_accept(route),
         }
     }
 
-    fn dial(&mut self, client: OwnedFd) -> io::Result<()> {
-        let domain = Domain::from(i32::from(self.backend.family()));
+    fn dial(&mut self, route: u32, client: OwnedFd) -> io::Result<()> {
+        let address = &self.routes[route as usize].backend;
+        let domain = Domain::from(i32::from(address.family()));
         let Ok(backend) = Socket::new(domain, Type::STREAM, Some(Protocol::TCP)) else {
             return Ok(());
         };
@@ -130,8 +141,8 @@ impl Relay {
         }
         let connect = opcode::Connect::new(
             Fd(backend.as_raw_fd()),
-            self.backend.as_ptr().cast(),
-            self.backend.len(),
+            address.as_ptr().cast(),
+            address.len(),
         );
         let pair = Pair {
             client,
@@ -192,11 +203,10 @@ impl Relay {
         self.arm_receive(slot, from, if full { 0 } else { POLL_FIRST })
     }
 
-    fn arm_accept(&mut self) -> io::Result<()> {
-        self.accept_paused = false;
-        let accept =
-            opcode::AcceptMulti::new(Fd(self.listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC);
-        self.push(accept.build(), Operation::Accept)
+    fn arm_accept(&mut self, route: u32) -> io::Result<()> {
+        let listener = Fd(self.routes[route as usize].listener.as_raw_fd());
+        let accept = opcode::AcceptMulti::new(listener).flags(libc::SOCK_CLOEXEC);
+        self.push(accept.build(), Operation::Accept { route })
     }
 
     fn arm_receive(&mut self, slot: u32, from: Side, poll_first: u16) -> io::Result<()> {
@@ -269,11 +279,10 @@ impl Relay {
         *place = None;
         self.starved.retain(|&(starved, _)| starved != slot);
         self.free_slots.push(slot);
-        if self.accept_paused {
-            self.arm_accept()
-        } else {
-            Ok(())
+        while let Some(route) = self.paused_routes.pop() {
+            self.arm_accept(route)?;
         }
+        Ok(())
     }
 
     fn live_pair(&mut self, slot: u32) -> Option<&mut Pair> {
@@ -297,13 +306,30 @@ impl Relay {
 
     fn push(&mut self, entry: squeue::Entry, operation: Operation) -> io::Result<()> {
         let entry = entry.user_data(operation.encode());
-        // SAFETY: the descriptors stay open until the operation has completed (`Pair::in_flight`; the listener lives
-        // as long as the ring), the back end's address is boxed and never changes, and a buffer belongs to its one
-        // operation from the receive's completion to the send's.
+        // SAFETY: the descriptors stay open until the operation has completed (`Pair::in_flight`; the routes live as
+        // long as the ring), a back end's address is in the boxed slice and never changes, and a buffer belongs to its
+        // one operation from the receive's completion to the send's.
         while unsafe { self.ring.submission().push(&entry) }.is_err() {
             self.ring.submit()?;
         }
         Ok(())
+    }
+}
+
+impl Route {
+    fn open(&(listen, backend): &(SocketAddr, SocketAddr)) -> io::Result<Self> {
+        let socket = Socket::new(
+            Domain::for_address(listen),
+            Type::STREAM,
+            Some(Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&listen.into())?;
+        socket.listen(LISTEN_BACKLOG)?;
+        Ok(Self {
+            listener: socket.into(),
+            backend: backend.into(),
+        })
     }
 }
 
@@ -314,18 +340,6 @@ impl Pair {
             Side::Backend => self.backend.as_raw_fd(),
         }
     }
-}
-
-fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(4096)?;
-    Ok(socket.into())
 }
 
 /// The system call and not the ring's operation, which always runs on a kernel worker thread.
