@@ -1,6 +1,5 @@
 //! Takes connections from one listener of one core.
 
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use crate::proxy::core::Core;
 use crate::proxy::session::Session;
 use crate::proxy::{http1, tcp};
 use crate::registry::ListenerEntry;
-use crate::runtime::{Either, Listener, Socket, race};
+use crate::runtime::{AcceptError, Either, Listener, Socket, race};
 
 /// How long accepting pauses when the process has no descriptor or memory left. Connections wait in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -22,27 +21,17 @@ pub async fn run(core: Rc<Core>, mut listener: Listener, entry: Arc<ListenerEntr
         match race(stopped.as_mut(), listener.accept()).await {
             Either::First(()) => break,
             Either::Second(Ok(socket)) => admit(&core, &entry, socket),
-            Either::Second(Err(error)) => match pause_after(&error) {
-                true => {
-                    entry.cells().core(core.number).errors.record(Reason::ResourcesExhausted);
-                    core.io.sleep(PAUSE).await;
-                }
-                // One connection was gone before it was taken; or the kernel ended the multishot: accept again.
-                false => core.io.give_way().await,
-            },
+            // The connection was gone before it was taken; or the kernel ended the multishot.
+            Either::Second(Err(AcceptError::Again(_))) => core.io.give_way().await,
+            Either::Second(Err(AcceptError::Exhausted(_))) => {
+                entry.cells().core(core.number).errors.record(Reason::ResourcesExhausted);
+                core.io.sleep(PAUSE).await;
+            }
         }
     }
     for socket in listener.stop().await {
         admit(&core, &entry, socket);
     }
-}
-
-/// Whether accepting again at once would fail again at once.
-fn pause_after(error: &io::Error) -> bool {
-    !matches!(
-        error.raw_os_error(),
-        Some(libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::ECANCELED | libc::EPROTO)
-    )
 }
 
 /// Starts a flow for a connection, unless a limit forbids it.

@@ -65,11 +65,13 @@ pub fn of_request_body(fault: &BodyFault) -> Reason {
 /// A connection to an instance that did not come about.
 pub fn of_dial(error: &DialError) -> Reason {
     let DialError::Failed(error) = error else { return Reason::ConnectTimeout };
-    match error.raw_os_error() {
-        Some(libc::ECONNREFUSED | libc::ECONNRESET) => Reason::ConnectRefused,
-        Some(libc::ETIMEDOUT) => Reason::ConnectTimeout,
-        Some(libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN) => Reason::ConnectUnreachable,
-        Some(libc::EADDRNOTAVAIL | libc::EADDRINUSE) => Reason::LocalPortsExhausted,
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Reason::ConnectRefused,
+        io::ErrorKind::TimedOut => Reason::ConnectTimeout,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            Reason::ConnectUnreachable
+        }
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Reason::LocalPortsExhausted,
         _ => Reason::ConnectFailed,
     }
 }
