@@ -44,6 +44,7 @@ const ON_THE_CONTROL_THREAD: &[&str] = &["control", "prober", "server"];
 
 /// The home of every dependency. One that is not listed fails: a new crate needs a decision.
 const HOMES: &[(&str, Home)] = &[
+    ("aws_lc_rs", Rooms(&["control"])),
     ("bytes", Anywhere),
     ("clap", Rooms(&["cli", "main"])),
     ("crossbeam", Anywhere),
@@ -60,6 +61,8 @@ const HOMES: &[(&str, Home)] = &[
     ("memchr", Anywhere),
     ("mimalloc", Rooms(&["main"])),
     ("nix", Rooms(&["runtime"])),
+    ("quick_xml", Rooms(&["control"])),
+    ("redb", Rooms(&["control"])),
     ("rustls", Rooms(&["tls"])),
     ("serde", Rooms(&["control"])),
     ("serde_json", Rooms(&["control"])),
