@@ -70,6 +70,8 @@ fn from_file(path: &Path) -> Result<Loaded, ExitCode> {
 
 /// Carries traffic until a signal. `file` is what a reload reads again; `None` when there is no file.
 fn serve(configuration: Configuration, file: Option<&Path>) -> ExitCode {
+    return match crate::server::run(configuration) { Ok(()) => ExitCode::SUCCESS, Err(error) => { eprintln!("{error}"); ExitCode::FAILURE } };
+    #[allow(unreachable_code)]
     let origin = file.map_or_else(|| "flags".to_owned(), |file| file.display().to_string());
     let count = configuration.load_balancers.len();
     terminal::print_error(&format!("elbow run: {count} load balancers from {origin}: this build has no data plane\n"));

@@ -33,6 +33,13 @@ impl Session {
         self.core.io.now()
     }
 
+    /// Goes over to the rules of the core's present snapshot; a listener that is no more keeps its last ones.
+    pub fn refresh(&mut self) {
+        if let Some(entry) = self.core.listener(self.entry.listener().socket_address()) {
+            self.entry = entry;
+        }
+    }
+
     /// What the listener counts on this core.
     pub fn cells(&self) -> &ListenerCells {
         self.entry.cells().core(self.core.number)

@@ -1,8 +1,9 @@
 //! Finding an instance for a request and connecting to it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::balance::{Lease, Unavailable};
+use crate::balance::{Lease, Lost, Retry, Unavailable};
 use crate::model::Reason;
 use crate::proxy::failure;
 use crate::proxy::session::Session;
@@ -11,21 +12,19 @@ use crate::runtime::Socket;
 use crate::telemetry::InstanceCells;
 use crate::transport::dial;
 
-/// Attempts for one request, the first included: three instances may be down at once before a client notices.
-const ATTEMPTS: usize = 4;
-
 /// The search for an instance that takes one request.
 pub struct Search<'a> {
     session: &'a Session,
     excluded: Vec<u64>,
     attempts: usize,
-    last: Option<Reason>,
+    failed: Option<Reason>,
 }
 
 impl<'a> Search<'a> {
     /// A search that has not begun.
     pub fn new(session: &'a Session) -> Search<'a> {
-        Search { session, excluded: Vec::new(), attempts: 0, last: None }
+        session.core.retry_budget.borrow_mut().earn();
+        Search { session, excluded: Vec::new(), attempts: 0, failed: None }
     }
 
     /// The next instance to try; it counts as busy until the choice is dropped.
@@ -33,27 +32,23 @@ impl<'a> Search<'a> {
     /// # Errors
     /// Why there is none: how the last attempt failed, or else why nobody can be chosen.
     pub fn choose(&mut self) -> Result<Choice, Reason> {
-        if let Some(reason) = self.last.filter(|_| self.attempts >= ATTEMPTS) {
-            return Err(reason);
-        }
         self.attempts += 1;
-        let excluded = |target: &std::sync::Arc<Target>| self.excluded.contains(&target.id());
-        let chosen = self.session.entry.candidates().choose(self.session.core.number, excluded);
-        match chosen {
+        let excluded = |target: &Arc<Target>| self.excluded.contains(&target.id());
+        match self.session.entry.candidates().choose(self.session.core.number, excluded) {
             Ok(chosen) => Ok(Choice { lease: chosen.lease, core: self.session.core.number }),
-            Err(unavailable) => Err(self.last.unwrap_or_else(|| Unavailable::reason(unavailable))),
+            Err(unavailable) => Err(self.failed.unwrap_or_else(|| Unavailable::reason(unavailable))),
         }
     }
 
-    /// Leaves out an instance that failed.
-    pub fn exclude(&mut self, choice: &Choice, reason: Reason) {
-        self.excluded.push(choice.target());
-        self.failed(reason);
-    }
-
-    /// Takes note of a failure that does not speak against the instance.
-    pub fn failed(&mut self, reason: Reason) {
-        self.last = Some(reason);
+    /// Takes note of a failed attempt. Whether and how to try again; `None`: not.
+    pub fn lost(&mut self, choice: Choice, reason: Reason, lost: Lost) -> Option<Retry> {
+        let mut budget = self.session.core.retry_budget.borrow_mut();
+        let retry = lost.retry(self.attempts, &mut budget, self.session.now());
+        if retry == Some(Retry::Elsewhere) {
+            self.excluded.push(choice.target());
+        }
+        self.failed = Some(reason);
+        retry
     }
 }
 
