@@ -25,6 +25,8 @@ mod section;
 mod source;
 mod suggestion;
 mod syntax;
+#[cfg(test)]
+mod testing;
 mod value;
 
 pub use effective::effective;
@@ -114,5 +116,72 @@ fn lower(source: Source, found: Vec<Problem>, not_yet: &[check::NotYet]) -> Resu
     match configuration {
         Some(configuration) => Ok(Loaded { configuration, warnings: report }),
         None => Err(report),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{FULL_FILE, NAMED_FILES};
+    use super::*;
+    use crate::model::{Cipher, CustomPolicy, PredefinedPolicy, SecurityPolicy, TlsVersion};
+
+    /// A directory with everything that [`FULL_FILE`] reads, and the source of that file in it.
+    fn full_file() -> (tempfile::TempDir, Source) {
+        let directory = tempfile::tempdir().unwrap();
+        for name in NAMED_FILES {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let source = Source::new(&directory.path().join("elbow.toml"), FULL_FILE.to_owned());
+        (directory, source)
+    }
+
+    #[test]
+    fn a_file_with_every_key_is_read_in_full() {
+        let (directory, source) = full_file();
+        let loaded = lower(source, Vec::new(), &[]).unwrap();
+        let warnings: Vec<&str> = loaded.warnings.problems().iter().map(Problem::message).collect();
+        assert_eq!(warnings, ["policy app is attached to nothing"]);
+        let web = &loaded.configuration.load_balancers["web"];
+        let own = directory.path().join("web.crt");
+        assert_eq!(web.listeners[1].certificates[0].chain, own);
+        let modern = SecurityPolicy::Predefined(PredefinedPolicy::PolicyTls12);
+        assert_eq!(web.security_policy(&web.listeners[1]), modern);
+        let ids: Vec<&str> = web.instances.iter().map(|instance| instance.id.as_str()).collect();
+        assert_eq!(ids, ["10.0.0.11", "[2001:db8::1]:8081", "web-5.example:8080", "web-2"]);
+        let exact = CustomPolicy::new(
+            [TlsVersion::Tls12].into(),
+            Cipher::from_name("ECDHE-RSA-AES128-GCM-SHA256").into_iter().collect(),
+            true,
+        );
+        assert_eq!(web.security_policy(&web.listeners[2]), SecurityPolicy::Custom(exact.unwrap()));
+    }
+
+    #[test]
+    fn everything_that_is_not_supported_yet_is_refused_where_it_stands() {
+        let (_directory, source) = full_file();
+        for entry in check::NOT_YET {
+            let report = lower(source.clone(), Vec::new(), std::slice::from_ref(entry)).unwrap_err();
+            assert!(
+                report.problems().iter().any(|problem| problem.message().contains("not supported yet")),
+                "{entry:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_a_configuration_that_serves_nothing() {
+        let loaded = parse("", Path::new("elbow.toml")).unwrap();
+        assert!(loaded.configuration.load_balancers.is_empty());
+        assert_eq!(loaded.warnings.counts(), (0, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_apart_from_what_is_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let wrong = directory.path().join("wrong.toml");
+        std::fs::write(&wrong, b"a = \"\xff\"").unwrap();
+        assert!(matches!(load(&wrong), Err(ConfigErrors::Invalid(_))));
+        assert!(matches!(load(directory.path()), Err(ConfigErrors::Unreadable { .. })));
+        assert!(matches!(load(&directory.path().join("none")), Err(ConfigErrors::Unreadable { .. })));
     }
 }
