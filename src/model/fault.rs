@@ -139,7 +139,7 @@ reasons! {
     /// CONNECT: a load balancer is no tunnel. ELB answers 400.
     ConnectMethod "connect_method" Client Head Connection 400 "http_request_denied"
     /// A method of more than 127 characters.
-    MethodTooLong "method_too_long" Client Head Connection 405 "http_request_denied"
+    MethodNotAllowed "method_not_allowed" Client Head Connection 405 "http_request_denied"
     /// A request body longer than can be counted.
     ContentTooLarge "content_too_large" Client Head Connection 413 "http_request_error"
     /// The request line is longer than its limit.

@@ -63,6 +63,20 @@ pub enum ConfigErrors {
     Invalid(Report),
 }
 
+impl ConfigErrors {
+    /// The errors as JSON, in the form of [`Report::to_json`]; without a line if the file could not be read.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Invalid(report) => report.to_json(),
+            Self::Unreadable { path, error } => {
+                let message = format!("cannot be read: {error}");
+                let problem = serde_json::json!({ "file": path.to_string_lossy(), "message": message });
+                serde_json::json!({ "valid": false, "errors": [problem], "warnings": [] })
+            }
+        }
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
