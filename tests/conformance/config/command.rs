@@ -117,6 +117,7 @@ fn arguments_that_make_no_sense_are_refused() {
         &["run", "-c", "x.toml", "--listen", "http://127.0.0.1:8080", "--to", "127.0.0.1:9001"],
         &["run", "--listen", "ftp://127.0.0.1:21", "--to", "127.0.0.1:9001"],
         &["run", "--listen", "https://127.0.0.1:443", "--to", "127.0.0.1:9001", "--cert", "web.crt"],
+        &["run", "--listen", "https://127.0.0.1:443", "--to", "127.0.0.1:9001"],
         &["demo", "--port", "0"],
         &["chekc"],
     ] {
