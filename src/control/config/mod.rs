@@ -2,15 +2,15 @@
 //!
 //! The file is lowered in named steps, each in a file or folder of its own:
 //!
-//! 1. [`source`] holds the bytes and turns offsets into lines and columns; [`syntax`] parses them into a table of
+//! 1. `source` holds the bytes and turns offsets into lines and columns; `syntax` parses them into a table of
 //!    spanned values, recovering from errors so that the steps below still see the rest of the file.
-//! 2. [`read`] lowers the table into a draft: values of the model, each checked on its own, and where each stands.
-//! 3. [`check`] looks at the draft as a whole: what must agree, what is not supported yet, which files are
+//! 2. `read` lowers the table into a draft: values of the model, each checked on its own, and where each stands.
+//! 3. `check` looks at the draft as a whole: what must agree, what is not supported yet, which files are
 //!    missing, what deserves a warning.
 //! 4. Without errors the draft becomes the configuration.
 //!
 //! Every step adds [`Problem`]s to one list; a [`Report`] shows them. [`effective`] is the way back: a
-//! configuration as a file with every default filled in. [`flags`] is the third door: no file at all.
+//! configuration as a file with every default filled in. [`from_flags`] is the third door: no file at all.
 //!
 //! Not here: what the words mean (`model`), loading certificates (`tls`), what a reload changes (`registry`).
 
