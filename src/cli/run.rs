@@ -59,6 +59,10 @@ impl Arguments {
 
 /// Shows the file that the flags stand for, then reads it.
 fn from_flags(flags: &Flags) -> Result<Loaded, ExitCode> {
+    if flags.certificate.is_none() && flags.listen.iter().any(|listen| listen.protocol.is_secure()) {
+        terminal::print_error("error: --listen with https or ssl needs --cert and --key\n");
+        return Err(ExitCode::from(super::MISUSED));
+    }
     let (file, loaded) = config::from_flags(flags);
     terminal::print(&format!("# The file that says the same:\n{file}"));
     loaded.map_err(|report| check::show_invalid(&report))
