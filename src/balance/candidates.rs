@@ -273,7 +273,7 @@ mod tests {
         for routing in [Routing::LeastOutstanding, Routing::RoundRobin] {
             let candidates = open(&[1; 10], routing, 0, 1);
             candidates.members()[3].record.load.set_in_service(false);
-            candidates.members()[7].record.load.leave();
+            candidates.members()[7].record.load.set_in_service(false);
             hammer(&candidates, 1, 4_000);
             let chosen = chosen(&candidates);
             let even = chosen.iter().sum::<u64>() / 8;
