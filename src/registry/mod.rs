@@ -26,6 +26,8 @@ mod publication;
 mod reading;
 mod snapshot;
 mod targets;
+#[cfg(test)]
+mod testing;
 
 pub use compile::{CompileError, compile};
 pub use lifecycle::Lifecycle;

@@ -171,3 +171,125 @@ impl Deref for View {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Instant;
+    use crate::registry::testing::{balancer, configuration, instance};
+    use crate::runtime::{BufferPool, Executor, Ring};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn registry() -> Registry {
+        Registry::new(&numbered(0), 1).expect("addresses only")
+    }
+
+    fn numbered(number: usize) -> Configuration {
+        configuration(vec![balancer("web", 80, vec![instance(&format!("i-{number}"), "10.0.0.1")])])
+    }
+
+    fn id_in(snapshot: &Snapshot) -> String {
+        snapshot.instances().map(|(_, entry)| entry.instance.id.to_string()).collect()
+    }
+
+    #[test]
+    fn a_reader_goes_by_its_view_until_it_adopts() {
+        let registry = registry();
+        let reader = Reader::new(&registry);
+        assert!(!reader.adopt());
+        registry.apply(&numbered(1)).expect("addresses only");
+        let before = reader.view();
+        assert_eq!((id_in(&before), id_in(&registry.snapshot())), ("i-0".into(), "i-1".into()));
+        assert!(reader.adopt());
+        assert_eq!((id_in(&reader.view()), id_in(&before)), ("i-1".into(), "i-0".into()));
+        assert!(!reader.adopt());
+    }
+
+    #[test]
+    fn what_does_not_compile_is_not_published() {
+        let registry = registry();
+        let reader = Reader::new(&registry);
+        let unknown = configuration(vec![balancer("web", 80, vec![instance("a", "no-such-host.invalid")])]);
+        assert_eq!(registry.apply(&unknown).expect_err("unresolvable").len(), 1);
+        assert!(!reader.adopt());
+        assert_eq!(registry.snapshot().version(), 1);
+    }
+
+    #[test]
+    fn a_snapshot_goes_with_its_last_view() {
+        let registry = registry();
+        let reader = Reader::new(&registry);
+        let first = Arc::downgrade(&registry.snapshot());
+        registry.apply(&numbered(1)).expect("addresses only");
+        assert!(first.upgrade().is_some(), "the reader still goes by it");
+        reader.adopt();
+        // Other tests may hold an epoch back for a moment.
+        for number in 2..1_000 {
+            if first.upgrade().is_none() {
+                break;
+            }
+            registry.apply(&numbered(number)).expect("addresses only");
+        }
+        assert!(first.upgrade().is_none());
+    }
+
+    /// A worker as the data plane has it: an executor that sleeps in its ring until the registry wakes it.
+    #[test]
+    fn news_wakes_executors_that_sleep_and_none_is_missed() {
+        const PUBLICATIONS: usize = 300;
+        let registry = registry();
+        let (heard, hears) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                let (registry, heard) = (registry.clone(), heard.clone());
+                scope.spawn(move || {
+                    let buffers = BufferPool::new(8).expect("memory");
+                    let ring = Ring::new(&buffers).expect("io_uring");
+                    let mut executor = Executor::new(Box::new(ring), buffers).expect("an executor");
+                    let watch = async move {
+                        let reader = Reader::new(&registry);
+                        heard.send(0).expect("heard");
+                        while reader.lifecycle() != Lifecycle::Stopped {
+                            reader.change().await;
+                            heard.send(reader.view().version()).expect("heard");
+                        }
+                    };
+                    executor.run(watch).expect("the ring works");
+                });
+            }
+            drop(heard);
+            let patience = Duration::from_secs(20);
+            (0..2).for_each(|_| assert_eq!(hears.recv_timeout(patience), Ok(0)));
+            for number in 1..=PUBLICATIONS {
+                registry.apply(&numbered(number)).expect("addresses only");
+                if number % 3 == 0 {
+                    // Both have seen this one before the next: whoever sleeps was woken.
+                    let version = number as u64 + 1;
+                    let mut behind = 2;
+                    while behind > 0 {
+                        behind -= usize::from(hears.recv_timeout(patience) == Ok(version));
+                    }
+                }
+            }
+            registry.advance(Lifecycle::Stopped);
+        });
+    }
+
+    #[test]
+    fn steps_of_the_lifecycle_are_told_once() {
+        let registry = registry();
+        let reader = Reader::new(&registry);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let deadline = Instant::from_nanoseconds(1_000);
+            registry.advance(Lifecycle::Serving);
+            registry.advance(Lifecycle::Draining { deadline });
+            reader.change().await;
+            assert_eq!(reader.lifecycle(), Lifecycle::Draining { deadline });
+            registry.advance(Lifecycle::Serving);
+            let again = tokio::time::timeout(Duration::from_millis(20), reader.change()).await;
+            assert!(again.is_err(), "going back is no news");
+        });
+    }
+}
