@@ -27,7 +27,7 @@ mod reading;
 mod snapshot;
 mod targets;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use compile::{CompileError, compile};
 pub use lifecycle::Lifecycle;
