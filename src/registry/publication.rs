@@ -156,6 +156,10 @@ impl Reader {
 /// A snapshot as one thread holds it: cloning it counts where no other thread looks. Long work that needs only its
 /// listener and its lease lets the view go, so that an old snapshot is not kept for it.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::redundant_allocation,
+    reason = "the count of the Rc is this thread's own, that of the Arc is everybody's"
+)]
 pub struct View(Rc<Arc<Snapshot>>);
 
 impl View {

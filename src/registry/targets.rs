@@ -30,18 +30,8 @@ impl Targets {
 
     /// Chooses an instance for a request of data-plane core number `core`, but none that was tried before.
     pub fn choose(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
-        let choice = self.candidates.choose(core, |live| tried.contains(live))?;
-        Ok(Assignment { address: choice.lease.record().address(self.port), lease: choice.lease })
-    }
-
-    /// How many instances there are, in service or not.
-    pub fn len(&self) -> usize {
-        self.candidates.members().len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        let lease = self.candidates.choose(core, |live| tried.contains(live))?;
+        Ok(Assignment { address: lease.record().address(self.port), lease })
     }
 }
 
