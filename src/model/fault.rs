@@ -251,11 +251,7 @@ mod tests {
         let names: HashSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
         for name in names {
-            assert!(
-                name.bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
-                "{name}"
-            );
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
         }
     }
 
@@ -266,10 +262,7 @@ mod tests {
             match fault.status {
                 Some(400..=499) => assert_eq!(fault.side, Side::Client, "{reason}"),
                 Some(500..=599) => {
-                    let ours_to_refuse = matches!(
-                        reason,
-                        Reason::TransferCodingUnknown | Reason::VersionNotSupported
-                    );
+                    let ours_to_refuse = matches!(reason, Reason::TransferCodingUnknown | Reason::VersionNotSupported);
                     assert!(fault.side != Side::Client || ours_to_refuse, "{reason}");
                 }
                 Some(status) => panic!("{reason} answers {status}"),
