@@ -28,15 +28,6 @@ pub struct Member<R> {
     pub weight: Weight,
 }
 
-/// What was chosen. It counts as in flight until the lease is dropped.
-#[derive(Debug)]
-pub struct Choice<R: AsRef<Load>> {
-    /// Its position among the members.
-    pub index: usize,
-    /// The right to use it.
-    pub lease: Lease<R>,
-}
-
 /// Why nobody could be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
@@ -66,26 +57,21 @@ impl<R: AsRef<Load>> Candidates<R> {
         Self { members: members.into(), rotation, routing, limit }
     }
 
-    /// The members, in the order given.
-    pub fn members(&self) -> &[Member<R>] {
-        &self.members
-    }
-
     /// Chooses a member for a request of core number `core` and takes one of it. Members that `excluded` names (those
     /// tried before) are not chosen.
-    pub fn choose(&self, core: usize, excluded: impl Fn(&Arc<R>) -> bool) -> Result<Choice<R>, Unavailable> {
+    pub fn choose(&self, core: usize, excluded: impl Fn(&Arc<R>) -> bool) -> Result<Lease<R>, Unavailable> {
         let load = |index: usize| {
             let record = &self.members.get(index)?.record;
             (**record).as_ref().with_room(self.limit).filter(|_| !excluded(record))
         };
         let in_turn = self.rotation.next(core, |index| load(index).is_some());
         let chosen = in_turn.and_then(|start| match self.routing {
-            Routing::RoundRobin => self.take(start).map(|(choice, _)| choice),
+            Routing::RoundRobin => self.take(start).map(|(lease, _)| lease),
             Routing::LeastOutstanding => self.take_least(start, load),
         });
         // Whoever was chosen may have closed or filled up since it was looked at. One pass over all settles it.
         let any = || (0..self.members.len()).filter(|index| load(*index).is_some()).find_map(|index| self.take(index));
-        chosen.or_else(|| any().map(|(choice, _)| choice)).ok_or_else(|| self.refusal(excluded))
+        chosen.or_else(|| any().map(|(lease, _)| lease)).ok_or_else(|| self.refusal(excluded))
     }
 
     /// Takes the least loaded of those from `start` on.
@@ -93,17 +79,17 @@ impl<R: AsRef<Load>> Candidates<R> {
     /// Two cores may find the same one at the same moment. Then the count that came with taking it shows the other's,
     /// and one more look tells whether somebody else is better off by more than this one request; if so, the request
     /// moves there, once. Shares stay even without cores ever waiting for each other.
-    fn take_least(&self, start: usize, load: impl Fn(usize) -> Option<u32>) -> Option<Choice<R>> {
+    fn take_least(&self, start: usize, load: impl Fn(usize) -> Option<u32>) -> Option<Lease<R>> {
         let (least, seen) = self.least(start, &load)?;
-        let (choice, counted) = self.take(least)?;
+        let (lease, counted) = self.take(least)?;
         if counted == seen + 1 {
-            return Some(choice);
+            return Some(lease);
         }
         let better = self
             .least(start, &load)
             .filter(|(other, others)| self.is_less(*other, others + 1, least, counted))
             .and_then(|(other, _)| self.take(other));
-        Some(better.map_or(choice, |(better, _)| better))
+        Some(better.map_or(lease, |(better, _)| better))
     }
 
     /// The least loaded of those from `start` on, around the end, and its load. The first of equals: starting where the
@@ -129,9 +115,8 @@ impl<R: AsRef<Load>> Candidates<R> {
         u64::from(load) * weight(other) < u64::from(other_load) * weight(one)
     }
 
-    fn take(&self, index: usize) -> Option<(Choice<R>, u32)> {
-        let (lease, in_flight) = Lease::take(&self.members.get(index)?.record, self.limit)?;
-        Some((Choice { index, lease }, in_flight))
+    fn take(&self, index: usize) -> Option<(Lease<R>, u32)> {
+        Lease::take(&self.members.get(index)?.record, self.limit)
     }
 
     fn refusal(&self, excluded: impl Fn(&Arc<R>) -> bool) -> Unavailable {
@@ -176,11 +161,11 @@ mod tests {
     }
 
     fn in_flight(candidates: &Candidates<Record>) -> Vec<u32> {
-        candidates.members().iter().map(|member| member.record.load.in_flight()).collect()
+        candidates.members.iter().map(|member| member.record.load.in_flight()).collect()
     }
 
     fn chosen(candidates: &Candidates<Record>) -> Vec<u64> {
-        candidates.members().iter().map(|member| member.record.chosen.load(Ordering::Relaxed)).collect()
+        candidates.members.iter().map(|member| member.record.chosen.load(Ordering::Relaxed)).collect()
     }
 
     /// Lets every core choose at the same time, round after round; between the rounds a changing number of requests
@@ -191,25 +176,25 @@ mod tests {
         let barrier = Barrier::new(cores);
         let work = |core| {
             let mut random = Random::new(core as u64);
-            let mut underway: Vec<Choice<Record>> = Vec::new();
+            let mut underway: Vec<Lease<Record>> = Vec::new();
             for _ in 0..rounds {
                 for _ in 0..=random.below(40) {
-                    let Ok(choice) = candidates.choose(core, |_| false) else { continue };
-                    let record = choice.lease.record();
+                    let Ok(lease) = candidates.choose(core, |_| false) else { continue };
+                    let record = lease.record();
                     record.chosen.fetch_add(1, Ordering::Relaxed);
                     let held = record.held.fetch_add(1, Ordering::SeqCst) + 1;
                     assert!(candidates.limit.is_none_or(|limit| held <= limit.get()), "over the limit");
-                    underway.push(choice);
+                    underway.push(lease);
                 }
                 barrier.wait();
                 for _ in 0..random.below(underway.len() as u64 + 1) {
                     let ended = underway.swap_remove(random.below(underway.len() as u64) as usize);
-                    ended.lease.record().held.fetch_sub(1, Ordering::SeqCst);
+                    ended.record().held.fetch_sub(1, Ordering::SeqCst);
                 }
                 barrier.wait();
             }
             for ended in underway {
-                ended.lease.record().held.fetch_sub(1, Ordering::SeqCst);
+                ended.record().held.fetch_sub(1, Ordering::SeqCst);
             }
         };
         std::thread::scope(|scope| {
@@ -272,8 +257,8 @@ mod tests {
     fn the_share_of_one_that_is_out_goes_to_all_others() {
         for routing in [Routing::LeastOutstanding, Routing::RoundRobin] {
             let candidates = open(&[1; 10], routing, 0, 1);
-            candidates.members()[3].record.load.set_in_service(false);
-            candidates.members()[7].record.load.leave();
+            candidates.members[3].record.load.set_in_service(false);
+            candidates.members[7].record.load.set_in_service(false);
             hammer(&candidates, 1, 4_000);
             let chosen = chosen(&candidates);
             let even = chosen.iter().sum::<u64>() / 8;
@@ -289,8 +274,8 @@ mod tests {
         for routing in [Routing::LeastOutstanding, Routing::RoundRobin] {
             let candidates = open(&[3, 1, 2], routing, 0, 1);
             for _ in 0..600 {
-                let choice = candidates.choose(0, |_| false).expect("open");
-                choice.lease.record().chosen.fetch_add(1, Ordering::Relaxed);
+                let lease = candidates.choose(0, |_| false).expect("open");
+                lease.record().chosen.fetch_add(1, Ordering::Relaxed);
             }
             assert_eq!(chosen(&candidates), [300, 100, 200], "{routing}");
         }
@@ -303,13 +288,13 @@ mod tests {
 
         let two = open(&[1, 1], Routing::LeastOutstanding, 1, 1);
         let first = two.choose(0, |_| false).expect("open");
-        let tried = Arc::clone(first.lease.record());
+        let tried = Arc::clone(first.record());
         let second = two.choose(0, |record| Arc::ptr_eq(record, &tried)).expect("the other");
-        assert_ne!(first.index, second.index);
+        assert!(!Arc::ptr_eq(first.record(), second.record()));
         assert_eq!(two.choose(0, |_| false).err(), Some(Unavailable::AtCapacity));
         assert_eq!(two.choose(0, |_| true).err(), Some(Unavailable::NoneInService));
         drop(second);
-        two.members().iter().for_each(|member| member.record.load.set_in_service(false));
+        two.members.iter().for_each(|member| member.record.load.set_in_service(false));
         assert_eq!(two.choose(0, |_| false).err(), Some(Unavailable::NoneInService));
     }
 
@@ -331,12 +316,13 @@ mod tests {
             let mut underway = Vec::new();
             for (round, end) in ends.iter().enumerate() {
                 let before = in_flight(&candidates);
-                let choice = candidates.choose(0, |_| false).expect("open");
+                let lease = candidates.choose(0, |_| false).expect("open");
+                let chosen = candidates.members.iter().position(|member| Arc::ptr_eq(&member.record, lease.record()));
                 let cost = |index: usize| f64::from(before[index]) / f64::from(weights[index]);
-                prop_assert!((0..weights.len()).all(|other| cost(choice.index) <= cost(other)));
-                underway.push(choice);
+                prop_assert!((0..weights.len()).all(|other| chosen.is_some_and(|chosen| cost(chosen) <= cost(other))));
+                underway.push(lease);
                 if round % 3 == 0 {
-                    underway.swap_remove(end.index(underway.len()));
+                    drop(underway.swap_remove(end.index(underway.len())));
                 }
             }
             prop_assert_eq!(in_flight(&candidates).iter().sum::<u32>() as usize, underway.len());

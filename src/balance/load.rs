@@ -6,27 +6,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crossbeam::utils::CachePadded;
 
-/// Set while probes have not found the instance healthy.
-const OUT_OF_SERVICE: u32 = 1 << 31;
-/// Set once the instance is to finish what it has and get no more.
-const LEAVING: u32 = 1 << 30;
-const CLOSED: u32 = OUT_OF_SERVICE | LEAVING;
+/// Set while the instance is out of service.
+const CLOSED: u32 = 1 << 31;
 
 /// The most that may be in flight on one instance; `None`: no limit.
 pub type Limit = Option<NonZeroU32>;
 
-/// Requests (TCP: connections) in flight on one instance, together with its two reasons to take no more.
+/// Requests (TCP: connections) in flight on one instance, together with whether it takes more.
 ///
-/// Count and reasons share one word: a scan reads one number per instance, and whoever takes an instance learns in the
-/// same step whether it was still open, so that closing it holds for every core at once. On cache lines of its own,
-/// because every core writes it.
+/// Both share one word: a scan reads one number per instance, and whoever takes an instance learns in the same step
+/// whether it was still open, so that closing it holds for every core at once. On cache lines of its own, because every
+/// core writes it.
 #[derive(Debug)]
 pub struct Load(CachePadded<AtomicU32>);
 
 impl Load {
     /// Nothing in flight; out of service until a probe says otherwise.
     pub const fn new() -> Self {
-        Self(CachePadded::new(AtomicU32::new(OUT_OF_SERVICE)))
+        Self(CachePadded::new(AtomicU32::new(CLOSED)))
     }
 
     /// How much is in flight now.
@@ -39,23 +36,13 @@ impl Load {
         self.word() & CLOSED == 0
     }
 
-    /// Whether [`Load::leave`] was called.
-    pub fn is_leaving(&self) -> bool {
-        self.word() & LEAVING != 0
-    }
-
     /// Opens or closes the instance as its health demands. What is in flight stays.
     pub fn set_in_service(&self, in_service: bool) {
         if in_service {
-            self.0.fetch_and(!OUT_OF_SERVICE, Ordering::Relaxed);
+            self.0.fetch_and(!CLOSED, Ordering::Relaxed);
         } else {
-            self.0.fetch_or(OUT_OF_SERVICE, Ordering::Relaxed);
+            self.0.fetch_or(CLOSED, Ordering::Relaxed);
         }
-    }
-
-    /// Closes the instance for good, whatever its health. What is in flight stays.
-    pub fn leave(&self) {
-        self.0.fetch_or(LEAVING, Ordering::Relaxed);
     }
 
     /// What is in flight, if there is room for one more.
@@ -95,7 +82,7 @@ impl Default for Load {
     }
 }
 
-/// The count in `word` if it is open and below the limit. An open word has no other bits.
+/// The count in `word` if it is open and below the limit.
 fn room(word: u32, limit: Limit) -> Option<u32> {
     (word & CLOSED == 0 && limit.is_none_or(|limit| word < limit.get())).then_some(word)
 }
@@ -147,16 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn it_takes_nothing_until_it_is_in_service_and_nothing_once_it_leaves() {
+    fn it_takes_nothing_while_it_is_out_of_service_and_keeps_what_it_has() {
         let record = Arc::new(Record::default());
         assert!(Lease::take(&record, None).is_none());
         record.0.set_in_service(true);
         let (lease, in_flight) = Lease::take(&record, None).expect("open");
         assert_eq!((in_flight, record.0.in_flight()), (1, 1));
-        record.0.leave();
-        record.0.set_in_service(true);
-        assert!(Lease::take(&record, None).is_none(), "health does not bring back what leaves");
-        assert_eq!(record.0.in_flight(), 1, "what is in flight stays");
+        record.0.set_in_service(false);
+        assert!(Lease::take(&record, None).is_none());
+        assert_eq!(record.0.in_flight(), 1);
         drop(lease);
         assert_eq!(record.0.in_flight(), 0);
     }

@@ -13,7 +13,7 @@ mod retry;
 mod rotation;
 mod zones;
 
-pub use candidates::{Candidates, Choice, Member, Unavailable};
+pub use candidates::{Candidates, Member, Unavailable};
 pub use load::{Lease, Limit, Load};
 pub use retry::{ATTEMPTS_MAX, Lost, Retry, RetryBudget};
 pub use zones::{Placement, Zoning};

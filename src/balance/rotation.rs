@@ -7,8 +7,9 @@
 //! A member that cannot take its turn is passed over by walking on, which shares its turns among all others by weight;
 //! handing them to its neighbour would double the neighbour's load.
 //!
-//! Each core walks on its own, from a place of its own. After any number of turns a member has had its share on every
-//! core to within the unfinished round, and never more than one round's turns beside it.
+//! Each core walks on its own, from a place of its own. Whole rounds are exact on every core, and in an unfinished one a
+//! member has had between none and all of its turns; so over all cores a member is never further from its share than
+//! its weight times the number of cores, however many turns there were.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

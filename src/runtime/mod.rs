@@ -16,6 +16,7 @@ mod mailbox;
 mod operation;
 mod outgoing;
 mod pipe;
+mod published;
 mod race;
 mod ring;
 mod socket;
@@ -29,6 +30,7 @@ pub use kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
 pub use operation::{Interest, Operation, Outcome, Submitted};
 pub use outgoing::Outgoing;
 pub use pipe::{Moved, Pipe, PipePool};
+pub use published::Published;
 pub use race::{Either, race, try_join};
 pub use ring::Ring;
 pub use socket::{AcceptError, Descriptor, Listener, Receiving, Socket};
@@ -56,6 +58,11 @@ pub fn raise_descriptor_limit() -> std::io::Result<u64> {
 /// Why it cannot be bound, such as `AddrInUse` or `PermissionDenied`.
 pub fn probe_address(address: std::net::SocketAddr) -> std::io::Result<()> {
     system::probe_address(address)
+}
+
+/// The time that every [`Ring`] of this machine tells (CLOCK_MONOTONIC).
+pub fn monotonic_now() -> crate::base::Instant {
+    system::now()
 }
 
 /// Pins the calling thread to one CPU.
