@@ -6,4 +6,4 @@ mod parameters;
 mod reader;
 
 pub use parameters::Parameters;
-pub use reader::{Reader, Unfit, boolean, keyword, number};
+pub use reader::{Reader, Unfit, boolean, count, keyword, number, seconds};

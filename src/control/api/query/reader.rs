@@ -3,7 +3,7 @@
 
 use super::parameters::{Node, Parameters};
 use crate::control::api::error::ApiError;
-use crate::model::{Invalid, Keyword};
+use crate::model::{Count, Invalid, Keyword, Seconds};
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
@@ -61,6 +61,20 @@ pub fn number(range: RangeInclusive<i64>) -> impl Fn(&str) -> Result<i64, Unfit>
     }
 }
 
+/// Reads a whole number in the range of a type.
+pub fn count<const MIN: u32, const MAX: u32>(text: &str) -> Result<Count<MIN, MAX>, Unfit> {
+    Ok(Count::new(number(MIN.into()..=MAX.into())(text)?)?)
+}
+
+/// Reads whole seconds in `range`.
+pub fn seconds<const MIN_MS: u32, const MAX_MS: u32>(
+    range: RangeInclusive<i64>,
+) -> impl Fn(&str) -> Result<Seconds<MIN_MS, MAX_MS>, Unfit> {
+    let whole = number(range);
+    // ELB's seconds have five digits at most.
+    move |text| Ok(Seconds::new(whole(text)? as f64)?)
+}
+
 /// Reads `true` or `false` in any letter case.
 pub fn boolean(text: &str) -> Result<bool, Unfit> {
     if text.eq_ignore_ascii_case("true") {
@@ -103,6 +117,11 @@ impl<'a> Reader<'a> {
         self.parse(self.node.text().unwrap_or_default(), self.path.clone(), parse)
     }
 
+    /// The text of this member of a list, as it was sent.
+    pub fn item_text(&self) -> Option<String> {
+        Some(self.node.text().unwrap_or_default().to_owned())
+    }
+
     /// The text at `name`, as it was sent; an empty text counts as none.
     pub fn optional_text(&self, name: &str) -> Option<Option<String>> {
         self.optional(name, |text| Ok::<_, Unfit>(text.to_owned()))
@@ -119,6 +138,12 @@ impl<'a> Reader<'a> {
             Some(node) => read(&Reader { node, path: self.path_of(name), problems: self.problems }).map(Some),
             None => Some(None),
         }
+    }
+
+    /// What `read` makes of the structure at `name`.
+    pub fn required_structure<T>(&self, name: &str, read: impl FnOnce(&Reader<'a>) -> Option<T>) -> Option<T> {
+        let value = self.structure(name, read)?;
+        value.or_else(|| self.miss(name))
     }
 
     /// The members of the list at `name`, if there is one. The bare name with an empty value is the empty list.
@@ -251,10 +276,7 @@ mod tests {
 
     #[test]
     fn an_empty_list_differs_from_none() {
-        let list = |query: &str| {
-            let text = |reader: &Reader<'_>| reader.item(|text| Ok::<_, Unfit>(text.to_owned()));
-            parameters(query).read(|reader| reader.list("Names", text)).unwrap()
-        };
+        let list = |query: &str| parameters(query).read(|reader| reader.list("Names", Reader::item_text)).unwrap();
         assert_eq!(list(""), None);
         assert_eq!(list("Names="), Some(vec![]));
         assert_eq!(list("Names.member.1="), Some(vec![String::new()]));

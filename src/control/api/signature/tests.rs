@@ -186,13 +186,13 @@ fn whatever_is_changed_after_signing_is_noticed() {
     type Change = fn(&mut Call);
     let changes: [(&str, Change, ErrorCode); 19] = [
         ("body", |call| call.body.push(b'x'), SignatureDoesNotMatch),
-        ("truncated body", |call| drop(call.body.pop()), SignatureDoesNotMatch),
+        ("truncated body", |call| call.body.truncate(9), SignatureDoesNotMatch),
         ("another body", |call| call.body = b"Action=DeleteLoadBalancer".to_vec(), SignatureDoesNotMatch),
         ("method", |call| call.method = Method::GET, SignatureDoesNotMatch),
         ("query", |call| call.query = "Action=DeleteLoadBalancer".to_owned(), SignatureDoesNotMatch),
         ("host", |call| drop(call.headers.insert("host", "other:1".parse().unwrap())), SignatureDoesNotMatch),
         ("no host", |call| drop(call.headers.remove("host")), SignatureDoesNotMatch),
-        ("a second host", |call| drop(call.headers.append("host", "other".parse().unwrap())), SignatureDoesNotMatch),
+        ("a second host", |call| assert!(call.headers.append("host", "other".parse().unwrap())), SignatureDoesNotMatch),
         (
             "date",
             |call| drop(call.headers.insert("x-amz-date", "20150830T123601Z".parse().unwrap())),
