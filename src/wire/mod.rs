@@ -22,5 +22,6 @@ pub mod fault;
 pub mod forward;
 pub mod framing;
 pub mod head;
+pub mod proxy_protocol;
 pub mod token;
 pub mod trailers;

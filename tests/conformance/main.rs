@@ -1,1 +1,14 @@
-//! Placeholder until the room it tests stands.
+//! Conformance by RFC section: tables of cases, each with what the back end and the client saw byte for byte.
+//!
+//! At this level the gateway is the wire room alone: bytes in, bytes out, no socket. The same tables hold for
+//! every split of the input into pieces.
+
+mod gateway;
+mod properties;
+mod rfc9110_connection;
+mod rfc9112_chunked;
+mod rfc9112_fields;
+mod rfc9112_framing;
+mod rfc9112_request_line;
+mod rfc9112_responses;
+mod speed;
