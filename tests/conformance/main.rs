@@ -3,6 +3,7 @@
 //! At this level the gateway is the wire room alone: bytes in, bytes out, no socket. The same tables hold for
 //! every split of the input into pieces.
 
+mod desync;
 mod gateway;
 mod properties;
 mod rfc9110_connection;

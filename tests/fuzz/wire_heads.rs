@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use elbow::wire::connection::Persistence;
+use elbow::wire::desync;
 use elbow::wire::fault::{RequestFault, ResponseFault};
 use elbow::wire::forward::{
     Additions, Expectation, RequestForward, ResponseForward, Scheme, write_request_head, write_response_head,
@@ -28,12 +29,16 @@ const FORWARD: RequestForward<'static> = RequestForward {
 
 /// Any bytes as a request head.
 pub fn fuzz_request_head(input: &[u8]) {
+    desync::of_bytes(input);
     let mut head = RequestHead::default();
     let whole = head.parse(input, &LIMITS);
     assert_eq!(whole, parse_request_in_pieces(input), "the pieces changed the reading");
     let Ok(HeadStatus::Complete { length }) = whole else { return };
     assert!(length <= input.len());
     assert_clean(head.fields().flat_map(|(name, value)| [name, value]).chain([head.method(), head.path()]));
+
+    let bytes = input[..length].trim_ascii_start();
+    assert_eq!(desync::of_accepted(&head).class(), desync::of_bytes(bytes).class(), "judged in two ways");
 
     let mut forwarded = Vec::new();
     write_request_head(&head, &FORWARD, &mut forwarded);
