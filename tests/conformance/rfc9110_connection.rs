@@ -96,10 +96,14 @@ fn section_7_8_upgrade() {
 
 #[test]
 fn section_10_1_1_expect() {
+    let with_body = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx";
+    let seen_with_body =
+        "POST / HTTP/1.1\r\nHost: a\r\n<forwarded>Content-Length: 1\r\nConnection: keep-alive\r\n\r\nx";
+    check_requests(&[("answered by Elbow", with_body, seen_with_body, End::Clean)]);
     let plain = seen("", "Connection: keep-alive");
     let other = seen("Expect: tea\r\n", "Connection: keep-alive");
     check_requests(&[
-        ("answered by Elbow", &request("1.1", "Expect: 100-continue\r\n"), &plain, End::Clean),
+        ("nobody waits to send nothing", &request("1.1", "Expect: 100-continue\r\n"), &plain, End::Clean),
         ("another expectation is the back end's", &request("1.1", "Expect: tea\r\n"), &other, End::Clean),
         ("means nothing in HTTP/1.0", &request("1.0", "Expect: 100-continue\r\n"), &plain, End::Closed),
     ]);
