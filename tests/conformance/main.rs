@@ -1,8 +1,10 @@
-//! Conformance by RFC section: tables of cases, each with what the back end and the client saw byte for byte.
+//! Conformance: what standards, and our own documents, promise.
 //!
-//! At this level the gateway is the wire room alone: bytes in, bytes out, no socket. The same tables hold for
-//! every split of the input into pieces.
+//! HTTP by RFC section: tables of cases, each with what the back end and the client saw byte for byte. The gateway
+//! is the wire room alone, bytes in and bytes out without a socket; the same tables hold for every split of the
+//! input into pieces.
 
+mod config;
 mod desync;
 mod gateway;
 mod properties;

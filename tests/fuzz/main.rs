@@ -2,8 +2,9 @@
 //!
 //! A coverage-guided fuzzer can call them as they are. Here they run as ordinary tests over the corpus kept in
 //! `corpus/`, one folder per function, and over seeded mutations of it; `FUZZ_ROUNDS` asks for more than the usual
-//! few thousand. An input that ever broke a promise stays in the corpus.
+//! some ten thousand. An input that ever broke a promise stays in the corpus.
 
+mod config;
 mod corpus;
 mod wire_bodies;
 mod wire_heads;
