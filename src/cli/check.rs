@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use serde_json::json;
-
 use super::{FAILED, UNREADABLE, terminal};
 use crate::control::config::{self, ConfigErrors, Loaded, Report};
 use crate::model::Configuration;
@@ -31,7 +29,7 @@ pub(super) struct Arguments {
 pub(super) fn execute(arguments: &Arguments) -> ExitCode {
     let loaded = config::load(&arguments.config);
     if arguments.json {
-        return show_json(loaded);
+        return show_json(&loaded);
     }
     match loaded {
         Ok(Loaded { configuration, warnings }) => {
@@ -70,15 +68,11 @@ pub(super) fn show_invalid(report: &Report) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-fn show_json(loaded: Result<Loaded, ConfigErrors>) -> ExitCode {
+fn show_json(loaded: &Result<Loaded, ConfigErrors>) -> ExitCode {
     let (found, code) = match loaded {
         Ok(Loaded { warnings, .. }) => (warnings.to_json(), 0),
-        Err(ConfigErrors::Invalid(report)) => (report.to_json(), FAILED),
-        Err(ConfigErrors::Unreadable { path, error }) => {
-            let message = format!("cannot be read: {error}");
-            let problem = json!({ "file": path.to_string_lossy(), "message": message });
-            (json!({ "valid": false, "errors": [problem], "warnings": [] }), UNREADABLE)
-        }
+        Err(errors @ ConfigErrors::Invalid(_)) => (errors.to_json(), FAILED),
+        Err(errors @ ConfigErrors::Unreadable { .. }) => (errors.to_json(), UNREADABLE),
     };
     terminal::print(&format!("{found:#}\n"));
     ExitCode::from(code)

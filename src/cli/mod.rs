@@ -17,17 +17,19 @@ const DEFAULT_FILE: &str = "/etc/elbow/elbow.toml";
 
 /// Exit code: the configuration is wrong, or the balancer could not do its work.
 const FAILED: u8 = 1;
-/// Exit code: the configuration could not be read. Wrong arguments end with 2 as well, by clap's habit.
+/// Exit code: the configuration could not be read.
 const UNREADABLE: u8 = 2;
+/// Exit code: the arguments make no sense; clap's.
+const MISUSED: u8 = 2;
 
 /// What `elbow` without arguments says.
 const SHORT_HELP: &str = "\
-elbow demo                try it: two sample back ends and a balancer, on loopback
-elbow run -c elbow.toml   run the balancer that a file describes
+elbow demo                 try it: two sample back ends and a balancer
+elbow run -c elbow.toml    run the balancer that a file describes
 elbow run --listen http://127.0.0.1:8080 --to 127.0.0.1:9001
-                          run one without a file
-elbow check -c elbow.toml check a file: every error at once, with its line
-elbow help [COMMAND]      all options
+                           run one without a file
+elbow check -c elbow.toml  check a file: every error at once, with its line
+elbow help [COMMAND]       all options
 ";
 
 /// A load balancer for bare-metal Linux.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::{check, terminal};
 use crate::control::config::{self, Flags, ListenUrl, Loaded};
 use crate::model::{CertificateFiles, Configuration, Endpoint};
+use crate::server;
 
 /// Run the balancer in the foreground, from a file or from flags
 #[derive(Debug, clap::Args)]
@@ -33,14 +34,14 @@ pub(super) struct Arguments {
 
 /// Runs until a signal.
 pub(super) fn execute(arguments: &Arguments) -> ExitCode {
-    let (loaded, file) = match arguments.flags() {
-        Some(flags) => (from_flags(&flags), None),
-        None => (from_file(&arguments.config), Some(arguments.config.as_path())),
+    let loaded = match arguments.flags() {
+        Some(flags) => from_flags(&flags),
+        None => from_file(&arguments.config),
     };
     match loaded {
         Ok(Loaded { configuration, warnings }) => {
             terminal::print_error(&warnings.render(terminal::error_paint()));
-            serve(configuration, file)
+            serve(configuration)
         }
         Err(code) => code,
     }
@@ -59,6 +60,10 @@ impl Arguments {
 
 /// Shows the file that the flags stand for, then reads it.
 fn from_flags(flags: &Flags) -> Result<Loaded, ExitCode> {
+    if flags.certificate.is_none() && flags.listen.iter().any(|listen| listen.protocol.is_secure()) {
+        terminal::print_error("error: --listen with https or ssl needs --cert and --key\n");
+        return Err(ExitCode::from(super::MISUSED));
+    }
     let (file, loaded) = config::from_flags(flags);
     terminal::print(&format!("# The file that says the same:\n{file}"));
     loaded.map_err(|report| check::show_invalid(&report))
@@ -68,10 +73,13 @@ fn from_file(path: &Path) -> Result<Loaded, ExitCode> {
     config::load(path).map_err(|errors| check::show_errors(&errors))
 }
 
-/// Carries traffic until a signal. `file` is what a reload reads again; `None` when there is no file.
-fn serve(configuration: Configuration, file: Option<&Path>) -> ExitCode {
-    let origin = file.map_or_else(|| "flags".to_owned(), |file| file.display().to_string());
-    let count = configuration.load_balancers.len();
-    terminal::print_error(&format!("elbow run: {count} load balancers from {origin}: this build has no data plane\n"));
-    ExitCode::from(super::FAILED)
+/// Carries traffic until a signal.
+fn serve(configuration: Configuration) -> ExitCode {
+    match server::run(configuration, |ready| terminal::print_error(&format!("{ready}\n"))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::print_error(&format!("elbow run: {error}\n"));
+            ExitCode::from(super::FAILED)
+        }
+    }
 }

@@ -138,10 +138,15 @@ impl FromStr for Endpoint {
             return bracketed(rest);
         }
         match text.split_once(':') {
-            Some((host, port)) if !port.contains(':') => Ok(Self { host: host.parse()?, port: Some(port.parse()?) }),
+            Some((host, port)) if is_number(port) => Ok(Self { host: host.parse()?, port: Some(port.parse()?) }),
+            Some((_, rest)) if !rest.contains(':') => Err(Invalid::new("expected \"host\" or \"host:port\"")),
             _ => Ok(Self { host: text.parse()?, port: None }),
         }
     }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What follows `[`: an IPv6 address, `]`, and perhaps a port.
@@ -184,15 +189,16 @@ mod tests {
         let cases = [
             ("", "expected an IP address or a host name"),
             ("10.0.0.300", "expected an IP address or a host name"),
-            ("10.0.0.1:", "expected a port from 1 to 65535"),
+            ("10.0.0.1:", "expected \"host\" or \"host:port\""),
             ("10.0.0.1:0", "expected a port from 1 to 65535"),
-            ("10.0.0.1:+80", "expected a port from 1 to 65535"),
+            ("10.0.0.1:+80", "expected \"host\" or \"host:port\""),
             ("10.0.0.1:080", "expected a port from 1 to 65535"),
             ("10.0.0.1:65536", "expected a port from 1 to 65535"),
             ("web 1", "expected an IP address or a host name"),
             ("-web", "expected an IP address or a host name"),
             ("web..example", "expected an IP address or a host name"),
-            ("http://web", "expected a port from 1 to 65535"),
+            ("http://web", "expected \"host\" or \"host:port\""),
+            ("http://web:80", "expected an IP address or a host name"),
             ("[::1", "expected an IPv6 address in brackets, with or without a port"),
             ("[10.0.0.1]:80", "expected an IPv6 address in brackets, with or without a port"),
             ("[::1]80", "expected an IPv6 address in brackets, with or without a port"),

@@ -1,11 +1,17 @@
 //! What all flows of one core share.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 
+use crate::balance::RetryBudget;
 use crate::base::Instant;
+use crate::proxy::admission::{Admission, Admitted};
 use crate::proxy::idle_pool::IdlePool;
-use crate::registry::{Reader, Snapshot};
+use crate::registry::{ListenerEntry, Snapshot};
 use crate::runtime::Io;
 use crate::wire::head::{RequestHead, ResponseHead};
 
@@ -20,11 +26,15 @@ pub struct Core {
     pub number: usize,
     /// Idle connections to instances.
     pub idle: IdlePool,
+    /// What may be repeated when instances fail.
+    pub retry_budget: RefCell<RetryBudget>,
     /// Whether bulk moves by splice; off only to measure what it gains.
     pub may_splice: bool,
     snapshot: RefCell<Arc<Snapshot>>,
     draining_since: Cell<Option<Instant>>,
+    admission: Arc<Admission>,
     connections: Cell<usize>,
+    finished: RefCell<Option<Waker>>,
     heads: RefCell<Vec<Box<Heads>>>,
 }
 
@@ -41,15 +51,24 @@ pub struct Heads {
 
 impl Core {
     /// A core that serves `snapshot`.
-    pub fn new(io: Io, number: usize, may_splice: bool, snapshot: Arc<Snapshot>) -> Core {
+    pub fn new(
+        io: Io,
+        number: usize,
+        may_splice: bool,
+        admission: Arc<Admission>,
+        snapshot: Arc<Snapshot>,
+    ) -> Core {
         Core {
+            retry_budget: RefCell::new(RetryBudget::new(io.now())),
             io,
             number,
             idle: IdlePool::default(),
             may_splice,
             snapshot: RefCell::new(snapshot),
             draining_since: Cell::new(None),
+            admission,
             connections: Cell::new(0),
+            finished: RefCell::default(),
             heads: RefCell::default(),
         }
     }
@@ -78,15 +97,25 @@ impl Core {
         }
     }
 
-    /// Counts a client connection for as long as the guard lives.
-    pub fn count_connection(self: &std::rc::Rc<Core>) -> ConnectionGuard {
-        self.connections.set(self.connections.get() + 1);
-        ConnectionGuard { core: self.clone() }
+    /// The listener at `address` as this core knows it now.
+    pub fn listener(&self, address: SocketAddr) -> Option<Arc<ListenerEntry>> {
+        self.snapshot.borrow().listener(address).cloned()
     }
 
-    /// Client connections open on this core.
-    pub fn connections(&self) -> usize {
-        self.connections.get()
+    /// Admits a client connection, counted for as long as the guard lives; `None` when the node is full.
+    pub fn admit(self: &Rc<Core>) -> Option<ConnectionGuard> {
+        let admitted = self.admission.admit()?;
+        self.connections.set(self.connections.get() + 1);
+        Some(ConnectionGuard { core: self.clone(), _admitted: admitted })
+    }
+
+    /// Waits until no client connection is left.
+    pub async fn finished(&self) {
+        poll_fn(|context| {
+            *self.finished.borrow_mut() = Some(context.waker().clone());
+            if self.connections.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Memory for one exchange, used before if possible.
@@ -105,11 +134,16 @@ impl Core {
 
 /// A client connection that is counted until this is dropped.
 pub struct ConnectionGuard {
-    core: std::rc::Rc<Core>,
+    core: Rc<Core>,
+    _admitted: Admitted,
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.core.connections.set(self.core.connections.get() - 1);
+        let left = self.core.connections.get() - 1;
+        self.core.connections.set(left);
+        if left == 0 {
+            self.core.finished.borrow().iter().for_each(Waker::wake_by_ref);
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
+use crate::balance::{Lost, Retry};
 use crate::model::Reason;
 use crate::proxy::backend::Backend;
 use crate::proxy::download::{Download, Downloaded};
@@ -64,23 +65,6 @@ pub struct Exchange<'a> {
     pub expects_continue: bool,
 }
 
-/// An attempt that ended before its answer began.
-struct Lost {
-    reason: Reason,
-    retry: Retry,
-}
-
-/// What may be done about a lost attempt.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Retry {
-    /// Nothing: it may have had an effect, or the client is gone.
-    Never,
-    /// The instance had closed a kept connection: ask again on a fresh one.
-    Fresh,
-    /// Ask another instance.
-    Elsewhere,
-}
-
 impl Exchange<'_> {
     /// Carries the request until it is answered or cannot be.
     pub async fn run(mut self, client: &mut Client<'_>) -> Ended {
@@ -93,24 +77,23 @@ impl Exchange<'_> {
             };
             let (backend, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
-                Err(reason) => {
-                    search.exclude(&choice, reason);
-                    continue;
-                }
+                Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
+                    Some(_) => continue,
+                    None => return Ended::Refused(reason),
+                },
             };
-            let lost = match self.attempt(backend, choice, kept, client).await {
+            let progress = Progress::default();
+            let (reason, choice) = match self.attempt(backend, choice, &progress, client).await {
                 Ok(ended) => return ended,
-                Err((lost, choice)) => {
-                    if lost.retry == Retry::Elsewhere {
-                        search.exclude(&choice, lost.reason);
-                    }
-                    lost
-                }
+                Err(failed) => failed,
             };
-            if lost.retry == Retry::Never || !search.may_retry() {
-                return Ended::Refused(lost.reason);
+            let lost = self.lost(reason, kept, &progress);
+            match search.lost(choice, reason, lost) {
+                Some(Retry::Fresh) => fresh_only = true,
+                Some(Retry::Elsewhere) => {}
+                None => return Ended::Refused(reason),
             }
-            fresh_only |= lost.retry == Retry::Fresh;
+            self.session.count_failure(reason);
         }
     }
 
@@ -129,11 +112,10 @@ impl Exchange<'_> {
         &mut self,
         mut backend: Backend,
         choice: Choice,
-        kept: bool,
+        progress: &Progress,
         client: &mut Client<'_>,
-    ) -> Result<Ended, (Lost, Choice)> {
-        let progress = Progress::default();
-        match self.converse(&mut backend, &choice, &progress, client).await {
+    ) -> Result<Ended, (Reason, Choice)> {
+        match self.converse(&mut backend, &choice, progress, client).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
                 if reusable {
                     self.session.core.idle.put(choice.target(), backend, self.session.now());
@@ -147,8 +129,7 @@ impl Exchange<'_> {
             }
             Err(reason) => {
                 backend.abort();
-                let retry = self.retry(reason, kept, progress.is_body_taken());
-                Err((Lost { reason, retry }, choice))
+                Err((reason, choice))
             }
         }
     }
@@ -250,14 +231,15 @@ impl Exchange<'_> {
         }
     }
 
-    /// What may be done after an attempt that ended for `reason` before its answer began (RFC 9110 section 9.2.2).
-    fn retry(&self, reason: Reason, kept: bool, body_begun: bool) -> Retry {
-        let lost_connection = matches!(reason, Reason::BackendClosedEarly | Reason::BackendReset);
-        let repeatable = self.request.method_kind().is_idempotent() && !body_begun;
-        match (lost_connection && repeatable, kept) {
-            (false, _) => Retry::Never,
-            (true, true) => Retry::Fresh,
-            (true, false) => Retry::Elsewhere,
+    /// What an attempt lost that ended for `reason` before its answer began.
+    fn lost(&self, reason: Reason, kept: bool, progress: &Progress) -> Lost {
+        match reason {
+            Reason::BackendClosedEarly | Reason::BackendReset => Lost::Sent {
+                kept,
+                idempotent: self.request.method_kind().is_idempotent(),
+                repeatable: !progress.is_body_taken(),
+            },
+            _ => Lost::Underway,
         }
     }
 }

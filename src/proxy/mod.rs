@@ -9,6 +9,7 @@
 //! connection is one boxed future that dies with the answer, so an idle connection costs a few hundred bytes.
 
 pub mod acceptor;
+pub mod admission;
 pub mod backend;
 pub mod core;
 pub mod download;
@@ -17,6 +18,7 @@ pub mod failure;
 pub mod http1;
 pub mod idle_pool;
 pub mod session;
+pub mod stop;
 pub mod tcp;
 pub mod tunnel;
 pub mod upload;

@@ -1,5 +1,6 @@
 //! A TCP client's connection: one connection to one instance, and bytes both ways.
 
+use crate::balance::Lost;
 use crate::model::Reason;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel::{self, End};
@@ -32,7 +33,10 @@ async fn connect(session: &Session) -> Result<(Socket, Choice), Reason> {
         let choice = search.choose()?;
         match choice.dial(session).await {
             Ok(socket) => return Ok((socket, choice)),
-            Err(reason) => search.exclude(&choice, reason),
+            Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
+                Some(_) => {}
+                None => return Err(reason),
+            },
         }
     }
 }

@@ -45,7 +45,7 @@ pub async fn run(session: &Session, client: End, instance: End, timeout: Duratio
     cells.received_bytes.add(from_client.take_received());
     cells.sent_bytes.add(to_client.take_sent());
     let reason = match ended {
-        Either::First(Ok(())) => return,
+        Either::First(Ok(((), ()))) => return,
         Either::First(Err(BrokenEnd::Client)) => Reason::TunnelClientReset,
         Either::First(Err(BrokenEnd::Instance)) => Reason::TunnelBackendReset,
         Either::Second(()) => on_timeout,

@@ -267,3 +267,52 @@ impl File {
 fn quoted(value: impl Display) -> String {
     toml::Value::String(value.to_string()).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Source, lower, testing};
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::TestRunner;
+
+    #[test]
+    fn every_configuration_is_read_back_as_it_was() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let strategy = testing::configuration(file.path());
+        let property = |configuration: Configuration| {
+            let text = effective(&configuration);
+            let source = Source::new(Path::new("elbow.toml"), text.clone());
+            match lower(source, Vec::new(), &[]) {
+                Ok(loaded) => prop_assert_eq!(loaded.configuration, configuration),
+                Err(report) => prop_assert!(false, "{report}\n{text}"),
+            }
+            Ok(())
+        };
+        TestRunner::default().run(&strategy, property).unwrap();
+    }
+
+    #[test]
+    fn defaults_are_written_out() {
+        let short = "[load_balancers.web]\nlisteners = [{ protocol = \"http\", port = 80, instance_port = 8080 }]\n\
+                     instances = [\"10.0.0.1\"]\n";
+        let loaded = super::super::parse(short, Path::new("elbow.toml")).unwrap();
+        let file = effective(&loaded.configuration);
+        for line in [
+            "cores = \"auto\"",
+            "zone = \"default\"",
+            "address = \"127.0.0.1:9900\"",
+            "zones = [\"default\"]",
+            "  { id = \"10.0.0.1\", address = \"10.0.0.1\", zone = \"default\", weight = 1 },",
+            "protocol = \"HTTP\"",
+            "address = \"0.0.0.0\"",
+            "instance_protocol = \"HTTP\"",
+            "target = \"TCP:8080\"",
+            "interval = 30",
+            "healthy_threshold = 10",
+            "draining = { enabled = false, timeout = 300 }",
+            "surge_queue = 1024",
+        ] {
+            assert!(file.lines().any(|written| written == line), "{line}\n{file}");
+        }
+    }
+}

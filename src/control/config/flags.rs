@@ -86,3 +86,61 @@ fn listener(listen: &ListenUrl, flags: &Flags) -> String {
     }
     keys
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(listen: &[&str], to: &[&str]) -> Flags {
+        Flags {
+            listen: listen.iter().map(|url| url.parse().unwrap()).collect(),
+            to: to.iter().map(|address| address.parse().unwrap()).collect(),
+            certificate: None,
+        }
+    }
+
+    #[test]
+    fn flags_become_the_shortest_file_that_says_the_same() {
+        let flags = flags(&["http://127.0.0.1:8080", "tcp://[::1]:5432"], &["127.0.0.1:9001", "127.0.0.1:9002"]);
+        let (file, loaded) = from_flags(&flags);
+        let expected = "[load_balancers.main]\n\
+            listeners = [\n  \
+              { protocol = \"HTTP\", address = \"127.0.0.1\", port = 8080, instance_port = 9001 },\n  \
+              { protocol = \"TCP\", address = \"::1\", port = 5432, instance_port = 9001 },\n\
+            ]\n\
+            instances = [\"127.0.0.1:9001\", \"127.0.0.1:9002\"]\n";
+        assert_eq!(file, expected);
+        let loaded = loaded.unwrap();
+        assert!(loaded.warnings.is_empty());
+        assert_eq!(loaded.configuration.load_balancers["main"].instances.len(), 2);
+    }
+
+    #[test]
+    fn instances_without_a_port_are_reached_on_the_listeners() {
+        let (file, _) = from_flags(&flags(&["http://0.0.0.0"], &["10.0.0.1", "web.example"]));
+        assert!(file.contains("port = 80, instance_port = 80 }"), "{file}");
+    }
+
+    #[test]
+    fn secure_listeners_take_the_certificate() {
+        let certificate = CertificateFiles { chain: "a \"b\".crt".into(), key: "a.key".into() };
+        let flags = Flags { certificate: Some(certificate), ..flags(&["https://0.0.0.0", "http://0.0.0.0"], &["::1"]) };
+        let (file, _) = from_flags(&flags);
+        assert_eq!(file.matches("certificates = [{ chain = 'a \"b\".crt', key = \"a.key\" }]").count(), 1, "{file}");
+    }
+
+    #[test]
+    fn what_is_no_address_to_listen_on() {
+        let form = "expected SCHEME://ADDRESS:PORT with scheme http, https, tcp or ssl";
+        for (text, message) in [
+            ("127.0.0.1:8080", form),
+            ("udp://127.0.0.1:53", form),
+            ("tcp://127.0.0.1", form),
+            ("http://localhost:8080", "expected an IP address to listen on, such as 127.0.0.1 or 0.0.0.0"),
+            ("http://127.0.0.1:0", "expected a port from 1 to 65535"),
+            ("http://127.0.0.1:80/path", "expected \"host\" or \"host:port\""),
+        ] {
+            assert_eq!(text.parse::<ListenUrl>().unwrap_err().to_string(), message, "{text}");
+        }
+    }
+}

@@ -2,15 +2,15 @@
 //!
 //! The file is lowered in named steps, each in a file or folder of its own:
 //!
-//! 1. [`source`] holds the bytes and turns offsets into lines and columns; [`syntax`] parses them into a table of
+//! 1. `source` holds the bytes and turns offsets into lines and columns; `syntax` parses them into a table of
 //!    spanned values, recovering from errors so that the steps below still see the rest of the file.
-//! 2. [`read`] lowers the table into a draft: values of the model, each checked on its own, and where each stands.
-//! 3. [`check`] looks at the draft as a whole: what must agree, what is not supported yet, which files are
+//! 2. `read` lowers the table into a draft: values of the model, each checked on its own, and where each stands.
+//! 3. `check` looks at the draft as a whole: what must agree, what is not supported yet, which files are
 //!    missing, what deserves a warning.
 //! 4. Without errors the draft becomes the configuration.
 //!
 //! Every step adds [`Problem`]s to one list; a [`Report`] shows them. [`effective`] is the way back: a
-//! configuration as a file with every default filled in. [`flags`] is the third door: no file at all.
+//! configuration as a file with every default filled in. [`from_flags`] is the third door: no file at all.
 //!
 //! Not here: what the words mean (`model`), loading certificates (`tls`), what a reload changes (`registry`).
 
@@ -25,6 +25,8 @@ mod section;
 mod source;
 mod suggestion;
 mod syntax;
+#[cfg(test)]
+mod testing;
 mod value;
 
 pub use effective::effective;
@@ -59,6 +61,20 @@ pub enum ConfigErrors {
     },
     /// The file is wrong: every error, and the warnings too.
     Invalid(Report),
+}
+
+impl ConfigErrors {
+    /// The errors as JSON, in the form of [`Report::to_json`]; without a line if the file could not be read.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Invalid(report) => report.to_json(),
+            Self::Unreadable { path, error } => {
+                let message = format!("cannot be read: {error}");
+                let problem = serde_json::json!({ "file": path.to_string_lossy(), "message": message });
+                serde_json::json!({ "valid": false, "errors": [problem], "warnings": [] })
+            }
+        }
+    }
 }
 
 impl fmt::Display for ConfigErrors {
@@ -114,5 +130,72 @@ fn lower(source: Source, found: Vec<Problem>, not_yet: &[check::NotYet]) -> Resu
     match configuration {
         Some(configuration) => Ok(Loaded { configuration, warnings: report }),
         None => Err(report),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{FULL_FILE, NAMED_FILES};
+    use super::*;
+    use crate::model::{Cipher, CustomPolicy, PredefinedPolicy, SecurityPolicy, TlsVersion};
+
+    /// A directory with everything that [`FULL_FILE`] reads, and the source of that file in it.
+    fn full_file() -> (tempfile::TempDir, Source) {
+        let directory = tempfile::tempdir().unwrap();
+        for name in NAMED_FILES {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let source = Source::new(&directory.path().join("elbow.toml"), FULL_FILE.to_owned());
+        (directory, source)
+    }
+
+    #[test]
+    fn a_file_with_every_key_is_read_in_full() {
+        let (directory, source) = full_file();
+        let loaded = lower(source, Vec::new(), &[]).unwrap();
+        let warnings: Vec<&str> = loaded.warnings.problems().iter().map(Problem::message).collect();
+        assert_eq!(warnings, ["policy app is attached to nothing"]);
+        let web = &loaded.configuration.load_balancers["web"];
+        let own = directory.path().join("web.crt");
+        assert_eq!(web.listeners[1].certificates[0].chain, own);
+        let modern = SecurityPolicy::Predefined(PredefinedPolicy::PolicyTls12);
+        assert_eq!(web.security_policy(&web.listeners[1]), modern);
+        let ids: Vec<&str> = web.instances.iter().map(|instance| instance.id.as_str()).collect();
+        assert_eq!(ids, ["10.0.0.11", "[2001:db8::1]:8081", "web-5.example:8080", "web-2"]);
+        let exact = CustomPolicy::new(
+            [TlsVersion::Tls12].into(),
+            Cipher::from_name("ECDHE-RSA-AES128-GCM-SHA256").into_iter().collect(),
+            true,
+        );
+        assert_eq!(web.security_policy(&web.listeners[2]), SecurityPolicy::Custom(exact.unwrap()));
+    }
+
+    #[test]
+    fn everything_that_is_not_supported_yet_is_refused_where_it_stands() {
+        let (_directory, source) = full_file();
+        for entry in check::NOT_YET {
+            let report = lower(source.clone(), Vec::new(), std::slice::from_ref(entry)).unwrap_err();
+            assert!(
+                report.problems().iter().any(|problem| problem.message().contains("not supported yet")),
+                "{entry:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_a_configuration_that_serves_nothing() {
+        let loaded = parse("", Path::new("elbow.toml")).unwrap();
+        assert!(loaded.configuration.load_balancers.is_empty());
+        assert_eq!(loaded.warnings.counts(), (0, 1));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_apart_from_what_is_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let wrong = directory.path().join("wrong.toml");
+        std::fs::write(&wrong, b"a = \"\xff\"").unwrap();
+        assert!(matches!(load(&wrong), Err(ConfigErrors::Invalid(_))));
+        assert!(matches!(load(directory.path()), Err(ConfigErrors::Unreadable { .. })));
+        assert!(matches!(load(&directory.path().join("none")), Err(ConfigErrors::Unreadable { .. })));
     }
 }

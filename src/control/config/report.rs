@@ -82,7 +82,7 @@ impl Report {
 
     fn paragraph(&self, problem: &Problem, paint: Paint) -> String {
         let position = self.source.position(problem.span().start);
-        let excerpt = Excerpt::of(&self.source, problem, position);
+        let excerpt = Excerpt::of(&self.source, problem);
         let (bold, colour, reset) = match (paint, problem.severity()) {
             (Paint::Plain, _) => ("", "", ""),
             (Paint::Ansi, Severity::Error) => ("\x1b[1m", "\x1b[31m", "\x1b[0m"),
@@ -131,23 +131,27 @@ struct Excerpt {
 }
 
 impl Excerpt {
-    fn of(source: &Source, problem: &Problem, position: Position) -> Self {
+    /// The piece of the line around the beginning of `problem`. Takes no longer for a longer line, since a file may
+    /// be one line of ten thousand errors.
+    fn of(source: &Source, problem: &Problem) -> Self {
         let span = problem.span();
-        let line: Vec<char> = printable(source.line(span.start)).chars().collect();
-        let before = (position.column - 1).min(line.len());
-        let marked = source.text().get(span).unwrap_or_default();
-        let length = marked.lines().next().unwrap_or_default().chars().count();
-        let start = match line.len() > WIDEST_EXCERPT {
-            true => before.saturating_sub(WIDEST_EXCERPT / 2),
-            false => 0,
+        let line = source.line(span.start);
+        let at = source.offset_in_line(span.start).min(line.len());
+        let (before, after) = line.split_at_checked(at).unwrap_or((line, ""));
+        let is_long = line.len() > WIDEST_EXCERPT;
+        let start = match before.char_indices().rev().nth(WIDEST_EXCERPT / 2 - 1) {
+            Some((start, _)) if is_long => start,
+            _ => 0,
         };
-        let end = (start + WIDEST_EXCERPT).min(line.len());
-        let (left, right) = (if start > 0 { "…" } else { "" }, if end < line.len() { "…" } else { "" });
-        let text: String = line[start..end].iter().collect();
+        let room = WIDEST_EXCERPT - before[start..].chars().count().min(WIDEST_EXCERPT / 2);
+        let end = after.char_indices().nth(room).map_or(after.len(), |(end, _)| end);
+        let (left, right) = (if start > 0 { "…" } else { "" }, if end < after.len() { "…" } else { "" });
+        let (before, after) = (printable(&before[start..]), printable(&after[..end]));
+        let marked = source.text().get(span).and_then(|marked| marked.lines().next()).unwrap_or_default();
         Self {
-            text: format!("{left}{text}{right}"),
-            indent: before - start + left.chars().count(),
-            carets: length.clamp(1, (end - before).max(1)),
+            indent: left.chars().count() + before.chars().count(),
+            carets: marked.chars().take(WIDEST_EXCERPT).count().clamp(1, after.chars().count().max(1)),
+            text: format!("{left}{before}{after}{right}"),
         }
     }
 }

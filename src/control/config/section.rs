@@ -87,6 +87,12 @@ impl<'a> Element<'a> {
         Section::of_value(self.value, self.object, self.reading)
     }
 
+    /// Notes that the element is not what was `expected`.
+    pub(super) fn refuse(&self, expected: &str) {
+        let message = format!("{expected}, found {}", describe(self.value.get_ref()));
+        self.reading.note(Problem::error(self.value.span(), self.object.clone(), message));
+    }
+
     /// The value that the element is; what is wrong with it is noted.
     pub(super) fn read<T: FromValue>(&self) -> Option<T> {
         convert(self.value, "", &self.object, self.reading)
@@ -217,10 +223,10 @@ impl<'a> Section<'a> {
         self.elements(key).into_iter().filter_map(Element::into_section).collect()
     }
 
-    /// How many elements the list at `key` has, right or wrong.
+    /// How many elements are written at `key`, right or wrong; what is no list counts as one.
     pub(super) fn len_of(&self, key: &str) -> usize {
-        let array = self.table.get(key).and_then(|value| value.get_ref().as_array());
-        array.map_or(0, |array| array.len())
+        let value = self.table.get(key).map(Spanned::get_ref);
+        value.map_or(0, |value| value.as_array().map_or(1, |array| array.len()))
     }
 
     /// The table at `key`.
@@ -229,16 +235,17 @@ impl<'a> Section<'a> {
         Self::of_value(value, object_of_key(&self.object, key), self.reading)
     }
 
-    /// The keys of a section whose keys are names that the user chose: as written, and as the name it makes.
-    pub(super) fn names<T>(&self, make: fn(&str) -> Result<T, Invalid>) -> Vec<(&'a str, T)> {
-        let mut names = Vec::with_capacity(self.table.len());
-        for (key, span) in self.keys() {
-            match make(key) {
-                Ok(name) => names.push((key, name)),
-                Err(invalid) => self.refuse(span, format!("{invalid}, found \"{key}\"")),
+    /// The keys of a section whose keys are names that the user chose: as written, and as the name it makes. `None`
+    /// for one that makes none, which is noted; what stands under it can still be read.
+    pub(super) fn names<T>(&self, make: fn(&str) -> Result<T, Invalid>) -> Vec<(&'a str, Option<T>)> {
+        let named = |(key, span): (&'a str, Range<usize>)| match make(key) {
+            Ok(name) => (key, Some(name)),
+            Err(invalid) => {
+                self.refuse(span, format!("{invalid}, found \"{key}\""));
+                (key, None)
             }
-        }
-        names
+        };
+        self.keys().map(named).collect()
     }
 
     /// Reports every key that was not read.

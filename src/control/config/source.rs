@@ -69,9 +69,8 @@ impl Source {
     /// Where the byte at `offset` stands; the end of the text for an offset beyond it.
     pub fn position(&self, offset: usize) -> Position {
         let (line, start) = self.line_of(offset);
-        let before = self.text.as_bytes().get(start..offset).unwrap_or_default();
-        // Every character has one byte that does not continue another.
-        let characters = before.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+        let before = &self.text[start..self.text.floor_char_boundary(offset)];
+        let characters = before.chars().count();
         Position { line, column: characters + 1 }
     }
 
@@ -80,6 +79,11 @@ impl Source {
         let (line, start) = self.line_of(offset);
         let end = self.line_starts.get(line).copied().unwrap_or(self.text.len());
         self.text.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
+    }
+
+    /// How many bytes into its line `offset` lies.
+    pub(super) fn offset_in_line(&self, offset: usize) -> usize {
+        offset - self.line_of(offset).1
     }
 
     /// The number of the line, from 1, and the offset at which it starts.
@@ -116,7 +120,7 @@ mod tests {
             (3, 2, 1, "çd = 1"),
             (5, 2, 2, "çd = 1"),
             (13, 4, 1, "x"),
-            (99, 4, 1, "x"),
+            (99, 4, 2, "x"),
         ] {
             assert_eq!((source.position(offset), source.line(offset)), (Position { line, column }, text), "{offset}");
         }

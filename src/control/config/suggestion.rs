@@ -18,11 +18,13 @@ pub(super) fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item
     nearest(written, candidates).map(|candidate| format!("did you mean \"{candidate}\"?"))
 }
 
-/// From 0 to 1. Mistyped words are a few edits away; shortened ones share their beginning.
+/// From 0 to 1. Mistyped words are a few edits away; shortened ones share their beginning, the more of it the better.
 fn likeness(written: &str, candidate: &str) -> f64 {
     let by_edits = strsim::normalized_damerau_levenshtein(written, candidate);
-    let is_beginning = written.len() >= 3 && candidate.starts_with(written);
-    if is_beginning { by_edits.max(0.6) } else { by_edits }
+    if written.len() < 3 || !candidate.starts_with(written) {
+        return by_edits;
+    }
+    by_edits.max(0.6 + 0.25 * written.len() as f64 / candidate.len() as f64)
 }
 
 /// Letter case, hyphens and dots are what ELB's spelling and the file's differ in.
@@ -36,7 +38,16 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_offered_and_a_far_one_is_not() {
-        let keys = ["port", "protocol", "instance_port", "instance_protocol", "max_connections", "protocol_tlsv1_2"];
+        let keys = [
+            "port",
+            "protocol",
+            "instance_port",
+            "instance_protocol",
+            "max_connections",
+            "protocol_tlsv1_2",
+            "ELBSecurityPolicy-2011-08",
+            "ELBSecurityPolicy-TLS-1-2-2017-01",
+        ];
         for (written, expected) in [
             ("prot", Some("port")),
             ("Port", Some("port")),
@@ -45,6 +56,7 @@ mod tests {
             ("max_conn", Some("max_connections")),
             ("Protocol-TLSv1.2", Some("protocol_tlsv1_2")),
             ("certificate", None),
+            ("ELBSecurityPolicy-TLS-1-2", Some("ELBSecurityPolicy-TLS-1-2-2017-01")),
             ("", None),
         ] {
             assert_eq!(nearest(written, keys), expected, "{written}");

@@ -10,6 +10,7 @@ use super::super::Problem;
 use super::super::section::{object_of_element, object_of_key};
 
 /// A value of the file that asks for something that does not exist yet.
+#[derive(Debug)]
 pub(in super::super) struct NotYet {
     /// Its keys from the root; `*` stands for every name or element.
     path: &'static str,

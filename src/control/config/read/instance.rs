@@ -1,14 +1,20 @@
 //! An instance: an element of `instances`, `"host"`, `"host:port"` or a table.
 
+use toml::de::DeValue;
+
 use super::super::section::Element;
-use crate::model::{DEFAULT_WEIGHT, Endpoint, Instance, InstanceId, Zone};
+use crate::model::{DEFAULT_WEIGHT, Endpoint, Instance, InstanceId, Weight, Zone};
 
 /// The instance; `None` if it is wrong. It stands in `node_zone` unless it says otherwise, and is called by its
 /// address unless it has a name.
 pub(super) fn read(element: Element<'_>, node_zone: &Zone) -> Option<Instance> {
-    if !element.value.get_ref().is_table() {
-        let endpoint: Endpoint = element.read()?;
-        return instance(None, endpoint, node_zone.clone(), DEFAULT_WEIGHT);
+    match element.value.get_ref() {
+        DeValue::Table(_) => {}
+        DeValue::String(_) => return instance(None, element.read()?, node_zone.clone(), DEFAULT_WEIGHT),
+        _ => {
+            element.refuse("expected \"host\", \"host:port\" or a table");
+            return None;
+        }
     }
     let mut section = element.into_section()?;
     let endpoint = section.require("address");
@@ -19,7 +25,7 @@ pub(super) fn read(element: Element<'_>, node_zone: &Zone) -> Option<Instance> {
     instance(id, endpoint?, zone, weight)
 }
 
-fn instance(id: Option<InstanceId>, endpoint: Endpoint, zone: Zone, weight: crate::model::Weight) -> Option<Instance> {
+fn instance(id: Option<InstanceId>, endpoint: Endpoint, zone: Zone, weight: Weight) -> Option<Instance> {
     let id = id.or_else(|| InstanceId::new(&endpoint.to_string()).ok())?;
     let Endpoint { host, port } = endpoint;
     Some(Instance { id, host, port, zone, weight })

@@ -26,7 +26,8 @@ fn named<'a, N, T, C: Default + Extend<(N, T)>>(
     let mut all = C::default();
     if let Some(mut section) = section.section(key) {
         for (key, name) in section.names(name) {
-            all.extend(section.section(key).and_then(&read).map(|value| (name, value)));
+            let value = section.section(key).and_then(&read);
+            all.extend(name.zip(value));
         }
     }
     all

@@ -10,28 +10,39 @@ use crate::model::{
     TrafficLimits, Zone,
 };
 
-/// A load balancer. Without zones of its own it serves `node_zone`.
-pub(super) fn read(name: LoadBalancerName, mut section: Section<'_>, node_zone: &Zone) -> DraftLoadBalancer {
+/// A load balancer; `None` if it has no name. Without zones of its own it serves `node_zone`.
+pub(super) fn read(
+    name: Option<LoadBalancerName>,
+    mut section: Section<'_>,
+    node_zone: &Zone,
+) -> Option<DraftLoadBalancer> {
     let mut places = Places::of(Site { span: section.span(), object: section.object().to_owned() });
     let zones = zones(&mut section, node_zone, &mut places);
     let listeners = listeners(&mut section, &mut places);
+    let instances = instances(&mut section, node_zone, &mut places);
     let default_check = HealthCheck::of_port(first_instance_port(&listeners));
+    let health_check = match section.section("health_check") {
+        Some(section) => health_check::read(section, default_check),
+        None => default_check,
+    };
+    let attributes = section.section("attributes").map_or_else(Attributes::default, attributes::read);
+    let limits = section.section("limits").map_or_else(TrafficLimits::default, limits::read);
+    let policies = policies(&mut section, &mut places);
+    let backend_policies = backend_policies(&mut section, &mut places);
+    section.finish();
+    let name = name?;
     let parts = LoadBalancerParts {
         name,
         zones,
-        instances: instances(&mut section, node_zone, &mut places),
-        health_check: match section.section("health_check") {
-            Some(section) => health_check::read(section, default_check),
-            None => default_check,
-        },
         listeners,
-        attributes: section.section("attributes").map_or_else(Attributes::default, attributes::read),
-        limits: section.section("limits").map_or_else(TrafficLimits::default, limits::read),
-        policies: policies(&mut section, &mut places),
-        backend_policies: backend_policies(&mut section, &mut places),
+        instances,
+        health_check,
+        attributes,
+        limits,
+        policies,
+        backend_policies,
     };
-    section.finish();
-    DraftLoadBalancer { parts, places }
+    Some(DraftLoadBalancer { parts, places })
 }
 
 fn zones(section: &mut Section<'_>, node_zone: &Zone, places: &mut Places) -> BTreeSet<Zone> {
@@ -83,6 +94,7 @@ fn policies(section: &mut Section<'_>, places: &mut Places) -> BTreeMap<PolicyNa
     let mut policies = BTreeMap::new();
     let Some(mut section) = section.section("policies") else { return policies };
     for (key, name) in section.names(PolicyName::new) {
+        let Some(name) = name else { continue };
         places.set(Place::Policy(name.clone()), section.key_span(key), section.object());
         match section.section(key).and_then(|section| policy::read(&name, section, places)) {
             Some(policy) => drop(policies.insert(name, policy)),
@@ -96,6 +108,7 @@ fn backend_policies(section: &mut Section<'_>, places: &mut Places) -> BTreeMap<
     let mut by_port = BTreeMap::new();
     let Some(mut section) = section.section("backend_policies") else { return by_port };
     for (key, port) in section.names(str::parse::<Port>) {
+        let Some(port) = port else { continue };
         let mut names = Vec::new();
         for (name, span) in section.list(key) {
             places.set(Place::InstancePortPolicy(port, names.len()), span, section.object());

@@ -1,5 +1,7 @@
 //! `[node]` and `[admin]`.
 
+use std::ops::Range;
+
 use super::super::section::{FileRole, Section};
 use crate::model::{AdminAddress, Node};
 
@@ -17,9 +19,10 @@ pub(super) fn read(mut section: Section<'_>) -> Node {
     node
 }
 
-/// The address of the admin pages.
-pub(super) fn read_admin(mut section: Section<'_>) -> AdminAddress {
+/// The address of the admin pages, and where it stands.
+pub(super) fn read_admin(mut section: Section<'_>) -> (AdminAddress, Range<usize>) {
     let address = section.read_or("address", AdminAddress::DEFAULT);
+    let span = section.span_of("address");
     section.finish();
-    address
+    (address, span)
 }
