@@ -1,1 +1,3 @@
-//! Placeholder until the room it tests stands.
+//! End to end: the real binary between real clients and real back ends, over real sockets.
+
+mod harness;

@@ -1,0 +1,31 @@
+//! What the tests are made of: the real binary with a configuration, back ends, clients, and a way to wait for what
+//! can be observed. Nothing here sleeps for luck; every wait has an end.
+//!
+//! Every process gets loopback addresses of its own, so all tests may run at once.
+
+mod admin;
+mod backend;
+mod balancer;
+mod elbow;
+mod load;
+mod loopback;
+mod message;
+mod metrics;
+mod nginx;
+mod peer;
+mod process;
+mod tools;
+mod wait;
+
+pub use admin::Admin;
+pub use backend::{Backend, Seen, answer_ok};
+pub use balancer::Balancer;
+pub use elbow::{Elbow, elbow_command, run_elbow};
+pub use load::{Load, Report};
+pub use loopback::free_address;
+pub use message::{Body, Head, Message};
+pub use nginx::Nginx;
+pub use peer::{Ending, PATIENCE, Peer};
+pub use process::Process;
+pub use tools::{Wrk, curl, python, wrk};
+pub use wait::{eventually, holds_for};
