@@ -130,6 +130,20 @@ impl Peer {
         Ok(self.pending.drain(..length).collect())
     }
 
+    /// Whatever is there or comes next; empty at the end. Not kept: a stream may be longer than memory.
+    pub fn try_read_some(&mut self) -> io::Result<Vec<u8>> {
+        if self.pending.is_empty() {
+            self.fill()?;
+            self.received.clear();
+        }
+        Ok(std::mem::take(&mut self.pending))
+    }
+
+    /// The same connection for another thread, which begins with what is not yet received.
+    pub fn another_handle(&self) -> Peer {
+        Peer { stream: self.stream.clone(), pending: Vec::new(), received: Vec::new() }
+    }
+
     #[track_caller]
     pub fn read_exact(&mut self, length: usize) -> Vec<u8> {
         self.try_read_exact(length).unwrap_or_else(|error| panic!("{length} bytes: {error}; {}", self.transcript()))
