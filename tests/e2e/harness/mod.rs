@@ -4,6 +4,7 @@
 //! Every process gets loopback addresses of its own, so all tests may run at once.
 
 mod admin;
+mod alone;
 mod backend;
 mod balancer;
 mod elbow;
@@ -18,6 +19,7 @@ mod tools;
 mod wait;
 
 pub use admin::Admin;
+pub use alone::alone;
 pub use backend::{Backend, Seen, answer_ok};
 pub use balancer::Balancer;
 pub use elbow::{Elbow, elbow_command, run_elbow};
