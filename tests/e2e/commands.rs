@@ -106,12 +106,17 @@ fn a_balancer_runs_without_a_file() {
     assert!(elbow.wait_exit(PATIENCE).success());
 }
 
+/// A free port of 127.0.0.1 itself, where the demo listens.
+fn loopback_port() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
 #[test]
 fn the_demo_serves() {
-    let (listener, admin) = (free_address(), free_address());
-    let arguments = ["demo", "--port", &listener.port().to_string()];
-    let _ = (arguments, admin);
-    let mut elbow = Elbow::start_demo(listener.port());
+    let (listener, admin) = (loopback_port(), free_address());
+    let arguments = ["demo", "--port", &listener.port().to_string(), "--admin", &admin.to_string()];
+    let mut elbow = Elbow::start_command(elbow_command(&arguments), vec![listener], admin);
     let url = format!("http://{}/", elbow.address());
     let answers: std::collections::BTreeSet<String> = (0..20).map(|_| curl(&[&url])).collect();
     assert_eq!(answers.len(), 2, "two back ends, two answers: {answers:?}");

@@ -1,7 +1,7 @@
 //! What a client hears when the back end fails: ELB's 502, 503 and 504 (elb-api section 6.5), or, where it is safe,
 //! nothing at all because another attempt succeeded.
 
-use crate::harness::{Backend, Balancer, Ending, Message, Peer, answer_ok, eventually, free_address};
+use crate::harness::{Backend, Balancer, Message, Peer, answer_ok, eventually, free_address};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -1,7 +1,10 @@
 //! A request reaches a back end, and its answer the client, as RFC 9110, RFC 9112 and ELB want it.
 
-use crate::harness::{Backend, Balancer, Ending, Message, Nginx, Peer, answer_ok, curl};
-use std::sync::Mutex;
+use crate::harness::{
+    BLOCK_BYTES, Backend, Balancer, Ending, Message, Nginx, PATIENCE, Peer, answer_ok, block, curl, fingerprint,
+    receive_stream, send_stream,
+};
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
@@ -383,6 +386,45 @@ fn a_back_end_that_closes_does_not_close_the_client() {
     for _ in 0..5 {
         let answer = client.ask(GET);
         assert_eq!((answer.status(), answer.text()), (200, "ok"));
+    }
+}
+
+/// 64 MiB: enough to leave every buffer and every threshold behind.
+const BLOCKS: u64 = 1_024;
+const BODY_BYTES: u64 = BLOCKS * BLOCK_BYTES as u64;
+
+#[test]
+fn a_large_answer_arrives_whole() {
+    let nginx = Nginx::start("files");
+    let stream: Vec<u8> = (0..BLOCKS).flat_map(block).collect();
+    nginx.put_file("large", &stream);
+    let elbow = Balancer::http([nginx.address()]).start();
+    let expected = fingerprint(&stream);
+    let mut client = Peer::connect(elbow.address());
+    for _ in 0..2 {
+        client.send("GET /files/large HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(client.read_head().content_length(), Some(BODY_BYTES as usize));
+        assert_eq!(receive_stream(&mut client, BODY_BYTES), expected);
+    }
+}
+
+#[test]
+fn a_large_request_arrives_whole() {
+    let (report, reported) = mpsc::channel();
+    let backend = Backend::start(move |peer, _| {
+        while peer.try_read_head()?.is_some() {
+            report.send(receive_stream(peer, BODY_BYTES)).expect("a test that waits");
+            peer.try_send(answer_ok("thanks"))?;
+        }
+        Ok(())
+    });
+    let elbow = Balancer::http([backend.address()]).start();
+    let mut client = Peer::connect(elbow.address());
+    for _ in 0..2 {
+        client.send(format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {BODY_BYTES}\r\n\r\n"));
+        let sent = send_stream(&mut client, BLOCKS);
+        assert_eq!(client.read_message().text(), "thanks");
+        assert_eq!(reported.recv_timeout(PATIENCE).expect("a report"), sent);
     }
 }
 

@@ -62,7 +62,8 @@ fn running_out_of_descriptors_is_survived_without_spinning() {
     let _turn = alone();
     let backend = Backend::saying("ok");
     // More than there are descriptors for, so that the kernel has to say no.
-    let elbow = Balancer::http([backend.address()]).node("max_connections = 100000").start_with_descriptors(DESCRIPTORS);
+    let elbow =
+        Balancer::http([backend.address()]).node("max_connections = 100000").start_with_descriptors(DESCRIPTORS);
     let mut early = Peer::connect(elbow.address());
     assert_eq!(early.ask(GET).text(), "ok");
 

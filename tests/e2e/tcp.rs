@@ -1,7 +1,9 @@
 //! A TCP listener carries bytes and nothing else: all of them, in order, both ways, with every kind of ending.
 
-use crate::harness::{Backend, Balancer, Ending, PATIENCE, Peer, eventually, free_address};
-use aws_lc_rs::digest::{Context, SHA256};
+use crate::harness::{
+    Backend, Balancer, Ending, Fingerprint, PATIENCE, Peer, block, eventually, free_address, receive_stream,
+    send_stream,
+};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -57,38 +59,8 @@ fn one_byte_writes_arrive_one_by_one_and_in_order() {
     assert_eq!(client.read_exact(sent.len()), sent);
 }
 
-/// The `n`th block of a stream that no shift, loss or repetition leaves the same.
-fn block(n: u64) -> Vec<u8> {
-    (0..8_192_u64).flat_map(|at| (n * 8_192 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect()
-}
-
-/// Sends `blocks` blocks; the digest of what was sent.
-fn send_stream(peer: &mut Peer, blocks: u64) -> Vec<u8> {
-    let mut digest = Context::new(&SHA256);
-    for n in 0..blocks {
-        let bytes = block(n);
-        digest.update(&bytes);
-        peer.send(&bytes);
-    }
-    peer.finish();
-    digest.finish().as_ref().to_vec()
-}
-
-/// Receives to the end; length and digest of what came.
-fn receive_stream(peer: &mut Peer) -> (u64, Vec<u8>) {
-    let (mut length, mut digest) = (0, Context::new(&SHA256));
-    loop {
-        let bytes = peer.try_read_some().expect("bytes or the end");
-        if bytes.is_empty() {
-            return (length, digest.finish().as_ref().to_vec());
-        }
-        length += bytes.len() as u64;
-        digest.update(&bytes);
-    }
-}
-
+/// 128 MiB: enough to leave every buffer and every threshold behind.
 const BLOCKS: u64 = 2_048;
-const BLOCK_BYTES: u64 = 65_536;
 
 #[test]
 fn bulk_streams_arrive_whole_both_ways_at_once() {
@@ -96,27 +68,32 @@ fn bulk_streams_arrive_whole_both_ways_at_once() {
     let backend = Backend::start(move |peer, _| {
         let first = peer.try_read_exact(1)?;
         assert_eq!(first, b"!");
-        let mut sender = peer.another_handle();
-        let sending = std::thread::spawn(move || send_stream(&mut sender, BLOCKS));
-        let received = receive_stream(peer);
-        report.send((sending.join().expect("sent"), received)).expect("a test that waits");
+        report.send(exchange_streams(peer)).expect("a test that waits");
         Ok(())
     });
     let elbow = Balancer::tcp([backend.address()]).start();
     let mut client = Peer::connect_and_send(elbow.address(), "!");
-    let mut sender = client.another_handle();
-    let sending = std::thread::spawn(move || send_stream(&mut sender, BLOCKS));
-    let (down_length, down) = receive_stream(&mut client);
-    let up_sent = sending.join().expect("sent");
-    let (down_sent, (up_length, up)) = reported.recv_timeout(PATIENCE).expect("the back end's report");
-    assert_eq!((up_length, down_length), (BLOCKS * BLOCK_BYTES, BLOCKS * BLOCK_BYTES));
-    assert_eq!((up, down), (up_sent, down_sent));
+    let (up_sent, down) = exchange_streams(&mut client);
+    let (down_sent, up) = reported.recv_timeout(PATIENCE).expect("the back end's report");
+    assert_eq!(up, up_sent);
+    assert_eq!(down, down_sent);
 
-    let bytes = (BLOCKS * BLOCK_BYTES) as f64;
     elbow.admin().wait_metric("elbow_connections_active", &[], |count| count == 0.0);
     let metrics = elbow.admin().metrics();
-    assert_eq!(metrics.sum("elbow_received_bytes_total", &[]), bytes + 1.0);
-    assert_eq!(metrics.sum("elbow_sent_bytes_total", &[]), bytes);
+    assert_eq!(metrics.sum("elbow_received_bytes_total", &[]), up.length as f64 + 1.0);
+    assert_eq!(metrics.sum("elbow_sent_bytes_total", &[]), down.length as f64);
+}
+
+/// Sends a long stream and its end, while receiving another to its end.
+fn exchange_streams(peer: &mut Peer) -> (Fingerprint, Fingerprint) {
+    let mut sender = peer.another_handle();
+    let sending = std::thread::spawn(move || {
+        let sent = send_stream(&mut sender, BLOCKS);
+        sender.finish();
+        sent
+    });
+    let received = receive_stream(peer, u64::MAX);
+    (sending.join().expect("sent"), received)
 }
 
 #[test]

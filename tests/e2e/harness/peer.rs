@@ -53,10 +53,6 @@ impl Peer {
         &self.stream
     }
 
-    pub fn local_address(&self) -> SocketAddr {
-        self.stream.local_addr().expect("a connected socket")
-    }
-
     /// How long a read may wait for the next byte.
     pub fn set_patience(&self, patience: Duration) {
         self.stream.set_read_timeout(Some(patience)).expect("a read timeout");
