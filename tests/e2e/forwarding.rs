@@ -216,10 +216,10 @@ fn chunks_and_trailers_pass_both_ways() {
     let request = backend.only_request();
     assert!(request.head.is_chunked(), "{:?}", request.head);
     assert_eq!(request.text(), "hello world");
-    assert_eq!(request.body.trailers, [("X-Check".to_string(), "11".to_string())]);
+    assert_eq!(request.body.trailers, [("x-check".to_string(), "11".to_string())]);
     assert!(answer.head.is_chunked(), "{:?}", answer.head);
     assert_eq!(answer.text(), "abcdef");
-    assert_eq!(answer.body.trailers, [("X-Sum".to_string(), "6".to_string())]);
+    assert_eq!(answer.body.trailers, [("x-sum".to_string(), "6".to_string())]);
 }
 
 #[test]

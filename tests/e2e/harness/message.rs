@@ -75,7 +75,7 @@ impl fmt::Debug for Head {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Body {
     pub bytes: Vec<u8>,
-    /// Trailer fields of a chunked body.
+    /// Trailer fields of a chunked body, names in lower case.
     pub trailers: Vec<(String, String)>,
 }
 

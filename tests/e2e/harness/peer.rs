@@ -191,7 +191,7 @@ impl Peer {
         loop {
             let line = String::from_utf8(self.try_read_through(b"\r\n")?).expect("UTF-8");
             match line.trim_end().split_once(':') {
-                Some((name, value)) => body.trailers.push((name.into(), value.trim().into())),
+                Some((name, value)) => body.trailers.push((name.to_lowercase(), value.trim().into())),
                 None => return Ok(body),
             }
         }
