@@ -1,7 +1,7 @@
 //! A request reaches a back end, and its answer the client, as RFC 9110, RFC 9112 and ELB want it.
 
 use crate::harness::{
-    BLOCK_BYTES, Backend, Balancer, Ending, Message, Nginx, PATIENCE, Peer, answer_ok, block, curl, fingerprint,
+    BLOCK_BYTES, Backend, Balancer, Ending, Message, Nginx, PATIENCE, Peer, ab, answer_ok, block, curl, fingerprint,
     receive_stream, send_stream,
 };
 use std::sync::{Mutex, mpsc};
@@ -31,6 +31,14 @@ fn curl_talks_http_1_0() {
     let nginx = Nginx::start("one");
     let elbow = Balancer::http([nginx.address()]).start();
     assert_eq!(curl(&["--http1.0", &format!("http://{}/", elbow.address())]), "one\n");
+}
+
+#[test]
+fn ab_keeps_its_connections_in_http_1_0() {
+    let nginx = Nginx::start("one");
+    let elbow = Balancer::http([nginx.address()]).start();
+    let counted = ab(elbow.address(), 8, 2_000);
+    assert_eq!((counted.complete, counted.failed, counted.kept), (2_000, 0, 2_000));
 }
 
 #[test]

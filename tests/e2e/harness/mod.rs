@@ -30,5 +30,5 @@ pub use nginx::Nginx;
 pub use peer::{Ending, PATIENCE, Peer};
 pub use process::Process;
 pub use stream::{BLOCK_BYTES, Fingerprint, block, fingerprint, receive_stream, send_stream};
-pub use tools::{curl, python, wrk};
+pub use tools::{ab, curl, python, wrk};
 pub use wait::{eventually, holds_for};

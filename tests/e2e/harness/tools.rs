@@ -70,6 +70,32 @@ pub fn wrk(address: SocketAddr, connections: usize, time: Duration) -> Wrk {
     Wrk::parse(&text(run(&mut command)))
 }
 
+/// What ab (ApacheBench), a client of HTTP/1.0, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ab {
+    pub complete: u64,
+    pub failed: u64,
+    /// Answers on connections that were then kept.
+    pub kept: u64,
+}
+
+/// Asks `address` so many times over this many connections, which it asks to keep.
+#[track_caller]
+pub fn ab(address: SocketAddr, connections: usize, requests: usize) -> Ab {
+    let mut command = Command::new("ab");
+    command.args(["-k", "-q", "-c", &connections.to_string(), "-n", &requests.to_string()]);
+    let output = text(run(command.arg(format!("http://{address}/"))));
+    let number = |mark: &str| {
+        let value = output.lines().find_map(|line| line.strip_prefix(mark));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {mark} in {output}"))
+    };
+    Ab {
+        complete: number("Complete requests:"),
+        failed: number("Failed requests:"),
+        kept: number("Keep-Alive requests:"),
+    }
+}
+
 #[track_caller]
 fn run(command: &mut Command) -> Output {
     let name = command.get_program().to_string_lossy().into_owned();
