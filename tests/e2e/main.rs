@@ -11,4 +11,5 @@ mod observability;
 mod outages;
 mod refusals;
 mod slow_peers;
+mod smuggling;
 mod tcp;
