@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::{check, terminal};
 use crate::control::config::{self, Flags, ListenUrl, Loaded};
 use crate::model::{CertificateFiles, Configuration, Endpoint};
+use crate::server;
 
 /// Run the balancer in the foreground, from a file or from flags
 #[derive(Debug, clap::Args)]
@@ -33,14 +34,14 @@ pub(super) struct Arguments {
 
 /// Runs until a signal.
 pub(super) fn execute(arguments: &Arguments) -> ExitCode {
-    let (loaded, file) = match arguments.flags() {
-        Some(flags) => (from_flags(&flags), None),
-        None => (from_file(&arguments.config), Some(arguments.config.as_path())),
+    let loaded = match arguments.flags() {
+        Some(flags) => from_flags(&flags),
+        None => from_file(&arguments.config),
     };
     match loaded {
         Ok(Loaded { configuration, warnings }) => {
             terminal::print_error(&warnings.render(terminal::error_paint()));
-            serve(configuration, file)
+            serve(configuration)
         }
         Err(code) => code,
     }
@@ -72,12 +73,13 @@ fn from_file(path: &Path) -> Result<Loaded, ExitCode> {
     config::load(path).map_err(|errors| check::show_errors(&errors))
 }
 
-/// Carries traffic until a signal. `file` is what a reload reads again; `None` when there is no file.
-fn serve(configuration: Configuration, file: Option<&Path>) -> ExitCode {
-    return match crate::server::run(configuration) { Ok(()) => ExitCode::SUCCESS, Err(error) => { eprintln!("{error}"); ExitCode::FAILURE } };
-    #[allow(unreachable_code)]
-    let origin = file.map_or_else(|| "flags".to_owned(), |file| file.display().to_string());
-    let count = configuration.load_balancers.len();
-    terminal::print_error(&format!("elbow run: {count} load balancers from {origin}: this build has no data plane\n"));
-    ExitCode::from(super::FAILED)
+/// Carries traffic until a signal.
+fn serve(configuration: Configuration) -> ExitCode {
+    match server::run(configuration, |ready| terminal::print_error(&format!("{ready}\n"))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::print_error(&format!("elbow run: {error}\n"));
+            ExitCode::from(super::FAILED)
+        }
+    }
 }

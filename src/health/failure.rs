@@ -11,7 +11,7 @@ pub enum Failure {
     ConnectTimeout,
     /// There is no way to the instance.
     ConnectUnreachable,
-    /// The kernel refused to connect for another cause.
+    /// The way to the instance failed for another cause: a reset, a rule of the firewall.
     ConnectFailed,
     /// The answer's head was not there in time.
     AnswerTimeout,

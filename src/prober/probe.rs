@@ -83,15 +83,17 @@ async fn linger(stream: TcpStream) {
     let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
 
+/// What an error of connect(2) says of the instance. What is not known to concern the way to it, such as a lack of
+/// descriptors, memory or local ports, is this node's own trouble.
 fn connect_error(error: io::Error) -> Outcome {
-    let failure = match error.raw_os_error() {
-        Some(libc::ECONNREFUSED) => Failure::ConnectRefused,
-        Some(libc::ETIMEDOUT) => Failure::ConnectTimeout,
-        Some(libc::EHOSTUNREACH | libc::ENETUNREACH) => Failure::ConnectUnreachable,
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EADDRNOTAVAIL) => {
-            return Outcome::NotAsked(error);
+    let failure = match error.kind() {
+        io::ErrorKind::ConnectionRefused => Failure::ConnectRefused,
+        io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Failure::ConnectUnreachable,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::NetworkDown | io::ErrorKind::PermissionDenied => {
+            Failure::ConnectFailed
         }
-        _ => Failure::ConnectFailed,
+        _ => return Outcome::NotAsked(error),
     };
     Outcome::Judged(Err(failure))
 }

@@ -11,7 +11,8 @@ use crate::base::Instant;
 use crate::base::slab::{Key, Slab};
 use crate::base::wheel::Wheel;
 use crate::health::{Change, Condition, Failure, Health, Schedule};
-use crate::registry::{InstanceEntry, Lifecycle, Live, LiveId, LoadBalancerEntry, Reader, Registry};
+use crate::model::HealthCheck;
+use crate::registry::{Lifecycle, Live, LiveId, Reader, Registry};
 
 /// Probes underway at a time, each with a descriptor of its own. With ELB's defaults that is enough for six thousand
 /// instances that do not answer at all; with more, probes wait for each other and come late.
@@ -34,8 +35,8 @@ pub struct Prober {
 
 /// One registered instance.
 struct Probed {
-    balancer: Arc<LoadBalancerEntry>,
     live: Arc<Live>,
+    check: HealthCheck,
     health: Health,
     schedule: Schedule,
     /// Not armed while it is due.
@@ -55,7 +56,7 @@ impl Prober {
     pub fn new(registry: &Registry) -> (Self, oneshot::Receiver<()>) {
         let (over, first_round) = oneshot::channel();
         let mut prober = Self {
-            reader: Reader::new(registry),
+            reader: registry.reader(),
             clock: tokio::time::Instant::now(),
             instances: Slab::default(),
             keys: HashMap::new(),
@@ -91,54 +92,52 @@ impl Prober {
     /// Takes up what is newly registered and forgets what no longer is.
     fn follow(&mut self) {
         let now = self.now();
-        let view = self.reader.view();
+        let snapshot = Arc::clone(self.reader.current());
         let gone: Vec<Key> = self
             .instances
             .iter()
-            .filter(|(_, probed)| !view.is_registered(probed.live.id()))
+            .filter(|(_, probed)| !snapshot.is_registered(probed.live.id()))
             .map(|(key, _)| key)
             .collect();
         gone.into_iter().for_each(|key| self.forget(key));
         let mut new = 0;
-        for (balancer, entry) in view.instances() {
+        for (balancer, entry) in snapshot.instances() {
             match self.keys.get(&entry.live.id()).copied() {
-                Some(key) => self.update(key, balancer, now),
+                Some(key) => self.update(key, &balancer.health_check, now),
                 None => {
-                    self.take_up(balancer, entry, Schedule::new(now, new, balancer.health_check.interval().get()));
+                    let schedule = Schedule::new(now, new, balancer.health_check.interval().get());
+                    self.take_up(&entry.live, &balancer.health_check, schedule);
                     new += 1;
                 }
             }
         }
     }
 
-    fn take_up(&mut self, balancer: &Arc<LoadBalancerEntry>, entry: &InstanceEntry, schedule: Schedule) {
+    fn take_up(&mut self, live: &Arc<Live>, check: &HealthCheck, schedule: Schedule) {
         let due = schedule.due();
         let key = self.instances.insert(Probed {
-            balancer: Arc::clone(balancer),
-            live: Arc::clone(&entry.live),
+            live: Arc::clone(live),
+            check: check.clone(),
             health: Health::registered(),
             schedule,
             timer: None,
             underway: None,
         });
-        self.keys.insert(entry.live.id(), key);
+        self.keys.insert(live.id(), key);
         self.arm(key, due);
     }
 
     /// Goes over to the health check of the snapshot adopted last. If it is another one, what the old one has found so
     /// far in a row is forgotten, and what it is just asking does not count.
-    fn update(&mut self, key: Key, balancer: &Arc<LoadBalancerEntry>, now: Instant) {
-        let Some(probed) = self.instances.get_mut(key) else { return };
-        let before = std::mem::replace(&mut probed.balancer, Arc::clone(balancer));
-        if before.health_check == balancer.health_check {
-            return;
-        }
+    fn update(&mut self, key: Key, check: &HealthCheck, now: Instant) {
+        let Some(probed) = self.instances.get_mut(key).filter(|probed| probed.check != *check) else { return };
+        probed.check = check.clone();
         probed.health.restart_counting();
         probed.live.set_condition(probed.health.condition());
         if let Some(underway) = probed.underway.take() {
             underway.abort();
         }
-        probed.schedule.change_interval(now, balancer.health_check.interval().get());
+        probed.schedule.change_interval(now, check.interval().get());
         let due = probed.schedule.due();
         if let Some(timer) = probed.timer.take() {
             self.timers.disarm(timer);
@@ -187,7 +186,7 @@ impl Prober {
         let Some(probed) = self.instances.get_mut(key) else { return };
         // One that began late may still be underway. It counts for this one too.
         if probed.underway.is_none() {
-            let check = probed.balancer.health_check.clone();
+            let check = probed.check.clone();
             let address = probed.live.address(check.target().port());
             let work = async move { (key, probe(address, &check).await) };
             probed.underway = Some(self.underway.spawn(work));
@@ -225,14 +224,14 @@ impl Probed {
         if result.is_err_and(Failure::is_connection_error) {
             self.live.control_cells().connection_errors.increment();
         }
-        if let Some(change) = self.health.handle_result(result, &self.balancer.health_check) {
+        if let Some(change) = self.health.handle_result(result, &self.check) {
             self.live.set_condition(change.to);
             self.log(change, result);
         }
     }
 
     fn log(&self, change: Change, result: Result<(), Failure>) {
-        let (load_balancer, instance) = (&self.balancer.name, self.live.instance());
+        let (load_balancer, instance) = (self.live.load_balancer(), self.live.instance());
         let reason = result.err().map(tracing::field::display);
         match (change.from, change.to) {
             (_, Condition::InService) => tracing::info!(%load_balancer, %instance, "instance in service"),

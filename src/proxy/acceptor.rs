@@ -30,7 +30,7 @@ pub async fn run(core: Rc<Core>, mut listener: Listener, address: SocketAddr, st
             // The connection was gone before it was taken; or the kernel ended the multishot.
             Either::Second(Err(AcceptError::Again(_))) => core.io.give_way().await,
             Either::Second(Err(AcceptError::Exhausted(_))) => {
-                entry.cells().core(core.number).errors.record(Reason::ResourcesExhausted);
+                entry.cells.core(core.number).errors.record(Reason::ResourcesExhausted);
                 core.io.sleep(PAUSE).await;
             }
         }
@@ -43,7 +43,7 @@ pub async fn run(core: Rc<Core>, mut listener: Listener, address: SocketAddr, st
 
 /// Starts a flow for a connection, unless a limit forbids it.
 fn admit(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
-    let cells = entry.cells().core(core.number);
+    let cells = entry.cells.core(core.number);
     cells.connections_total.increment();
     let Some(guard) = core.admit() else {
         cells.errors.record(Reason::NodeConnectionLimit);
@@ -54,7 +54,7 @@ fn admit(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
         return;
     };
     let session = Session { core: core.clone(), entry: entry.clone(), client, local };
-    let layer = entry.listener().protocols.layer();
+    let layer = entry.listener.protocols.layer();
     core.io.spawn(async move {
         let active = Active::new(&session);
         match layer {
@@ -80,6 +80,6 @@ impl Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.entry.cells().core(self.core).connections_active.decrement();
+        self.entry.cells.core(self.core).connections_active.decrement();
     }
 }

@@ -1,10 +1,11 @@
 //! What all flows of one core share.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use crate::balance::RetryBudget;
 use crate::base::Instant;
@@ -108,10 +109,13 @@ impl Core {
         Some(ConnectionGuard { core: self.clone(), _admitted: admitted })
     }
 
-    /// Whether no client connection is left; if some are, `waker` hears when the last one goes.
-    pub fn is_finished(&self, waker: &Waker) -> bool {
-        *self.finished.borrow_mut() = Some(waker.clone());
-        self.connections.get() == 0
+    /// Waits until no client connection is left.
+    pub async fn finished(&self) {
+        poll_fn(|context| {
+            *self.finished.borrow_mut() = Some(context.waker().clone());
+            if self.connections.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Memory for one exchange, used before if possible.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::proxy::backend::Backend;
+use crate::registry::TargetId;
 
 /// Idle connections kept to one instance by one core. More are needed only while more requests are in flight at once.
 const KEPT_PER_TARGET: usize = 256;
@@ -25,12 +26,12 @@ struct Idle {
 /// The idle connections of one core by target.
 #[derive(Default)]
 pub struct IdlePool {
-    targets: RefCell<HashMap<u64, Vec<Idle>>>,
+    targets: RefCell<HashMap<TargetId, Vec<Idle>>>,
 }
 
 impl IdlePool {
     /// The most recently used connection to `target` that is fit to carry a request.
-    pub fn take(&self, target: u64) -> Option<Backend> {
+    pub fn take(&self, target: TargetId) -> Option<Backend> {
         let mut targets = self.targets.borrow_mut();
         let waiting = targets.get_mut(&target)?;
         while let Some(mut idle) = waiting.pop() {
@@ -42,7 +43,7 @@ impl IdlePool {
     }
 
     /// Keeps a connection whose last answer has ended. Beyond the cap the connection is closed.
-    pub fn put(&self, target: u64, mut backend: Backend, now: Instant) {
+    pub fn put(&self, target: TargetId, mut backend: Backend, now: Instant) {
         backend.reader.receiver().arm();
         let mut targets = self.targets.borrow_mut();
         let waiting = targets.entry(target).or_default();
@@ -60,7 +61,7 @@ impl IdlePool {
     }
 
     /// Closes every connection to targets that `is_wanted` does not want any more.
-    pub fn retain(&self, is_wanted: impl Fn(u64) -> bool) {
+    pub fn retain(&self, is_wanted: impl Fn(TargetId) -> bool) {
         self.targets.borrow_mut().retain(|target, _| is_wanted(*target));
     }
 

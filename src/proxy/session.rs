@@ -35,14 +35,14 @@ impl Session {
 
     /// Goes over to the rules of the core's present snapshot; a listener that is no more keeps its last ones.
     pub fn refresh(&mut self) {
-        if let Some(entry) = self.core.listener(self.entry.listener().socket_address()) {
+        if let Some(entry) = self.core.listener(self.entry.listener.socket_address()) {
             self.entry = entry;
         }
     }
 
     /// What the listener counts on this core.
     pub fn cells(&self) -> &ListenerCells {
-        self.entry.cells().core(self.core.number)
+        self.entry.cells.core(self.core.number)
     }
 
     /// Counts a final answer.
@@ -69,52 +69,52 @@ impl Session {
 
     /// What the client spoke to the listener.
     pub fn scheme(&self) -> Scheme {
-        if self.entry.listener().protocols.front().is_secure() { Scheme::Https } else { Scheme::Http }
+        if self.entry.listener.protocols.front().is_secure() { Scheme::Https } else { Scheme::Http }
     }
 
     /// The listener's port.
     pub fn listener_port(&self) -> u16 {
-        self.entry.listener().port.get()
+        self.entry.listener.port.get()
     }
 
     /// Silence on a connection after which it is closed.
     pub fn idle_timeout(&self) -> Duration {
-        self.entry.load_balancer().attributes.idle_timeout.get()
+        self.entry.rules.attributes.idle_timeout.get()
     }
 
     /// How long a request head may take from its first byte on.
     pub fn client_header_timeout(&self) -> Duration {
-        self.entry.load_balancer().limits.client_header_timeout.get()
+        self.entry.rules.limits.client_header_timeout.get()
     }
 
     /// Silence inside a request body after which the request is given up.
     pub fn client_body_timeout(&self) -> Duration {
-        self.entry.load_balancer().limits.client_body_timeout.get()
+        self.entry.rules.limits.client_body_timeout.get()
     }
 
     /// How long an instance may take from the end of the request to the first byte of its answer.
     pub fn first_byte_timeout(&self) -> Duration {
-        self.entry.load_balancer().first_byte_timeout()
+        self.entry.rules.first_byte_timeout
     }
 
     /// How long a connection to an instance may take to come about.
     pub fn connect_timeout(&self) -> Duration {
-        self.entry.load_balancer().limits.connect_timeout.get()
+        self.entry.rules.limits.connect_timeout.get()
     }
 
     /// Silence on an upgraded connection after which it is closed.
     pub fn tunnel_timeout(&self) -> Duration {
-        self.entry.load_balancer().limits.tunnel_timeout.get()
+        self.entry.rules.limits.tunnel_timeout.get()
     }
 
     /// The most requests on one client connection.
     pub fn requests_per_connection(&self) -> u64 {
-        u64::from(self.entry.load_balancer().limits.requests_per_connection.get())
+        u64::from(self.entry.rules.limits.requests_per_connection.get())
     }
 
     /// Limits on the heads of requests.
     pub fn request_limits(&self) -> HeadLimits {
-        let limits = &self.entry.load_balancer().limits;
+        let limits = &self.entry.rules.limits;
         HeadLimits {
             request_line: limits.request_line.get() as usize,
             header: limits.header.get() as usize,

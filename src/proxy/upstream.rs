@@ -1,13 +1,10 @@
 //! Finding an instance for a request and connecting to it.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-
-use crate::balance::{Lease, Lost, Retry, Unavailable};
+use crate::balance::{Lost, Retry, Unavailable};
 use crate::model::Reason;
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::registry::Target;
+use crate::registry::{Assignment, TargetId, Tried};
 use crate::runtime::Socket;
 use crate::telemetry::InstanceCells;
 use crate::transport::dial;
@@ -15,7 +12,7 @@ use crate::transport::dial;
 /// The search for an instance that takes one request.
 pub struct Search<'a> {
     session: &'a Session,
-    excluded: Vec<u64>,
+    tried: Tried,
     attempts: usize,
     failed: Option<Reason>,
 }
@@ -24,7 +21,7 @@ impl<'a> Search<'a> {
     /// A search that has not begun.
     pub fn new(session: &'a Session) -> Search<'a> {
         session.core.retry_budget.borrow_mut().earn();
-        Search { session, excluded: Vec::new(), attempts: 0, failed: None }
+        Search { session, tried: Tried::none(), attempts: 0, failed: None }
     }
 
     /// The next instance to try; it counts as busy until the choice is dropped.
@@ -33,9 +30,9 @@ impl<'a> Search<'a> {
     /// Why there is none: how the last attempt failed, or else why nobody can be chosen.
     pub fn choose(&mut self) -> Result<Choice, Reason> {
         self.attempts += 1;
-        let excluded = |target: &Arc<Target>| self.excluded.contains(&target.id());
-        match self.session.entry.candidates().choose(self.session.core.number, excluded) {
-            Ok(chosen) => Ok(Choice { lease: chosen.lease, core: self.session.core.number }),
+        let core = self.session.core.number;
+        match self.session.entry.targets.choose(core, &self.tried) {
+            Ok(assignment) => Ok(Choice { assignment, core }),
             Err(unavailable) => Err(self.failed.unwrap_or_else(|| Unavailable::reason(unavailable))),
         }
     }
@@ -45,7 +42,7 @@ impl<'a> Search<'a> {
         let mut budget = self.session.core.retry_budget.borrow_mut();
         let retry = lost.retry(self.attempts, &mut budget, self.session.now());
         if retry == Some(Retry::Elsewhere) {
-            self.excluded.push(choice.target());
+            self.tried.add(choice.assignment.lease.record());
         }
         self.failed = Some(reason);
         retry
@@ -54,24 +51,19 @@ impl<'a> Search<'a> {
 
 /// An instance that was chosen, counted as busy while this lives.
 pub struct Choice {
-    lease: Lease<Target>,
+    assignment: Assignment,
     core: usize,
 }
 
 impl Choice {
     /// Names the instance and its port among the idle connections of a core.
-    pub fn target(&self) -> u64 {
-        self.lease.record().id()
+    pub fn target(&self) -> TargetId {
+        self.assignment.target()
     }
 
     /// What this core counts about the instance.
     pub fn cells(&self) -> &InstanceCells {
-        self.lease.record().cells().core(self.core)
-    }
-
-    /// Where it is.
-    pub fn address(&self) -> SocketAddr {
-        self.lease.record().address()
+        self.assignment.lease.record().cells(self.core)
     }
 
     /// Connects to it.
@@ -80,7 +72,7 @@ impl Choice {
     /// Why it could not be reached.
     pub async fn dial(&self, session: &Session) -> Result<Socket, Reason> {
         let began = session.now();
-        let dialled = dial(&session.core.io, self.address(), session.connect_timeout()).await;
+        let dialled = dial(&session.core.io, self.assignment.address, session.connect_timeout()).await;
         let cells = self.cells();
         match dialled {
             Ok(socket) => {

@@ -1,20 +1,18 @@
 //! One data-plane thread: follows the snapshot, keeps its listeners open, drains when the node stops.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 use crate::proxy::acceptor;
 use crate::proxy::admission::Admission;
 use crate::proxy::core::Core;
 use crate::proxy::idle_pool::SWEEP_INTERVAL;
 use crate::proxy::stop::{StopHandle, stop_pair};
-use crate::registry::{Lifecycle, Reader, Snapshot};
-use crate::runtime::{Io, ListenOptions, Listener};
+use crate::registry::{Lifecycle, Reader};
+use crate::runtime::{Either, Io, ListenOptions, Listener, race};
 
 /// Length of each listener's accept queue asked for; `net.core.somaxconn` caps it.
 const BACKLOG: u32 = 4096;
@@ -34,7 +32,7 @@ pub struct WorkerSettings {
 /// Serves until the node has stopped or drained. `started` hears, once, whether every listener is open.
 pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Result<()>)) {
     let WorkerSettings { number, may_splice, mut reader, admission } = settings;
-    let core = Rc::new(Core::new(io, number, may_splice, admission, reader.current()));
+    let core = Rc::new(Core::new(io, number, may_splice, admission, reader.current().clone()));
     let mut listeners = Listeners::default();
     let opened = listeners.follow(&core);
     let failed = opened.is_err();
@@ -44,45 +42,51 @@ pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Resu
     }
     core.io.spawn(sweep(core.clone()));
     loop {
-        match changed(&core, &mut reader).await {
-            Change::Snapshot(snapshot) => {
-                core.adopt(snapshot);
+        match next(&core, &mut reader).await {
+            Next::Adopt => {
+                core.adopt(reader.current().clone());
                 if let Err(error) = listeners.follow(&core) {
                     tracing::error!(%error, core = number, "a listener could not be opened");
                 }
             }
-            Change::Drain => {
+            Next::Drain => {
                 listeners.open.clear();
                 core.drain();
             }
-            Change::Stop => return,
+            Next::Stop => return,
         }
     }
 }
 
-/// What a worker may learn from outside.
-enum Change {
-    Snapshot(Arc<Snapshot>),
+/// What a worker does next.
+enum Next {
+    /// Go by the reader's present snapshot.
+    Adopt,
+    /// Take no new connections.
     Drain,
-    /// Stop now: either the time is up or nothing is left to finish.
+    /// End: nothing is left to finish, or the time for it is up.
     Stop,
 }
 
-/// Waits for news. Publishing, draining and stopping wake this task; so does the last connection that ends.
-async fn changed(core: &Rc<Core>, reader: &mut Reader) -> Change {
-    poll_fn(|context| {
-        reader.register(context.waker());
-        if reader.changed() {
-            return Poll::Ready(Change::Snapshot(reader.current()));
-        }
+/// Waits for news from the registry or, while draining, for the end of the last connection.
+async fn next(core: &Rc<Core>, reader: &mut Reader) -> Next {
+    loop {
         match (reader.lifecycle(), core.draining_since()) {
-            (Lifecycle::Stopped, _) => Poll::Ready(Change::Stop),
-            (Lifecycle::Draining, None) => Poll::Ready(Change::Drain),
-            (Lifecycle::Draining, Some(_)) if core.is_finished(context.waker()) => Poll::Ready(Change::Stop),
-            _ => Poll::Pending,
+            (Lifecycle::Stopped, _) => return Next::Stop,
+            (Lifecycle::Draining { .. }, None) => return Next::Drain,
+            (Lifecycle::Draining { deadline }, Some(_)) => {
+                let finished = core.io.within(deadline, core.finished());
+                match race(finished, reader.change()).await {
+                    Either::First(_) => return Next::Stop,
+                    Either::Second(()) => {}
+                }
+            }
+            (Lifecycle::Starting | Lifecycle::Serving, _) => {
+                reader.change().await;
+                return Next::Adopt;
+            }
         }
-    })
-    .await
+    }
 }
 
 /// Closes idle connections that their instances have closed.
@@ -106,7 +110,7 @@ impl Listeners {
         self.open.retain(|address, _| snapshot.listener(*address).is_some());
         let mut result = Ok(());
         for entry in snapshot.listeners() {
-            let address = entry.listener().socket_address();
+            let address = entry.listener.socket_address();
             if self.open.contains_key(&address) {
                 continue;
             }

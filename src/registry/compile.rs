@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
-use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Snapshot, Targets};
+use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot, Targets};
 use crate::balance::{Candidates, Member, Placement, Zoning};
 use crate::model::{
     Configuration, Host, HostName, Instance, InstanceId, LoadBalancer, LoadBalancerName, Port, Routing,
@@ -55,13 +55,13 @@ pub fn compile(
 ) -> Result<Snapshot, Vec<CompileError>> {
     let mut compiler = Compiler::new(configuration, cores, previous);
     let load_balancers: Box<[_]> =
-        configuration.load_balancers.values().map(|balancer| Arc::new(compiler.load_balancer(balancer))).collect();
+        configuration.load_balancers.values().map(|balancer| compiler.load_balancer(balancer)).collect();
     if !compiler.errors.is_empty() {
         return Err(compiler.errors);
     }
     let balancers = load_balancers.iter().zip(configuration.load_balancers.values());
     let mut listeners: Box<[_]> = balancers.flat_map(|(entry, balancer)| compiler.listeners(entry, balancer)).collect();
-    listeners.sort_unstable_by_key(|listener| listener.address);
+    listeners.sort_unstable_by_key(|entry| entry.listener.socket_address());
     Ok(Snapshot {
         version: compiler.version,
         zone: configuration.node.zone.clone(),
@@ -74,11 +74,11 @@ pub fn compile(
 struct Compiler<'a> {
     configuration: &'a Configuration,
     cores: usize,
-    version: u64,
+    version: u32,
     lives: HashMap<(&'a LoadBalancerName, &'a InstanceId), &'a Arc<Live>>,
-    listener_cells: HashMap<(LoadBalancerName, u16), Arc<PerCore<ListenerCells>>>,
+    listener_cells: HashMap<(LoadBalancerName, Port), Arc<PerCore<ListenerCells>>>,
     resolved: HashMap<&'a HostName, Result<IpAddr, String>>,
-    births: Vec<u64>,
+    births: Vec<u32>,
     free_indexes: Vec<u32>,
     errors: Vec<CompileError>,
 }
@@ -87,14 +87,16 @@ impl<'a> Compiler<'a> {
     fn new(configuration: &'a Configuration, cores: usize, previous: Option<&'a Snapshot>) -> Self {
         let instances = previous.into_iter().flat_map(Snapshot::instances);
         let listeners = previous.into_iter().flat_map(Snapshot::listeners);
-        let births = previous.map_or(&[] as &[u64], |previous| &previous.births);
+        let births = previous.map_or(&[] as &[u32], |previous| &previous.births);
         Self {
             configuration,
             cores,
             version: previous.map_or(0, Snapshot::version) + 1,
-            lives: instances.map(|(balancer, entry)| ((&balancer.name, &entry.instance.id), &entry.live)).collect(),
+            lives: instances
+                .map(|(balancer, entry)| ((&balancer.rules.name, &entry.instance.id), &entry.live))
+                .collect(),
             listener_cells: listeners
-                .map(|entry| ((entry.load_balancer.name.clone(), entry.address.port()), Arc::clone(&entry.cells)))
+                .map(|entry| ((entry.rules.name.clone(), entry.listener.port), Arc::clone(&entry.cells)))
                 .collect(),
             resolved: HashMap::new(),
             births: vec![0; births.len()],
@@ -106,10 +108,12 @@ impl<'a> Compiler<'a> {
 
     fn load_balancer(&mut self, balancer: &'a LoadBalancer) -> LoadBalancerEntry {
         LoadBalancerEntry {
-            name: balancer.name.clone(),
-            attributes: balancer.attributes.clone(),
-            limits: balancer.limits.clone(),
-            first_byte_timeout: balancer.first_byte_timeout(),
+            rules: Arc::new(Rules {
+                name: balancer.name.clone(),
+                attributes: balancer.attributes.clone(),
+                limits: balancer.limits.clone(),
+                first_byte_timeout: balancer.first_byte_timeout(),
+            }),
             health_check: balancer.health_check.clone(),
             instances: balancer.instances.iter().filter_map(|instance| self.instance(balancer, instance)).collect(),
         }
@@ -176,21 +180,19 @@ impl<'a> Compiler<'a> {
         None
     }
 
-    fn listeners(&mut self, entry: &Arc<LoadBalancerEntry>, balancer: &LoadBalancer) -> Vec<ListenerEntry> {
+    fn listeners(&mut self, entry: &LoadBalancerEntry, balancer: &LoadBalancer) -> Vec<Arc<ListenerEntry>> {
         let mut targets = HashMap::new();
         let mut compiled = Vec::with_capacity(balancer.listeners.len());
         for listener in &balancer.listeners {
             let (port, routing) = (listener.instance_port, balancer.attributes.routing_of(listener.protocols.layer()));
             let targets =
                 targets.entry((port, routing)).or_insert_with(|| Arc::new(self.targets(entry, port, routing)));
-            compiled.push(ListenerEntry {
-                address: listener.socket_address(),
-                protocols: listener.protocols,
-                max_connections: listener.max_connections,
-                load_balancer: Arc::clone(entry),
+            compiled.push(Arc::new(ListenerEntry {
+                listener: listener.clone(),
+                rules: Arc::clone(&entry.rules),
                 targets: Arc::clone(targets),
-                cells: self.listener_cells(entry, listener.port.get()),
-            });
+                cells: self.listener_cells(&entry.rules.name, listener.port),
+            }));
         }
         compiled
     }
@@ -199,13 +201,13 @@ impl<'a> Compiler<'a> {
         let served = entry.instances.iter().filter(|entry| entry.placement == Placement::Served);
         let members =
             served.map(|entry| Member { record: Arc::clone(&entry.live), weight: entry.instance.weight }).collect();
-        let limit = entry.limits.instance_connections.and_then(|limit| NonZeroU32::new(limit.get()));
+        let limit = entry.rules.limits.instance_connections.and_then(|limit| NonZeroU32::new(limit.get()));
         Targets::new(Candidates::new(members, routing, limit, self.cores), port)
     }
 
     /// Metrics tell listeners apart by load balancer and port, so two with the same port count together.
-    fn listener_cells(&mut self, entry: &LoadBalancerEntry, port: u16) -> Arc<PerCore<ListenerCells>> {
-        let cells = self.listener_cells.entry((entry.name.clone(), port));
+    fn listener_cells(&mut self, name: &LoadBalancerName, port: Port) -> Arc<PerCore<ListenerCells>> {
+        let cells = self.listener_cells.entry((name.clone(), port));
         Arc::clone(cells.or_insert_with(|| Arc::new(PerCore::new(self.cores))))
     }
 }
@@ -252,7 +254,7 @@ mod tests {
         let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1"), instance("b", "10.0.0.2:9001")]);
         web.listeners.push(listener(Protocol::Tcp, 81, 8081));
         let snapshot = compiled(vec![web], None);
-        assert_eq!(snapshot.listener(([0, 0, 0, 0], 82).into()).map(|entry| entry.address), None);
+        assert!(snapshot.listener(([0, 0, 0, 0], 82).into()).is_none());
         assert_eq!(reached(&snapshot, 80), [] as [&str; 0], "nobody has been probed");
         put_in_service(&snapshot);
         assert_eq!(reached(&snapshot, 80), ["10.0.0.1:8080", "10.0.0.2:9001"]);
@@ -324,13 +326,9 @@ mod tests {
         let second = compiled(vec![web, balancer("other", 81, all)], Some(&first));
 
         assert_eq!((first.version(), second.version()), (1, 2));
-        let web_of = |snapshot: &Snapshot| {
-            let named = |entry: &&Arc<LoadBalancerEntry>| entry.name.as_str() == "web";
-            Arc::clone(snapshot.load_balancers().iter().find(named).expect("web"))
-        };
-        let kept: Vec<_> = web_of(&second)
-            .instances
-            .iter()
+        let kept: Vec<_> = second
+            .instances()
+            .map(|(_, entry)| entry)
             .filter(|entry| first.instances().any(|(_, before)| Arc::ptr_eq(&before.live, &entry.live)))
             .map(|entry| (entry.instance.id.to_string(), entry.live.condition()))
             .collect();

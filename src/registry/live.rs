@@ -38,7 +38,7 @@ pub struct LiveId {
     /// Below [`Snapshot::live_indexes`](super::Snapshot::live_indexes).
     pub index: u32,
     /// The version of the first snapshot that named the record.
-    pub since: u64,
+    pub since: u32,
 }
 
 /// What a record is made from.

@@ -8,16 +8,16 @@
 //! # Births and deaths
 //!
 //! One [`Registry`] is made from the first configuration; every thread has its own [`Reader`] of it.
-//! [`Registry::apply`] compiles the next configuration, which shows every error before anything changes, and publishes it
-//! behind one pointer. A reader's thread adopts it when its [`Reader::change`] completes, and keeps its own counted
-//! reference ([`View`]), so that a request reads it without touching anything shared. A snapshot goes when the last
-//! view of it does. Instances that the next configuration names again keep their live record, and with it health,
-//! counts and metrics; a record goes with the last snapshot and the last [`Lease`] that hold it.
+//! [`Registry::apply`] compiles the next configuration, which shows every error before anything changes, publishes it
+//! behind one pointer and wakes every reader's thread, which adopts it when its [`Reader::change`] completes. A snapshot
+//! goes when the last reader has left it; the [`ListenerEntry`] of an open connection stays for as long as it needs it.
+//! Instances that the next configuration names again keep their live record, and with it health, counts and metrics; a
+//! record goes with the last snapshot, entry and [`Lease`] that hold it.
 //!
 //! # A request
 //!
-//! [`Reader::view`], [`Snapshot::listener`], [`Targets::choose`], which answers an [`Assignment`]: an address and the
-//! lease that counts the request as in flight until it is dropped.
+//! Its connection holds a [`ListenerEntry`]. [`Targets::choose`] answers an [`Assignment`]: an address, and the lease that
+//! counts the request as in flight until it is dropped.
 
 mod compile;
 mod lifecycle;
@@ -32,6 +32,6 @@ pub(crate) mod testing;
 pub use compile::{CompileError, compile};
 pub use lifecycle::Lifecycle;
 pub use live::{Lease, Live, LiveId};
-pub use publication::{Reader, Registry, View};
-pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Snapshot};
-pub use targets::{Assignment, Targets, Tried};
+pub use publication::{Reader, Registry};
+pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot};
+pub use targets::{Assignment, TargetId, Targets, Tried};

@@ -1,8 +1,6 @@
 //! How a snapshot reaches every thread.
 
-use std::cell::{Cell, RefCell};
-use std::ops::Deref;
-use std::rc::Rc;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Poll, Waker};
@@ -55,6 +53,16 @@ impl Registry {
         Ok(())
     }
 
+    /// Eyes for one thread, which have seen everything up to now.
+    pub fn reader(&self) -> Reader {
+        let shared = Arc::clone(&self.0);
+        let sleeper = Arc::new(Mutex::new(None));
+        shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
+        let heard = shared.news.load(Ordering::Acquire);
+        let current = shared.published.get();
+        Reader { shared, current, heard, sleeper }
+    }
+
     /// The snapshot published last. For the control thread; the data plane reads through a [`Reader`].
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.0.published.get()
@@ -87,60 +95,20 @@ impl Shared {
     }
 }
 
-/// One thread's eyes on the registry. Made on that thread.
+/// One thread's eyes on the registry.
 #[derive(Debug)]
 pub struct Reader {
     shared: Arc<Shared>,
-    view: RefCell<View>,
-    /// The news that the view was taken after.
-    adopted: Cell<u64>,
-    /// The news that [`Reader::change`] has told of.
-    told: Cell<u64>,
+    current: Arc<Snapshot>,
+    /// The news up to which this has read.
+    heard: u64,
     sleeper: Arc<Sleeper>,
 }
 
 impl Reader {
-    /// A reader that has seen everything up to now.
-    pub fn new(registry: &Registry) -> Self {
-        let shared = Arc::clone(&registry.0);
-        let sleeper = Arc::new(Mutex::new(None));
-        shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
-        let news = shared.news.load(Ordering::Acquire);
-        let view = RefCell::new(View::of(shared.published.get()));
-        Self { shared, view, adopted: Cell::new(news), told: Cell::new(news), sleeper }
-    }
-
-    /// The snapshot this thread goes by. Touches nothing that another thread writes.
-    pub fn view(&self) -> View {
-        self.view.borrow().clone()
-    }
-
-    /// Goes over to the snapshot published last; answers whether there was news. One load when there is none.
-    pub fn adopt(&self) -> bool {
-        let news = self.shared.news.load(Ordering::Acquire);
-        if news == self.adopted.replace(news) {
-            return false;
-        }
-        self.view.replace(View::of(self.shared.published.get()));
-        true
-    }
-
-    /// Waits for a publication or a step of the lifecycle that this has not told of yet, and adopts it. Several that
-    /// come together are told once. One task at a time waits here: the last one's waker counts.
-    pub async fn change(&self) {
-        std::future::poll_fn(|context| {
-            if self.is_told() {
-                *self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
-                // News may have come before the waker was there to be found.
-                if self.is_told() {
-                    return Poll::Pending;
-                }
-            }
-            self.adopt();
-            self.told.set(self.adopted.get());
-            Poll::Ready(())
-        })
-        .await;
+    /// The snapshot this thread goes by.
+    pub fn current(&self) -> &Arc<Snapshot> {
+        &self.current
     }
 
     /// How far the node has come in its life: one load.
@@ -148,31 +116,37 @@ impl Reader {
         self.shared.lifecycle.get()
     }
 
-    fn is_told(&self) -> bool {
-        self.shared.news.load(Ordering::Acquire) == self.told.get()
+    /// Whether there was a publication or a step of the lifecycle since [`Reader::adopt`]: one load.
+    pub fn has_news(&self) -> bool {
+        self.shared.news.load(Ordering::Acquire) != self.heard
     }
-}
 
-/// A snapshot as one thread holds it: cloning it counts where no other thread looks. Long work that needs only its
-/// listener and its lease lets the view go, so that an old snapshot is not kept for it.
-#[derive(Debug, Clone)]
-#[expect(
-    clippy::redundant_allocation,
-    reason = "the count of the Rc is this thread's own, that of the Arc is everybody's"
-)]
-pub struct View(Rc<Arc<Snapshot>>);
-
-impl View {
-    fn of(snapshot: Arc<Snapshot>) -> Self {
-        Self(Rc::new(snapshot))
+    /// Goes over to the snapshot published last; answers whether there was news at all.
+    pub fn adopt(&mut self) -> bool {
+        let news = self.shared.news.load(Ordering::Acquire);
+        if news == self.heard {
+            return false;
+        }
+        // A publication between these two is adopted now and heard of once more.
+        self.heard = news;
+        self.current = self.shared.published.get();
+        true
     }
-}
 
-impl Deref for View {
-    type Target = Snapshot;
-
-    fn deref(&self) -> &Snapshot {
-        &self.0
+    /// Waits for news and adopts it. What comes together is told once. Dropping the future loses nothing.
+    pub async fn change(&mut self) {
+        poll_fn(|context| {
+            if !self.has_news() {
+                *self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+                // News may have come before the waker was there to be found.
+                if !self.has_news() {
+                    return Poll::Pending;
+                }
+            }
+            self.adopt();
+            Poll::Ready(())
+        })
+        .await;
     }
 }
 
@@ -200,20 +174,20 @@ mod tests {
     #[test]
     fn a_reader_goes_by_its_view_until_it_adopts() {
         let registry = registry();
-        let reader = Reader::new(&registry);
+        let mut reader = registry.reader();
         assert!(!reader.adopt());
         registry.apply(&numbered(1)).expect("addresses only");
-        let before = reader.view();
+        let before = Arc::clone(reader.current());
         assert_eq!((id_in(&before), id_in(&registry.snapshot())), ("i-0".into(), "i-1".into()));
         assert!(reader.adopt());
-        assert_eq!((id_in(&reader.view()), id_in(&before)), ("i-1".into(), "i-0".into()));
+        assert_eq!((id_in(reader.current()), id_in(&before)), ("i-1".into(), "i-0".into()));
         assert!(!reader.adopt());
     }
 
     #[test]
     fn what_does_not_compile_is_not_published() {
         let registry = registry();
-        let reader = Reader::new(&registry);
+        let mut reader = registry.reader();
         let unknown = configuration(vec![balancer("web", 80, vec![instance("a", "no-such-host.invalid")])]);
         assert_eq!(registry.apply(&unknown).expect_err("unresolvable").len(), 1);
         assert!(!reader.adopt());
@@ -223,7 +197,7 @@ mod tests {
     #[test]
     fn a_snapshot_goes_with_its_last_view() {
         let registry = registry();
-        let reader = Reader::new(&registry);
+        let mut reader = registry.reader();
         let first = Arc::downgrade(&registry.snapshot());
         registry.apply(&numbered(1)).expect("addresses only");
         assert!(first.upgrade().is_some(), "the reader still goes by it");
@@ -252,11 +226,11 @@ mod tests {
                     let ring = Ring::new(&buffers).expect("io_uring");
                     let mut executor = Executor::new(Box::new(ring), buffers).expect("an executor");
                     let watch = async move {
-                        let reader = Reader::new(&registry);
+                        let mut reader = registry.reader();
                         heard.send(0).expect("heard");
                         while reader.lifecycle() != Lifecycle::Stopped {
                             reader.change().await;
-                            heard.send(reader.view().version()).expect("heard");
+                            heard.send(reader.current().version()).expect("heard");
                         }
                     };
                     executor.run(watch).expect("the ring works");
@@ -269,7 +243,7 @@ mod tests {
                 registry.apply(&numbered(number)).expect("addresses only");
                 if number % 3 == 0 {
                     // Both have seen this one before the next: whoever sleeps was woken.
-                    let version = number as u64 + 1;
+                    let version = number as u32 + 1;
                     let mut behind = 2;
                     while behind > 0 {
                         behind -= usize::from(hears.recv_timeout(patience) == Ok(version));
@@ -283,7 +257,7 @@ mod tests {
     #[test]
     fn steps_of_the_lifecycle_are_told_once() {
         let registry = registry();
-        let reader = Reader::new(&registry);
+        let mut reader = registry.reader();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             let deadline = Instant::from_nanoseconds(1_000);

@@ -10,27 +10,27 @@ impl Snapshot {
         Reading { load_balancers: self.load_balancers.iter().map(|balancer| self.reading_of(balancer)).collect() }
     }
 
-    fn reading_of(&self, balancer: &Arc<LoadBalancerEntry>) -> LoadBalancerReading {
-        let mut listeners: Vec<_> = self.listeners_of(balancer).map(ListenerEntry::reading).collect();
+    fn reading_of(&self, balancer: &LoadBalancerEntry) -> LoadBalancerReading {
+        let mut listeners: Vec<_> = self.listeners_of(balancer).map(|entry| entry.reading()).collect();
         listeners.sort_by_key(|listener| listener.port);
         // Listeners with the same port share their cells.
         listeners.dedup_by_key(|listener| listener.port);
         LoadBalancerReading {
-            name: balancer.name.clone(),
+            name: balancer.rules.name.clone(),
             listeners,
             instances: balancer.instances.iter().map(InstanceEntry::reading).collect(),
         }
     }
 
     /// The listeners of one load balancer of this snapshot.
-    pub fn listeners_of<'a>(&'a self, balancer: &'a LoadBalancerEntry) -> impl Iterator<Item = &'a ListenerEntry> {
-        self.listeners.iter().filter(move |listener| std::ptr::eq(&*listener.load_balancer, balancer))
+    pub fn listeners_of<'a>(&'a self, balancer: &'a LoadBalancerEntry) -> impl Iterator<Item = &'a Arc<ListenerEntry>> {
+        self.listeners.iter().filter(move |entry| Arc::ptr_eq(&entry.rules, &balancer.rules))
     }
 }
 
 impl ListenerEntry {
     fn reading(&self) -> ListenerReading {
-        ListenerReading { port: self.address.port(), cells: Arc::clone(&self.cells) }
+        ListenerReading { port: self.listener.port.get(), cells: Arc::clone(&self.cells) }
     }
 }
 

@@ -7,25 +7,36 @@ use std::time::Duration;
 use super::{Live, LiveId, Targets};
 use crate::balance::Placement;
 use crate::health::Report;
-use crate::model::{Attributes, HealthCheck, Instance, LoadBalancerName, ProtocolPair, TrafficLimits, Unlimited, Zone};
+use crate::model::{Attributes, HealthCheck, Instance, Listener, LoadBalancerName, TrafficLimits, Zone};
 use crate::telemetry::{ListenerCells, PerCore};
 
 /// One compiled configuration.
 #[derive(Debug)]
 pub struct Snapshot {
-    pub(super) version: u64,
+    pub(super) version: u32,
     pub(super) zone: Zone,
     /// In the order of their names.
-    pub(super) load_balancers: Box<[Arc<LoadBalancerEntry>]>,
+    pub(super) load_balancers: Box<[LoadBalancerEntry]>,
     /// In the order of their addresses.
-    pub(super) listeners: Box<[ListenerEntry]>,
+    pub(super) listeners: Box<[Arc<ListenerEntry>]>,
     /// By [`LiveId::index`]: since when the record there is registered. 0: the index is free.
-    pub(super) births: Box<[u64]>,
+    pub(super) births: Box<[u32]>,
 }
 
 /// One load balancer.
 #[derive(Debug)]
 pub struct LoadBalancerEntry {
+    /// What its traffic goes by.
+    pub rules: Arc<Rules>,
+    /// How the health of its instances is found out.
+    pub health_check: HealthCheck,
+    /// Its instances, in the order of registration.
+    pub instances: Box<[InstanceEntry]>,
+}
+
+/// What the traffic of a load balancer goes by.
+#[derive(Debug)]
+pub struct Rules {
     /// Its name.
     pub name: LoadBalancerName,
     /// ELB's attributes.
@@ -34,10 +45,6 @@ pub struct LoadBalancerEntry {
     pub limits: TrafficLimits,
     /// From the last byte of a request to the first of its answer.
     pub first_byte_timeout: Duration,
-    /// How the health of its instances is found out.
-    pub health_check: HealthCheck,
-    /// Its instances, in the order of registration.
-    pub instances: Box<[InstanceEntry]>,
 }
 
 /// One registered instance.
@@ -51,17 +58,14 @@ pub struct InstanceEntry {
     pub live: Arc<Live>,
 }
 
-/// One listener.
+/// One listener with all that its traffic needs. Long-lived connections may hold on to it: it does not keep the rest of
+/// its snapshot alive.
 #[derive(Debug)]
 pub struct ListenerEntry {
-    /// Where it accepts. Names the listener from one snapshot to the next.
-    pub address: SocketAddr,
-    /// What clients and instances speak.
-    pub protocols: ProtocolPair,
-    /// The most client connections at once on this node; `None`: only the node's limit counts.
-    pub max_connections: Unlimited,
-    /// The load balancer it belongs to.
-    pub load_balancer: Arc<LoadBalancerEntry>,
+    /// As it is configured.
+    pub listener: Listener,
+    /// What the traffic of its load balancer goes by.
+    pub rules: Arc<Rules>,
     /// Where its requests go.
     pub targets: Arc<Targets>,
     /// What the cores count about it.
@@ -70,7 +74,7 @@ pub struct ListenerEntry {
 
 impl Snapshot {
     /// Counts the configurations of this process, from 1.
-    pub fn version(&self) -> u64 {
+    pub fn version(&self) -> u32 {
         self.version
     }
 
@@ -80,23 +84,23 @@ impl Snapshot {
     }
 
     /// Every load balancer, in the order of their names.
-    pub fn load_balancers(&self) -> &[Arc<LoadBalancerEntry>] {
+    pub fn load_balancers(&self) -> &[LoadBalancerEntry] {
         &self.load_balancers
     }
 
     /// Every listener, in the order of their addresses.
-    pub fn listeners(&self) -> &[ListenerEntry] {
+    pub fn listeners(&self) -> &[Arc<ListenerEntry>] {
         &self.listeners
     }
 
-    /// The listener at this address.
-    pub fn listener(&self, address: SocketAddr) -> Option<&ListenerEntry> {
-        let index = self.listeners.binary_search_by_key(&address, |listener| listener.address).ok()?;
+    /// The listener at this address, which names it from one snapshot to the next.
+    pub fn listener(&self, address: SocketAddr) -> Option<&Arc<ListenerEntry>> {
+        let index = self.listeners.binary_search_by_key(&address, |entry| entry.listener.socket_address()).ok()?;
         self.listeners.get(index)
     }
 
     /// Every registered instance of every load balancer.
-    pub fn instances(&self) -> impl Iterator<Item = (&Arc<LoadBalancerEntry>, &InstanceEntry)> {
+    pub fn instances(&self) -> impl Iterator<Item = (&LoadBalancerEntry, &InstanceEntry)> {
         self.load_balancers.iter().flat_map(|balancer| balancer.instances.iter().map(move |entry| (balancer, entry)))
     }
 

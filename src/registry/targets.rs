@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Lease, Live};
+use super::{Lease, Live, LiveId};
 use crate::balance::{ATTEMPTS_MAX, Candidates, Unavailable};
 use crate::model::Port;
 
@@ -21,6 +21,22 @@ pub struct Assignment {
     pub address: SocketAddr,
     /// The request in flight on it.
     pub lease: Lease,
+}
+
+/// Names an instance and its port in tables, such as those of idle connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TargetId {
+    /// The instance.
+    pub live: LiveId,
+    /// The port it is reached on.
+    pub port: u16,
+}
+
+impl Assignment {
+    /// What was assigned.
+    pub fn target(&self) -> TargetId {
+        TargetId { live: self.lease.record().id(), port: self.address.port() }
+    }
 }
 
 impl Targets {

@@ -60,6 +60,11 @@ pub fn probe_address(address: std::net::SocketAddr) -> std::io::Result<()> {
     system::probe_address(address)
 }
 
+/// The time that every [`Ring`] of this machine tells (CLOCK_MONOTONIC).
+pub fn monotonic_now() -> crate::base::Instant {
+    system::now()
+}
+
 /// Pins the calling thread to one CPU.
 ///
 /// # Errors
