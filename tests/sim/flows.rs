@@ -1,14 +1,14 @@
 //! Straight-line flows over the runtime's sockets that several scenarios share.
 
-use std::cell::Cell;
-use std::future::Future;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use elbow::runtime::{Direction, Interest, Io, Listener, Moved, Pipe, Socket};
+use elbow::runtime::{Direction, Either, Interest, Io, Listener, Moved, Pipe, Socket, race};
 
 /// How long a flow waits for its peer.
 pub const PATIENCE: Duration = Duration::from_secs(300);
@@ -16,19 +16,42 @@ pub const PATIENCE: Duration = Duration::from_secs(300);
 /// Bytes asked of one splice.
 const SPLICE: usize = 1024 * 1024;
 
-/// How long an acceptor waits after an error, and how often it looks whether it should stop.
+/// How long an acceptor waits after an error.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A word from outside that a flow should end.
-pub type Stop = Rc<Cell<bool>>;
+/// A word to flows on any executor of the thread that they should end.
+#[derive(Clone, Default)]
+pub struct Stop {
+    shared: Rc<(Cell<bool>, RefCell<Vec<Waker>>)>,
+}
+
+impl Stop {
+    /// Gives the word.
+    pub fn now(&self) {
+        self.shared.0.set(true);
+        self.shared.1.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits for the word.
+    pub async fn wait(&self) {
+        poll_fn(|context| match self.shared.0.get() {
+            true => Poll::Ready(()),
+            false => {
+                self.shared.1.borrow_mut().push(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
 
 /// Accepts until told to stop, and hands every connection to `flow`; then empties the accept queue.
 pub async fn serve(io: Io, mut listener: Listener, stop: Stop, flow: impl Fn(Socket)) {
-    while !stop.get() {
-        match io.within(io.now() + PAUSE, listener.accept()).await {
-            Ok(Ok(socket)) => flow(socket),
-            Ok(Err(_)) => io.sleep(PAUSE).await,
-            Err(_) => {}
+    loop {
+        match race(stop.wait(), listener.accept()).await {
+            Either::First(()) => break,
+            Either::Second(Ok(socket)) => flow(socket),
+            Either::Second(Err(_)) => io.sleep(PAUSE).await,
         }
     }
     listener.stop().await.into_iter().for_each(flow);
@@ -50,19 +73,24 @@ pub async fn copy(from: &Socket, to: &Socket) -> io::Result<u64> {
 pub async fn splice(from: &Socket, to: &Socket) -> io::Result<u64> {
     let io = from.io();
     let Some(mut pipe) = io.pipes().take(io) else { return copy(from, to).await };
+    let moved = splice_through(&mut pipe, from, to).await;
+    io.pipes().give_back(pipe);
+    to.shutdown(Direction::Write);
+    moved
+}
+
+async fn splice_through(pipe: &mut Pipe, from: &Socket, to: &Socket) -> io::Result<u64> {
+    let io = from.io();
     let mut moved = 0;
     loop {
         match pipe.fill(from, SPLICE)? {
             Moved::Bytes(count) => moved += count as u64,
-            Moved::End => break,
+            Moved::End => return Ok(moved),
             Moved::NotReady if pipe.held() == 0 => timely(io, from.ready(Interest::Readable)).await?,
             Moved::NotReady => {}
         }
-        empty(&mut pipe, to).await?;
+        empty(pipe, to).await?;
     }
-    io.pipes().give_back(pipe);
-    to.shutdown(Direction::Write);
-    Ok(moved)
 }
 
 async fn empty(pipe: &mut Pipe, to: &Socket) -> io::Result<()> {

@@ -99,8 +99,7 @@ impl Kernel for SimKernel {
 
     fn shutdown(&mut self, socket: RawFd, direction: Direction) {
         // An error (already shut, already reset) carries no news; a wrong descriptor has been found by then.
-        let _ =
-            self.call("shutdown", socket, |world| world.network.shutdown(socket, direction, &mut world.stage));
+        let _ = self.call("shutdown", socket, |world| world.network.shutdown(socket, direction, &mut world.stage));
     }
 
     fn reset_on_close(&mut self, socket: RawFd) {

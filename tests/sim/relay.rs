@@ -21,6 +21,9 @@ use crate::world::Shared;
 /// Cores of the relay.
 const CORES: u64 = 2;
 
+/// A stream of so many bytes never waits for room.
+const SMALLEST_WINDOW: u64 = 200;
+
 /// What a seed decides about the traffic.
 #[derive(Clone, Debug)]
 struct Plan {
@@ -36,6 +39,8 @@ struct Plan {
     dropped: u64,
     /// The relay splices instead of copying.
     spliced: bool,
+    /// The run ends in the middle of things.
+    abrupt: bool,
     faults: Faults,
     /// Nothing may go wrong: no fault that shows, no flow dropped.
     perfect: bool,
@@ -46,17 +51,24 @@ impl Plan {
         let random = &mut Random::new(seed);
         let harmful = random.chance(1, 2);
         let faults = if harmful { Faults::any(random) } else { Faults::harmless(random) };
+        let abrupt = random.chance(1, 8);
         let dropped = if random.chance(1, 2) { 0 } else { 1 + random.below(4) };
+        let (clients, longest, buffers) = (1 + random.below(12), 1 << random.below(18), 1 << random.below(8));
         Plan {
             seed,
-            clients: 1 + random.below(12),
-            longest: 1 << random.below(18),
+            clients,
+            longest,
             piece: 1 << (4 + random.below(14)),
-            buffers: 16 << random.below(6),
+            buffers,
             dropped,
             spliced: random.chance(1, 2),
+            abrupt,
             faults,
-            perfect: !harmful && dropped == 0,
+            // Flows that hold every buffer while they wait for room to send wait for each other.
+            perfect: !harmful
+                && !abrupt
+                && dropped == 0
+                && (longest <= SMALLEST_WINDOW || u64::from(buffers) >= 2 * clients),
         }
     }
 }
@@ -105,8 +117,12 @@ pub fn scenario(run: Run) -> Verdict {
         client.spawn(be_client(client.clone(), test.clone(), number, target));
     }
 
+    if test.plan.abrupt {
+        simulation.run_for(Duration::from_micros(1 << (run.seed % 20)));
+        return simulation.finish();
+    }
     simulation.run_until(|| test.finished.get() == test.plan.clients);
-    stop.set(true);
+    stop.now();
     simulation.run_for(Duration::from_secs(1));
     if test.plan.perfect && test.complete.get() < test.plan.clients {
         let finding = format!("{} of {} streams came through", test.complete.get(), test.plan.clients);
@@ -155,7 +171,8 @@ async fn be_client(io: Io, test: Rc<Test>, number: u64, target: SocketAddr) {
 /// Sends a whole pattern and reads what comes back. How much came; a wrong byte is a finding.
 async fn exchange(io: &Io, test: &Test, number: u64, whole: u64, target: SocketAddr) -> io::Result<u64> {
     let socket = timely(io, Socket::connect(io, target)).await?;
-    let (sent, received) = join(send_pattern(&socket, test, number, whole), receive_pattern(&socket, test, number)).await;
+    let (sent, received) =
+        join(send_pattern(&socket, test, number, whole), receive_pattern(&socket, test, number)).await;
     sent?;
     received
 }

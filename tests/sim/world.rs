@@ -148,7 +148,8 @@ impl World {
         }
         let operations = self.network.descriptors.get(descriptor).map_or(0, |open| open.operations);
         if operations > 0 {
-            let finding = format!("ring {ring}: descriptor {descriptor} closed under {operations} operations in flight");
+            let finding =
+                format!("ring {ring}: descriptor {descriptor} closed under {operations} operations in flight");
             self.stage.find(finding);
         }
         self.network.close(descriptor, &mut self.stage);
@@ -314,9 +315,7 @@ impl World {
                 self.rings[ring].lent.push_front(buffer);
                 Attempt::Wait
             }
-            ended if self.stage.strikes(|faults| faults.stray_buffer) => {
-                Attempt::Done(ended.map(|_| 0), Some(buffer))
-            }
+            ended if self.stage.strikes(|faults| faults.stray_buffer) => Attempt::Done(ended.map(|_| 0), Some(buffer)),
             ended => {
                 self.rings[ring].lent.push_front(buffer);
                 Attempt::Done(ended.map(|_| 0), None)
