@@ -78,8 +78,13 @@ impl InFlight {
             Operation::Send { bytes, .. } => Work::Send { bytes: bytes.slices().concat(), sent: 0 },
             Operation::Poll { interest, .. } => Work::Poll(*interest),
         };
+        Some(InFlight::new(operation.descriptor(), work))
+    }
+
+    /// An operation that has not been looked at.
+    pub fn new(descriptor: RawFd, work: Work) -> InFlight {
         let (held_until, delivered_until) = (Instant::ZERO, Instant::ZERO);
-        Some(InFlight { descriptor: operation.descriptor(), work, cancelled: false, held_until, delivered_until })
+        InFlight { descriptor, work, cancelled: false, held_until, delivered_until }
     }
 }
 
