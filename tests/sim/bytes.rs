@@ -55,9 +55,4 @@ impl ByteQueue {
         }
         Some(piece)
     }
-
-    /// Number of pieces.
-    pub fn pieces(&self) -> usize {
-        self.pieces.len()
-    }
 }

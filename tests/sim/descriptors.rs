@@ -79,9 +79,4 @@ impl Descriptors {
     pub fn iter(&self) -> impl Iterator<Item = (RawFd, &Open)> {
         self.open.iter().map(|(number, open)| (*number, open))
     }
-
-    /// How many descriptors one ring's executor holds.
-    pub fn held_by(&self, ring: usize) -> usize {
-        self.open.values().filter(|open| open.ring == ring).count()
-    }
 }

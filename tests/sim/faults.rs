@@ -13,11 +13,6 @@ impl Rate {
     /// A fault that is switched off.
     pub const NEVER: Rate = Rate(0);
 
-    /// A fault that strikes once in `cases` cases.
-    pub const fn one_in(cases: u32) -> Rate {
-        Rate(65_536 / cases)
-    }
-
     /// Whether it strikes this time. Draws nothing when switched off.
     pub fn strikes(self, random: &mut Random) -> bool {
         self.0 > 0 && random.chance(u64::from(self.0), 65_536)

@@ -99,6 +99,7 @@ fn a_run_that_waits_for_ever_or_spins_is_found() {
         context.waker().wake_by_ref();
         Poll::Pending
     }));
+    simulation.limit_turns(1_000);
     simulation.run_until(|| false);
     assert_eq!(simulation.finish().findings[0], "the run spins: too many turns");
 }

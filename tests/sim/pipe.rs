@@ -58,9 +58,4 @@ impl SimPipe {
             }
         }
     }
-
-    /// Whether it holds no byte.
-    pub fn is_empty(&self) -> bool {
-        self.fragments.is_empty()
-    }
 }

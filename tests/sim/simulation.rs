@@ -14,7 +14,7 @@ use crate::network::host;
 use crate::world::{Shared, World};
 
 /// Turns of a run before it counts as spinning.
-const TURNS: u64 = 3_000_000;
+const TURNS: u64 = 1_000_000;
 
 /// Virtual time of a run before it counts as hanging.
 const TIME: Duration = Duration::from_secs(6 * 3600);
@@ -26,6 +26,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub struct Simulation {
     world: Shared,
     cores: Vec<Executor>,
+    turns: u64,
 }
 
 /// What a run has shown.
@@ -41,7 +42,7 @@ pub struct Verdict {
 impl Simulation {
     /// A world without executors. `verbose` prints its history.
     pub fn new(seed: u64, faults: Faults, verbose: bool) -> Simulation {
-        Simulation { world: World::new(seed, faults, verbose), cores: Vec::new() }
+        Simulation { world: World::new(seed, faults, verbose), cores: Vec::new(), turns: TURNS }
     }
 
     /// Adds an executor with at most `buffers` receive buffers; its sockets connect from the address returned.
@@ -55,6 +56,11 @@ impl Simulation {
         (io, address)
     }
 
+    /// After so many turns a run counts as spinning.
+    pub fn limit_turns(&mut self, turns: u64) {
+        self.turns = turns;
+    }
+
     /// The world, to look into and to meddle with.
     pub fn world(&self) -> &Shared {
         &self.world
@@ -63,7 +69,7 @@ impl Simulation {
     /// Runs turns until `done`, until something is found wrong, or until the run spins or hangs.
     pub fn run_until(&mut self, done: impl Fn() -> bool) {
         let start = self.world.borrow().stage.now();
-        for _ in 0..TURNS {
+        for _ in 0..self.turns {
             if done() || !self.world.borrow().stage.findings().is_empty() {
                 return;
             }
@@ -87,11 +93,6 @@ impl Simulation {
             place.set(true);
         });
         self.run_until(|| over.get());
-    }
-
-    /// Number of tasks of every executor.
-    pub fn tasks(&self) -> Vec<usize> {
-        self.cores.iter().map(|core| core.population().0).collect()
     }
 
     /// Closes every executor, in seeded order, and looks for what is left behind.
