@@ -217,6 +217,12 @@ impl Io {
         self.shared.ready.borrow_mut().push_back(key);
     }
 
+    /// Polls every task once more: how flows that watch a flag of their core learn that it changed.
+    pub fn wake_all(&self) {
+        let keys: Vec<Key> = self.shared.tasks.borrow().iter().map(|(key, _)| key).collect();
+        keys.into_iter().for_each(|key| self.wake(key));
+    }
+
     /// Submits an operation; it is on its way even if the result is never polled.
     pub fn submit(&self, operation: Operation) -> Submitted {
         let mut slots = self.shared.slots.borrow_mut();
@@ -476,10 +482,7 @@ impl Io {
     fn collect_mail(&self) {
         match self.shared.mailbox.collect(|task| self.wake(Key::from_bits(task))) {
             Mail::Delivered => {}
-            Mail::Everything => {
-                let keys: Vec<Key> = self.shared.tasks.borrow().iter().map(|(key, _)| key).collect();
-                keys.into_iter().for_each(|key| self.wake(key));
-            }
+            Mail::Everything => self.wake_all(),
         }
     }
 

@@ -11,22 +11,23 @@ pub enum Outgoing {
     Chunk(Chunk),
     /// Bytes that never change.
     Fixed(&'static [u8]),
-    /// Written bytes followed by received ones, in one gathering send.
+    /// Written bytes, received ones and fixed ones behind them, in one gathering send.
     Parts(Box<Parts>),
 }
 
-/// A head that was written and a body piece as it was received, sent by one sendmsg(2).
+/// A head that was written, a body piece as it was received and a fixed end, sent by one sendmsg(2).
 #[derive(Debug)]
 pub struct Parts {
     head: Vec<u8>,
     sent: usize,
     body: Chunk,
+    tail: &'static [u8],
     pub(in crate::runtime) message: Message,
 }
 
 /// Where the ring keeps the structures that sendmsg(2) reads; filled at submission.
 pub(in crate::runtime) struct Message {
-    pub(in crate::runtime) slices: [libc::iovec; 2],
+    pub(in crate::runtime) slices: [libc::iovec; 3],
     pub(in crate::runtime) header: Option<libc::msghdr>,
 }
 
@@ -37,26 +38,27 @@ impl std::fmt::Debug for Message {
 }
 
 impl Outgoing {
-    /// `head` followed by `body` in one send. Small bodies are copied behind the head: up to about this much a copy
+    /// `head`, `body` and `tail` in one send. Small bodies are copied behind the head: up to about this much a copy
     /// costs less than a gathering send.
-    pub fn gather(mut head: Vec<u8>, body: Chunk) -> Outgoing {
+    pub fn gather(mut head: Vec<u8>, body: Chunk, tail: &'static [u8]) -> Outgoing {
         const COPY_AT_MOST: usize = 2048;
         if body.len() <= COPY_AT_MOST {
             head.extend_from_slice(&body);
+            head.extend_from_slice(tail);
             return Outgoing::Bytes(head, 0);
         }
         let empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
-        let message = Message { slices: [empty; 2], header: None };
-        Outgoing::Parts(Box::new(Parts { head, sent: 0, body, message }))
+        let message = Message { slices: [empty; 3], header: None };
+        Outgoing::Parts(Box::new(Parts { head, sent: 0, body, tail, message }))
     }
 
-    /// What is left to send, in order, as at most two slices.
-    pub fn slices(&self) -> [&[u8]; 2] {
+    /// What is left to send, in order, as at most three slices.
+    pub fn slices(&self) -> [&[u8]; 3] {
         match self {
-            Outgoing::Bytes(bytes, sent) => [bytes.get(*sent..).unwrap_or_default(), &[]],
-            Outgoing::Chunk(chunk) => [chunk, &[]],
-            Outgoing::Fixed(bytes) => [bytes, &[]],
-            Outgoing::Parts(parts) => [parts.head.get(parts.sent..).unwrap_or_default(), &parts.body],
+            Outgoing::Bytes(bytes, sent) => [bytes.get(*sent..).unwrap_or_default(), &[], &[]],
+            Outgoing::Chunk(chunk) => [chunk, &[], &[]],
+            Outgoing::Fixed(bytes) => [bytes, &[], &[]],
+            Outgoing::Parts(parts) => [parts.head.get(parts.sent..).unwrap_or_default(), &parts.body, parts.tail],
         }
     }
 
@@ -78,8 +80,10 @@ impl Outgoing {
             Outgoing::Fixed(bytes) => *bytes = bytes.get(count..).unwrap_or_default(),
             Outgoing::Parts(parts) => {
                 let of_head = count.min(parts.head.len() - parts.sent);
+                let of_body = parts.body.len().min(count - of_head);
                 parts.sent += of_head;
-                parts.body.advance(count - of_head);
+                parts.body.advance(of_body);
+                parts.tail = parts.tail.get(count - of_head - of_body..).unwrap_or_default();
             }
         }
     }
@@ -124,13 +128,15 @@ mod tests {
         let pool = BufferPool::new(1).expect("address space");
         let id = pool.take().expect("a buffer");
         pool.fill(&id, &[b'x'; 5000]);
-        let mut outgoing = Outgoing::gather(b"head".to_vec(), pool.lease(id, 5000));
+        let mut outgoing = Outgoing::gather(b"head".to_vec(), pool.lease(id, 5000), b"\r\n");
         assert!(matches!(outgoing, Outgoing::Parts(_)));
         outgoing.advance(3);
-        assert_eq!((outgoing.slices()[0], outgoing.len()), (&b"d"[..], 5001));
+        assert_eq!((outgoing.slices()[0], outgoing.len()), (&b"d"[..], 5003));
         outgoing.advance(101);
-        assert_eq!((outgoing.slices()[0].len(), outgoing.len()), (0, 4900));
-        outgoing.advance(4900);
+        assert_eq!((outgoing.slices()[0].len(), outgoing.len()), (0, 4902));
+        outgoing.advance(4901);
+        assert_eq!(outgoing.slices(), [&b""[..], b"", b"\n"]);
+        outgoing.advance(1);
         assert!(outgoing.is_empty());
     }
 }

@@ -111,7 +111,7 @@ fn device_and_inode(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// Binds under a name of our own, opens it to the group, listens, and only then moves it to `path`: whoever finds a
-/// socket at `path` can connect, and the mode never was wider than asked for.
+/// socket at `path` can connect, and nobody could while its mode was still the one of the umask.
 async fn bind_unix(path: &Path) -> io::Result<Kind> {
     refuse_if_taken(path).await?;
     let staging = path.with_file_name(format!(".elbow-{}", std::process::id()));

@@ -337,6 +337,28 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_takes_its_answer_too_slowly_is_cut_off() {
+        let limits = Limits {
+            connection: Duration::from_millis(300),
+            ..LIMITS
+        };
+        let server = Running::on_loopback(limits, 1_000);
+        let mut slow = server.connect();
+        slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            .expect("sent");
+        std::thread::sleep(Duration::from_secs(1));
+        let mut answer = Vec::new();
+        let _ = slow.read_to_end(&mut answer);
+        assert!(
+            answer.len() < 8 << 20,
+            "only what the kernel held: {}",
+            answer.len()
+        );
+        assert_eq!(server.get("/healthz").0, 200);
+        server.stop();
+    }
+
+    #[test]
     fn a_stop_ends_requests_under_way_and_waits_no_longer_than_its_limit() {
         let limits = Limits {
             stop: Duration::from_millis(200),
