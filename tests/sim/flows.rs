@@ -1,6 +1,7 @@
 //! Straight-line flows over the runtime's sockets that several scenarios share.
 
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -8,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use elbow::runtime::{Direction, Either, Interest, Io, Listener, Moved, Pipe, Socket, race};
+use elbow::runtime::{Direction, Either, Interest, Io, Listener, Moved, Pipe, Socket, race, try_join};
 
 /// How long a flow waits for its peer.
 pub const PATIENCE: Duration = Duration::from_secs(300);
@@ -19,29 +20,57 @@ const SPLICE: usize = 1024 * 1024;
 /// How long an acceptor waits after an error.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A word to flows on any executor of the thread that they should end.
+/// Lets flows on any executor of the thread wait until something they share has changed as they wish.
+#[derive(Default)]
+pub struct Watch {
+    waiting: RefCell<Vec<Waker>>,
+}
+
+impl Watch {
+    /// Waits until `wish` holds. Whoever makes it hold says so with [`Watch::changed`].
+    pub async fn until(&self, wish: impl Fn() -> bool) {
+        poll_fn(|context| {
+            if wish() {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Lets everybody look again.
+    pub fn changed(&self) {
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A word that flows should end.
 #[derive(Clone, Default)]
 pub struct Stop {
-    shared: Rc<(Cell<bool>, RefCell<Vec<Waker>>)>,
+    shared: Rc<(Cell<bool>, Watch)>,
 }
 
 impl Stop {
     /// Gives the word.
     pub fn now(&self) {
         self.shared.0.set(true);
-        self.shared.1.take().into_iter().for_each(Waker::wake);
+        self.shared.1.changed();
     }
 
     /// Waits for the word.
     pub async fn wait(&self) {
-        poll_fn(|context| match self.shared.0.get() {
-            true => Poll::Ready(()),
-            false => {
-                self.shared.1.borrow_mut().push(context.waker().clone());
-                Poll::Pending
-            }
-        })
-        .await;
+        self.shared.1.until(|| self.shared.0.get()).await;
+    }
+}
+
+/// Waits for both.
+pub async fn both<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
+    let first = async { Ok::<A, Infallible>(first.await) };
+    let second = async { Ok(second.await) };
+    match try_join(first, second).await {
+        Ok(both) => both,
+        Err(never) => match never {},
     }
 }
 

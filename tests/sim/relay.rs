@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use elbow::base::random::Random;
-use elbow::runtime::{Direction, Io, ListenOptions, Listener, Socket, join};
+use elbow::runtime::{Direction, Io, ListenOptions, Listener, Socket};
 
 use crate::faults::Faults;
-use crate::flows::{Stop, copy, cut_short, serve, splice, timely};
+use crate::flows::{Stop, both, copy, cut_short, serve, splice, timely};
 use crate::pattern::Pattern;
 use crate::seeds::Run;
 use crate::simulation::{Simulation, Verdict};
@@ -151,8 +151,8 @@ fn listen(io: &Io, address: SocketAddr) -> Listener {
 async fn forward(io: Io, front: Socket, to: SocketAddr, spliced: bool) -> io::Result<u64> {
     let back = timely(&io, Socket::connect(&io, to)).await?;
     let (there, here) = match spliced {
-        true => join(splice(&front, &back), splice(&back, &front)).await,
-        false => join(copy(&front, &back), copy(&back, &front)).await,
+        true => both(splice(&front, &back), splice(&back, &front)).await,
+        false => both(copy(&front, &back), copy(&back, &front)).await,
     };
     there.and(here)
 }
@@ -172,7 +172,7 @@ async fn be_client(io: Io, test: Rc<Test>, number: u64, target: SocketAddr) {
 async fn exchange(io: &Io, test: &Test, number: u64, whole: u64, target: SocketAddr) -> io::Result<u64> {
     let socket = timely(io, Socket::connect(io, target)).await?;
     let (sent, received) =
-        join(send_pattern(&socket, test, number, whole), receive_pattern(&socket, test, number)).await;
+        both(send_pattern(&socket, test, number, whole), receive_pattern(&socket, test, number)).await;
     sent?;
     received
 }
