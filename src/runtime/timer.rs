@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::base::Instant;
@@ -17,7 +17,8 @@ pub struct Elapsed;
 pub struct Sleep {
     io: Io,
     deadline: Instant,
-    armed: Option<Key>,
+    /// The timer and whom it wakes.
+    armed: Option<(Key, Waker)>,
 }
 
 impl Io {
@@ -69,7 +70,7 @@ impl Sleep {
     }
 
     fn disarm(&mut self) {
-        if let Some(key) = self.armed.take() {
+        if let Some((key, _)) = self.armed.take() {
             self.io.disarm_timer(key);
         }
     }
@@ -83,10 +84,12 @@ impl Future for Sleep {
             self.disarm();
             return Poll::Ready(());
         }
-        // A timer that fired for an earlier deadline has left the wheel, and disarming its stale key does nothing.
-        if self.armed.is_none() || self.io.timer_is_gone(self.armed) {
-            let key = self.io.arm_timer(self.deadline, context.waker().clone());
-            self.armed = Some(key);
+        // A timer that fired for an earlier deadline has left the wheel; one that another task armed wakes that task.
+        let wakes_us = |(key, waker): &(Key, Waker)| waker.will_wake(context.waker()) && self.io.timer_is_armed(*key);
+        if !self.armed.as_ref().is_some_and(wakes_us) {
+            self.disarm();
+            let waker = context.waker();
+            self.armed = Some((self.io.arm_timer(self.deadline, waker.clone()), waker.clone()));
         }
         Poll::Pending
     }
