@@ -201,14 +201,14 @@ _FAULT_METRICS = (Metric("failed", "failed requests", 0, worst=True, plotted=Tru
 CASES = (
     Case("http_small", "HTTP keep-alive, small answers", f"wrk, {loads.CONNECTIONS} connections, 64-byte body.", (_CPU_US, _RATE), _ALL, _http("/")),
     Case("http_close", "HTTP, a connection per request", "As before with `Connection: close`; back-end connections are still kept (the relay cannot).", (_CPU_US, _RATE), _ALL, _http("/", close=True)),
-    Case("http_64k", "HTTP keep-alive, 64 KiB bodies", f"wrk, {loads.CONNECTIONS} connections; HAProxy with splice-auto.", (_CPU_GIB, _GIB_S), _ALL, _http_64k),
+    Case("http_64k", "HTTP keep-alive, 64 KiB bodies", f"wrk, {loads.CONNECTIONS} connections; HAProxy with splice-auto and with splicing forced.", (_CPU_GIB, _GIB_S), ("elbow", "haproxy", "haproxy-splice", "nginx", "relay"), _http_64k),
     Case("tcp_small", "TCP, 64-byte ping-pong", f"{loads.CONNECTIONS} connections, each waits for its echo; a request is one message there and back.", (_CPU_US, _RATE), _ALL, _tcp_small),
     Case(
         "tcp_bulk",
         "TCP, bulk",
-        "Four streams from source to sink; HAProxy with splice-auto, with its default pipes and with 1 MiB pipes; Elbow also with splice off.",
+        "Four streams from source to sink; Elbow also with splice off, HAProxy with splice-auto and with splicing forced.",
         (_CPU_GIB, _GIB_S),
-        ("elbow", "elbow-copy", "haproxy", "haproxy-1m", "nginx", "relay"),
+        ("elbow", "elbow-copy", "haproxy", "haproxy-splice", "nginx", "relay"),
         _tcp_bulk,
     ),
     Case(

@@ -20,7 +20,7 @@ INK = "#1f2933"
 FAINT = "#7b8794"
 RULE = "#e4e7eb"
 LIMIT = "#c2410c"
-COLOURS = {"elbow": "#0f766e", "elbow-copy": "#5eada5", "haproxy": "#64748b", "haproxy-1m": "#8d9aab", "nginx": "#94a3b8", "relay": "#cbd5e1"}
+COLOURS = {"elbow": "#0f766e", "elbow-copy": "#5eada5", "haproxy": "#64748b", "haproxy-splice": "#8d9aab", "nginx": "#94a3b8", "relay": "#cbd5e1"}
 
 
 def svg(run) -> str:

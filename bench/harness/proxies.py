@@ -92,9 +92,11 @@ def common_values(task: Task, http_port: int, tcp_port: int, directory: Path, cp
 
 
 class Haproxy(Proxy):
-    def __init__(self, cpu: int, name: str = "haproxy", title: str = "HAProxy", pipe_bytes: int | None = None):
+    """As its manual advises (`splice-auto`), or with splicing forced through pipes of 1 MiB."""
+
+    def __init__(self, cpu: int, name: str = "haproxy", title: str = "HAProxy", force_splice: bool = False):
         super().__init__(name, title, cpu)
-        self.pipe_bytes = pipe_bytes
+        self.force_splice = force_splice
 
     def start(self, task, http_port, tcp_port, directory):
         def servers(ports):
@@ -105,7 +107,8 @@ class Haproxy(Proxy):
             "HTTP_SERVERS": servers(task.http_backends),
             "TCP_SERVERS": servers(task.tcp_backends),
             "RETRY_ON": "conn-failure empty-response response-timeout" if task.policy.retry_safe_requests else "conn-failure",
-            "PIPE_SIZE": f"tune.pipesize {self.pipe_bytes}" if self.pipe_bytes else "",
+            "PIPE_SIZE": "tune.pipesize 1048576" if self.force_splice else "",
+            "SPLICE": "option splice-request\n    option splice-response" if self.force_splice else "option splice-auto",
         })
         return Child(self.name, ["haproxy", "-db", "-f", str(path)], self.cpu, directory / f"{self.name}.log")
 
