@@ -129,8 +129,15 @@ def free_port() -> int:
 
 
 def _settle(cpu: int) -> None:
-    """In the child: one processor, and no life after the benchmark's own."""
+    """In the child: one processor, ahead of other programs if that is allowed, and no life after the benchmark's own."""
+    os.setsid()
     os.sched_setaffinity(0, {cpu})
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+        # Where sessions share the processor as groups, a process's own priority counts only inside its group.
+        Path("/proc/self/autogroup").write_text("-20")
+    except OSError:
+        pass
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -102,19 +102,22 @@ def judge(case: Case, bar: Bar, results: Results) -> Verdict:
 
 def noise_warnings(case: Case, by_proxy: dict[str, list[Sample]]) -> list[str]:
     """Reasons to doubt a case: other work on the machine, rounds that disagree, failed requests."""
-    warnings = []
+    if not by_proxy:
+        return []
     primary = case.metrics[0]
+    reasons = []
+    stolen = max(statistics.median(sample.stolen_percent for sample in samples) for samples in by_proxy.values())
+    if stolen > STOLEN_LIMIT_PERCENT:
+        reasons.append(f"the hypervisor took up to {stolen:.1f} % of the processors' time")
+    foreign = max(statistics.median(sample.foreign_percent for sample in samples) for samples in by_proxy.values())
+    if foreign > FOREIGN_LIMIT_PERCENT:
+        reasons.append(f"other programs took up to {foreign:.0f} % of the proxy's processor")
     for proxy, samples in by_proxy.items():
-        where = f"{case.name}, {proxy}"
         spread = spread_percent(rounds_of(samples, primary))
         if spread > SPREAD_LIMIT_PERCENT and not primary.worst:
-            warnings.append(f"{where}: the rounds disagree, spread {spread:.0f} %")
-        if (stolen := statistics.median(sample.stolen_percent for sample in samples)) > STOLEN_LIMIT_PERCENT:
-            warnings.append(f"{where}: the hypervisor took {stolen:.1f} % of the processors' time")
-        if (foreign := statistics.median(sample.foreign_percent for sample in samples)) > FOREIGN_LIMIT_PERCENT:
-            warnings.append(f"{where}: other programs took {foreign:.0f} % of the proxy's processor")
+            reasons.append(f"the rounds of {proxy} disagree, spread {spread:.0f} %")
         if errors := sum(sample.errors for sample in samples):
-            warnings.append(f"{where}: {errors} requests failed in all rounds together")
+            reasons.append(f"{errors} requests through {proxy} failed in all rounds together")
         doubts = Counter(doubt for sample in samples for doubt in sample.doubts)
-        warnings += [f"{where}: {doubt} ({count} of {len(samples)} rounds)" for doubt, count in doubts.items()]
-    return warnings
+        reasons += [f"{proxy}: {doubt} ({count} of {len(samples)} rounds)" for doubt, count in doubts.items()]
+    return [f"{case.name}: {reason}" for reason in reasons]
