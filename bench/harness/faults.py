@@ -33,9 +33,7 @@ def black_hole(backend: Child) -> None:
     try:
         for entry in Path(f"/proc/{backend.pid}/fd").iterdir():
             if os.readlink(entry).startswith("socket:"):
-                with socket.socket(
-                    fileno=_syscall(_SYS_PIDFD_GETFD, pidfd, int(entry.name), 0)
-                ) as stolen:
+                with socket.socket(fileno=_syscall(_SYS_PIDFD_GETFD, pidfd, int(entry.name), 0)) as stolen:
                     if stolen.family == socket.AF_INET and stolen.type == socket.SOCK_STREAM:
                         _drop_all(stolen)
     finally:
@@ -47,9 +45,7 @@ FAULTS = {"kill": kill, "freeze": freeze, "black_hole": black_hole}
 
 def _drop_all(target: socket.socket) -> None:
     program = ctypes.create_string_buffer(_DROP_ALL, len(_DROP_ALL))
-    target.setsockopt(
-        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program))
-    )
+    target.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(program)))
 
 
 def _syscall(number: int, *arguments: int) -> int:

@@ -96,9 +96,7 @@ def open_lab(settings: Settings) -> Iterator[Lab]:
             if settings.proxy_cpu == settings.load_cpu:
                 lab.troubles.append("one processor for proxy and load: the figures say little")
             if idle_count < IDLE_CONNECTIONS:
-                lab.troubles.append(
-                    f"RLIMIT_NOFILE of {descriptors} allows only {idle_count} idle connections"
-                )
+                lab.troubles.append(f"RLIMIT_NOFILE of {descriptors} allows only {idle_count} idle connections")
             yield lab
         finally:
             backends.stop()

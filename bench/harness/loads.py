@@ -31,24 +31,13 @@ class Work:
 
 def wrk(cpu: int, port: int, path: str, seconds: float, close: bool = False) -> Work:
     """Closed loop over HTTP; with `close`, a connection per request."""
-    command = [
-        "wrk",
-        "-t",
-        "1",
-        "-c",
-        str(CONNECTIONS),
-        "-d",
-        f"{max(1, round(seconds))}s",
-        "--timeout",
-        "5s",
-        "-s",
-        str(PEERS / "wrk_report.lua"),
-    ]
+    length = max(1, round(seconds))
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{length}s", "--timeout", "5s"]
+    command += ["-s", str(PEERS / "wrk_report.lua")]
     if close:
         command += ["-H", "Connection: close"]
-    output = Client([*command, f"http://127.0.0.1:{port}{path}"], cpu).output(
-        seconds + GRACE_SECONDS
-    )
+    client = Client([*command, f"http://{_local(port)}{path}"], cpu)
+    output = client.output(length + GRACE_SECONDS)
     report = json.loads(output.splitlines()[-1])
     return Work(report["requests"], report["duration_us"] / 1e6, report["errors"])
 
@@ -151,11 +140,7 @@ def _local(port: int) -> str:
 
 
 def _traffic(cpu: int, role: str, **options: object) -> Client:
-    arguments = (
-        word
-        for name, value in options.items()
-        for word in (f"--{name.replace('_', '-')}", str(value))
-    )
+    arguments = (word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value)))
     return Client([TRAFFIC, role, *arguments], cpu)
 
 

@@ -40,9 +40,7 @@ class Window:
         self.stolen_percent = 100 * sum(times.stolen for times in spent.values()) / total
         own = spent[self._proxy_cpu]
         # Ticks are sampled, so a small negative difference is noise as well.
-        self.foreign_percent = max(
-            0.0, 100 * (own.busy - self.proxy_seconds) / max(own.total, 0.01)
-        )
+        self.foreign_percent = max(0.0, 100 * (own.busy - self.proxy_seconds) / max(own.total, 0.01))
 
     def sample(self, values: dict[str, float], errors: int = 0) -> Sample:
         return Sample(values, errors, self.stolen_percent, self.foreign_percent)

@@ -84,11 +84,7 @@ class Child:
 
     def _line(self, prefix: str) -> str | None:
         return next(
-            (
-                line
-                for line in self.log.read_text(errors="replace").splitlines()
-                if line.startswith(prefix)
-            ),
+            (line for line in self.log.read_text(errors="replace").splitlines() if line.startswith(prefix)),
             None,
         )
 
@@ -129,9 +125,7 @@ class Client:
             self._popen.kill()
             self._popen.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise RuntimeError(
-                    f"{self._command[0]} did not end within {seconds:.0f} s"
-                ) from error
+                raise RuntimeError(f"{self._command[0]} did not end within {seconds:.0f} s") from error
             raise
         if self._popen.returncode != 0:
             raise RuntimeError(f"{' '.join(self._command)} failed:\n{errors.strip()[-500:]}")

@@ -61,9 +61,7 @@ class CpuTimes:
         raise RuntimeError(f"/proc/stat does not list cpu {cpu}")
 
     def since(self, earlier: "CpuTimes") -> "CpuTimes":
-        return CpuTimes(
-            self.busy - earlier.busy, self.idle - earlier.idle, self.stolen - earlier.stolen
-        )
+        return CpuTimes(self.busy - earlier.busy, self.idle - earlier.idle, self.stolen - earlier.stolen)
 
     @property
     def total(self) -> float:

@@ -83,9 +83,7 @@ class Proxy:
         return path
 
 
-def common_values(
-    task: Task, http_port: int, tcp_port: int, directory: Path, cpu: int
-) -> dict[str, object]:
+def common_values(task: Task, http_port: int, tcp_port: int, directory: Path, cpu: int) -> dict[str, object]:
     return {
         "HTTP_PORT": http_port,
         "TCP_PORT": tcp_port,
@@ -100,17 +98,13 @@ def common_values(
 class Haproxy(Proxy):
     """As its manual advises (`splice-auto`), or with splicing forced through pipes of 1 MiB."""
 
-    def __init__(
-        self, cpu: int, name: str = "haproxy", title: str = "HAProxy", force_splice: bool = False
-    ):
+    def __init__(self, cpu: int, name: str = "haproxy", title: str = "HAProxy", force_splice: bool = False):
         super().__init__(name, title, cpu)
         self.force_splice = force_splice
 
     def start(self, task, http_port, tcp_port, directory):
         def servers(ports):
-            return "\n".join(
-                f"    server b{place} 127.0.0.1:{port} check" for place, port in enumerate(ports)
-            )
+            return "\n".join(f"    server b{place} 127.0.0.1:{port} check" for place, port in enumerate(ports))
 
         path = self._render(
             "haproxy.cfg",
@@ -128,9 +122,7 @@ class Haproxy(Proxy):
                 else "option splice-auto",
             },
         )
-        return Child(
-            self.name, ["haproxy", "-db", "-f", str(path)], self.cpu, directory / f"{self.name}.log"
-        )
+        return Child(self.name, ["haproxy", "-db", "-f", str(path)], self.cpu, directory / f"{self.name}.log")
 
 
 class Nginx(Proxy):
@@ -210,9 +202,7 @@ class Relay(Proxy):
             f"127.0.0.1:{http_port}=127.0.0.1:{task.http_backends[0]}",
             f"127.0.0.1:{tcp_port}=127.0.0.1:{task.tcp_backends[0]}",
         ]
-        child = Child(
-            "relay", [str(EXAMPLES / "ring_relay"), *routes], self.cpu, directory / "relay.log"
-        )
+        child = Child("relay", [str(EXAMPLES / "ring_relay"), *routes], self.cpu, directory / "relay.log")
         child.wait_for_line("ready")
         return child
 

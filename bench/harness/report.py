@@ -49,11 +49,7 @@ class Run:
         ]
 
     def warnings(self) -> list[str]:
-        noise = [
-            warning
-            for case in self.cases
-            for warning in noise_warnings(case, self.results[case.name])
-        ]
+        noise = [warning for case in self.cases for warning in noise_warnings(case, self.results[case.name])]
         return self.troubles + noise
 
 

@@ -27,6 +27,4 @@ def run_case(lab: Lab, case: Case, proxies: Sequence[Proxy]) -> dict[str, list[S
 
 
 def _shown(case: Case, sample: Sample) -> str:
-    return ", ".join(
-        f"{sample.values[metric.key]:.{metric.digits}f} {metric.title}" for metric in case.metrics
-    )
+    return ", ".join(f"{sample.values[metric.key]:.{metric.digits}f} {metric.title}" for metric in case.metrics)

@@ -129,16 +129,10 @@ def noise_warnings(case: Case, by_proxy: dict[str, list[Sample]]) -> list[str]:
         return []
     primary = case.metrics[0]
     reasons = []
-    stolen = max(
-        statistics.median(sample.stolen_percent for sample in samples)
-        for samples in by_proxy.values()
-    )
+    stolen = max(statistics.median(sample.stolen_percent for sample in samples) for samples in by_proxy.values())
     if stolen > STOLEN_LIMIT_PERCENT:
         reasons.append(f"the hypervisor took up to {stolen:.1f} % of the processors' time")
-    foreign = max(
-        statistics.median(sample.foreign_percent for sample in samples)
-        for samples in by_proxy.values()
-    )
+    foreign = max(statistics.median(sample.foreign_percent for sample in samples) for samples in by_proxy.values())
     if foreign > FOREIGN_LIMIT_PERCENT:
         reasons.append(f"other programs took up to {foreign:.0f} % of the proxy's processor")
     for proxy, samples in by_proxy.items():
@@ -148,8 +142,5 @@ def noise_warnings(case: Case, by_proxy: dict[str, list[Sample]]) -> list[str]:
         if errors := sum(sample.errors for sample in samples):
             reasons.append(f"{errors} requests through {proxy} failed in all rounds together")
         doubts = Counter(doubt for sample in samples for doubt in sample.doubts)
-        reasons += [
-            f"{proxy}: {doubt} ({count} of {len(samples)} rounds)"
-            for doubt, count in doubts.items()
-        ]
+        reasons += [f"{proxy}: {doubt} ({count} of {len(samples)} rounds)" for doubt, count in doubts.items()]
     return [f"{case.name}: {reason}" for reason in reasons]

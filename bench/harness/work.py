@@ -42,9 +42,7 @@ def http_64k(lab: Lab, proxy: Proxy) -> Sample:
     def load(running: Running, full: bool) -> Work:
         return loads.wrk(lab.settings.load_cpu, running.http_port, "/64k", lab.length(full))
 
-    return _window(
-        lab, proxy, lab.http_task(), load, lambda cpu, work: _per_gib(cpu, work, len(BODY_64K))
-    )
+    return _window(lab, proxy, lab.http_task(), load, lambda cpu, work: _per_gib(cpu, work, len(BODY_64K)))
 
 
 def tcp_small(lab: Lab, proxy: Proxy) -> Sample:
@@ -103,9 +101,7 @@ def latency(lab: Lab, proxy: Proxy) -> Sample:
     with proxy.running(lab.http_task(), lab.directory) as running:
         loads.wrk(settings.load_cpu, running.http_port, "/", WARM_UP_SECONDS)
         with lab.window(running) as window:
-            report = loads.open_loop(
-                settings.load_cpu, running.http_port, lab.rate, settings.seconds
-            )
+            report = loads.open_loop(settings.load_cpu, running.http_port, lab.rate, settings.seconds)
     answers, client = report["latency_us"], report["client_lateness_us"]
     values = {name: answers[name] for name in ("p50", "p99", "p99_9")}
     values |= {"client_p99_9": client["p99_9"], "rate": lab.rate}
