@@ -1,0 +1,127 @@
+//! Writes HTTP/1 messages to a connection. A head waits for the first piece of its body, so that both leave in one send.
+
+use std::io;
+
+use crate::runtime::{Chunk, Outgoing, Socket};
+use crate::transport::Sender;
+use crate::wire::chunk::{CRLF, LAST_CHUNK, chunk_header};
+use crate::wire::framing::BodyFraming;
+use crate::wire::trailers::Trailers;
+
+/// The end of the last piece's chunk, the last chunk, and no trailers.
+const END_OF_LAST: &[u8] = b"\r\n0\r\n\r\n";
+
+/// The writing half of an HTTP/1 connection.
+pub struct Http1Writer {
+    sender: Sender,
+    /// Written and not yet sent: a head, or the memory for the next one.
+    pending: Vec<u8>,
+    framing: BodyFraming,
+}
+
+impl Http1Writer {
+    /// A writer at the start of a connection.
+    pub fn new(sender: Sender) -> Http1Writer {
+        Http1Writer { sender, pending: Vec::new(), framing: BodyFraming::None }
+    }
+
+    /// Begins a message: `write` appends its head and says how its body is framed. Nothing is sent yet.
+    pub fn begin<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> (BodyFraming, T)) -> T {
+        let (framing, answer) = write(&mut self.pending);
+        self.framing = framing;
+        answer
+    }
+
+    /// Lends memory for the message to be written; [`Http1Writer::take_memory`] takes it back.
+    pub fn lend_memory(&mut self, mut memory: Vec<u8>) {
+        if self.pending.capacity() == 0 {
+            memory.clear();
+            self.pending = memory;
+        }
+    }
+
+    /// Takes the memory for use elsewhere, so that an idle connection holds none.
+    pub fn take_memory(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Whether a head is written and not sent.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Sends a piece of the body, behind the head if that has not been sent. `is_last` says that the body ends with it,
+    /// without trailers; the message is then finished.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn send_piece(&mut self, piece: Chunk, is_last: bool) -> io::Result<()> {
+        let mut front = std::mem::take(&mut self.pending);
+        let outgoing = match self.framing {
+            BodyFraming::Chunked => {
+                front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
+                Outgoing::gather(front, piece, if is_last { END_OF_LAST } else { CRLF })
+            }
+            _ if front.is_empty() => {
+                self.pending = front;
+                Outgoing::from(piece)
+            }
+            _ => Outgoing::gather(front, piece, b""),
+        };
+        if is_last {
+            self.framing = BodyFraming::None;
+        }
+        self.send(outgoing).await
+    }
+
+    /// Ends the message: sends what is pending, the last chunk and the trailers.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn finish(&mut self, trailers: &Trailers) -> io::Result<()> {
+        if std::mem::replace(&mut self.framing, BodyFraming::None) == BodyFraming::Chunked {
+            self.pending.extend_from_slice(LAST_CHUNK);
+            self.pending.extend_from_slice(trailers.as_bytes());
+            self.pending.extend_from_slice(CRLF);
+        }
+        self.flush().await
+    }
+
+    /// Sends what is pending.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn flush(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.send(pending.into()).await
+    }
+
+    /// Sends fixed bytes, a whole message of their own. Drops what is pending.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn send_fixed(&mut self, message: &'static [u8]) -> io::Result<()> {
+        self.pending.clear();
+        self.send(message.into()).await
+    }
+
+    /// The sending half underneath.
+    pub fn sender(&mut self) -> &mut Sender {
+        &mut self.sender
+    }
+
+    /// The socket, for the end of the connection.
+    pub fn into_socket(self) -> Socket {
+        self.sender.socket().clone()
+    }
+
+    async fn send(&mut self, outgoing: Outgoing) -> io::Result<()> {
+        if let Some(memory) = self.sender.send(outgoing).await? {
+            self.lend_memory(memory);
+        }
+        Ok(())
+    }
+}
