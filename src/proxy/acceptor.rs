@@ -59,7 +59,8 @@ fn admit(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
         let active = Active::new(&session);
         match layer {
             Layer::Seven => http1::serve(session, socket).await,
-            Layer::Four => tcp::serve(session, socket).await,
+            // In a box: an HTTP connection must not be as large as this.
+            Layer::Four => Box::pin(tcp::serve(session, socket)).await,
         }
         drop((active, guard));
     });
