@@ -166,8 +166,10 @@ impl Exchange<'_> {
                 });
             }
         };
-        // When the instance answers before it has read all, the rest of the request is not waited for.
-        let persistence = if progress.is_whole() { self.persistence } else { Persistence::Close };
+        // When the instance answers before it has read all, the rest of the request is not waited for. The node may have
+        // begun to drain since the request came.
+        let goes_on = progress.is_whole() && session.core.draining_since().is_none();
+        let persistence = if goes_on { self.persistence } else { Persistence::Close };
         let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
         match race(downloading, uploading.as_mut()).await {
             Either::First(Ok(Downloaded { persistence, reusable })) => {
