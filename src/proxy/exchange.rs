@@ -128,6 +128,8 @@ impl Exchange<'_> {
                 Ok(Ended::Cut(reason))
             }
             Err(reason) => {
+                // The next answer must not go on where this one's head stopped.
+                self.response.clear();
                 backend.abort();
                 Err((reason, choice))
             }
