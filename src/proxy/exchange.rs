@@ -131,6 +131,8 @@ impl Exchange<'_> {
                 Ok(Ended::Cut(reason))
             }
             Err(reason) => {
+                // The next answer must not go on where this one's head stopped.
+                self.response.clear();
                 backend.abort();
                 Err((reason, choice))
             }

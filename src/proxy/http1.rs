@@ -129,6 +129,8 @@ impl Front {
         let began = self.session.now();
         self.session.refresh();
         if let Err(reason) = self.read_head(heads, began).await {
+            // The memory goes to another client: it must not go on where this head stopped.
+            heads.request.clear();
             return self.refuse(reason, Persistence::Close).await;
         }
         self.carried += 1;
