@@ -2,9 +2,7 @@
 //! (`ECDHE-RSA-AES128-GCM-SHA256`, `TLSv1.2`). Which of them are wanted is `policy`'s.
 
 use rustls::crypto::aws_lc_rs::cipher_suite as suite;
-use rustls::{
-    CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, version,
-};
+use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, version};
 
 /// A protocol version that a security policy can name, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,13 +21,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// Every version, oldest first.
-    pub const ALL: [Self; 5] = [
-        Self::SslV3,
-        Self::TlsV1,
-        Self::TlsV1_1,
-        Self::TlsV1_2,
-        Self::TlsV1_3,
-    ];
+    pub const ALL: [Self; 5] = [Self::SslV3, Self::TlsV1, Self::TlsV1_1, Self::TlsV1_2, Self::TlsV1_3];
 
     /// The name in access records: `TLSv1.2`.
     pub fn name(self) -> &'static str {
@@ -75,50 +67,23 @@ impl Protocol {
 static NEGOTIABLE: [(&str, SupportedCipherSuite); 9] = [
     ("TLS_AES_128_GCM_SHA256", suite::TLS13_AES_128_GCM_SHA256),
     ("TLS_AES_256_GCM_SHA384", suite::TLS13_AES_256_GCM_SHA384),
-    (
-        "TLS_CHACHA20_POLY1305_SHA256",
-        suite::TLS13_CHACHA20_POLY1305_SHA256,
-    ),
-    (
-        "ECDHE-ECDSA-AES128-GCM-SHA256",
-        suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    ),
-    (
-        "ECDHE-RSA-AES128-GCM-SHA256",
-        suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    ),
-    (
-        "ECDHE-ECDSA-AES256-GCM-SHA384",
-        suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
-        "ECDHE-RSA-AES256-GCM-SHA384",
-        suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    ),
-    (
-        "ECDHE-ECDSA-CHACHA20-POLY1305",
-        suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
-    (
-        "ECDHE-RSA-CHACHA20-POLY1305",
-        suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    ),
+    ("TLS_CHACHA20_POLY1305_SHA256", suite::TLS13_CHACHA20_POLY1305_SHA256),
+    ("ECDHE-ECDSA-AES128-GCM-SHA256", suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ("ECDHE-RSA-AES128-GCM-SHA256", suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    ("ECDHE-ECDSA-AES256-GCM-SHA384", suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-RSA-AES256-GCM-SHA384", suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-ECDSA-CHACHA20-POLY1305", suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    ("ECDHE-RSA-CHACHA20-POLY1305", suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
 /// The suite behind an OpenSSL cipher name; `None` if it is never negotiated.
 pub(super) fn suite_named(name: &str) -> Option<SupportedCipherSuite> {
-    NEGOTIABLE
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, suite)| *suite)
+    NEGOTIABLE.iter().find(|(known, _)| *known == name).map(|(_, suite)| *suite)
 }
 
 /// OpenSSL's name of a negotiated suite.
 pub(super) fn suite_name(suite: CipherSuite) -> Option<&'static str> {
-    NEGOTIABLE
-        .iter()
-        .find(|(_, known)| known.suite() == suite)
-        .map(|(name, _)| *name)
+    NEGOTIABLE.iter().find(|(_, known)| known.suite() == suite).map(|(name, _)| *name)
 }
 
 /// The protocol version a suite belongs to.
@@ -139,10 +104,7 @@ mod tests {
         assert_eq!(ALL_CIPHER_SUITES.len(), NEGOTIABLE.len());
         for suite in ALL_CIPHER_SUITES {
             let name = suite_name(suite.suite()).expect("a name for every suite");
-            assert_eq!(
-                suite_named(name).map(|found| found.suite()),
-                Some(suite.suite())
-            );
+            assert_eq!(suite_named(name).map(|found| found.suite()), Some(suite.suite()));
         }
     }
 

@@ -15,12 +15,7 @@ pub const DEFAULT_POLICY: &str = "Elbow-TLS-1-2-2026";
 const SERVER_ORDER: &str = "Server-Defined-Cipher-Order";
 
 /// The protocol attributes in ELB's canonical order, which is not that of their age.
-const CLASSIC_PROTOCOLS: [Protocol; 4] = [
-    Protocol::TlsV1,
-    Protocol::SslV3,
-    Protocol::TlsV1_1,
-    Protocol::TlsV1_2,
-];
+const CLASSIC_PROTOCOLS: [Protocol; 4] = [Protocol::TlsV1, Protocol::SslV3, Protocol::TlsV1_1, Protocol::TlsV1_2];
 
 /// Whose preference decides among the ciphers both sides have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +37,8 @@ pub struct SecurityPolicy {
 impl SecurityPolicy {
     /// The policy published under `name` by ELB or by us.
     pub fn predefined(name: &str) -> Option<Self> {
-        let name = ALIASES
-            .iter()
-            .find(|(alias, _)| *alias == name)
-            .map_or(name, |(_, real)| real);
-        OURS.iter()
-            .chain(&ELB)
-            .find(|known| known.name == name)
-            .map(Self::from_definition)
+        let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, real)| real);
+        OURS.iter().chain(&ELB).find(|known| known.name == name).map(Self::from_definition)
     }
 
     /// The names [`Self::predefined`] knows, aliases aside: ELB's in the order its API lists them, then ours.
@@ -59,14 +48,8 @@ impl SecurityPolicy {
 
     /// A custom policy from its attributes. An attribute not given is false; names are ELB's (OpenSSL's for ciphers)
     /// and, beyond ELB, those of TLS 1.3 and ChaCha20. At least one protocol and one cipher must be enabled.
-    pub fn custom<'a>(
-        attributes: impl IntoIterator<Item = (&'a str, bool)>,
-    ) -> Result<Self, PolicyFault> {
-        let mut policy = Self {
-            protocols: Vec::new(),
-            ciphers: Vec::new(),
-            order: CipherOrder::Client,
-        };
+    pub fn custom<'a>(attributes: impl IntoIterator<Item = (&'a str, bool)>) -> Result<Self, PolicyFault> {
+        let mut policy = Self { protocols: Vec::new(), ciphers: Vec::new(), order: CipherOrder::Client };
         let mut enabled = Vec::new();
         for (name, value) in attributes {
             let known = Self::attribute_names()
@@ -76,14 +59,8 @@ impl SecurityPolicy {
                 enabled.push(known);
             }
         }
-        policy.protocols.extend(
-            Protocol::ALL
-                .iter()
-                .filter(|version| enabled.contains(&version.attribute())),
-        );
-        policy
-            .ciphers
-            .extend(ciphers_by_preference().filter(|name| enabled.contains(name)));
+        policy.protocols.extend(Protocol::ALL.iter().filter(|version| enabled.contains(&version.attribute())));
+        policy.ciphers.extend(ciphers_by_preference().filter(|name| enabled.contains(name)));
         if enabled.contains(&SERVER_ORDER) {
             policy.order = CipherOrder::Server;
         }
@@ -96,9 +73,7 @@ impl SecurityPolicy {
 
     /// Every attribute name: ELB's 93 in its canonical order, then those beyond ELB.
     pub fn attribute_names() -> impl Iterator<Item = &'static str> {
-        classic_attribute_names()
-            .chain([Protocol::TlsV1_3.attribute()])
-            .chain(TLS13.into_iter().chain(CHACHA20))
+        classic_attribute_names().chain([Protocol::TlsV1_3.attribute()]).chain(TLS13.into_iter().chain(CHACHA20))
     }
 
     /// The policy as ELB describes it: its 93 attributes in canonical order with their values, and after them those
@@ -114,43 +89,24 @@ impl SecurityPolicy {
 
     /// What can be negotiated, or an error if that is nothing.
     pub fn negotiable(&self) -> Result<Negotiable, PolicyFault> {
-        let suites: Vec<_> = self
-            .ciphers
-            .iter()
-            .filter_map(|name| self.usable_suite(name))
-            .collect();
+        let suites: Vec<_> = self.ciphers.iter().filter_map(|name| self.usable_suite(name)).collect();
         if suites.is_empty() {
-            return Err(PolicyFault::NothingNegotiable {
-                inactive: self.inactive(),
-            });
+            return Err(PolicyFault::NothingNegotiable { inactive: self.inactive() });
         }
         let versions = self
             .protocols
             .iter()
-            .filter(|version| {
-                suites
-                    .iter()
-                    .any(|suite| suite_protocol(*suite) == **version)
-            })
+            .filter(|version| suites.iter().any(|suite| suite_protocol(*suite) == **version))
             .filter_map(|version| version.supported())
             .collect();
-        Ok(Negotiable {
-            suites,
-            versions,
-            order: self.order,
-        })
+        Ok(Negotiable { suites, versions, order: self.order })
     }
 
     /// The entries that are enabled and yet can never be negotiated, in canonical order, each with the reason.
     pub fn inactive(&self) -> Vec<Inactive> {
         Self::attribute_names()
             .filter(|name| *name != SERVER_ORDER && self.enables(name))
-            .filter_map(|name| {
-                Some(Inactive {
-                    name,
-                    why: self.why_inactive(name)?,
-                })
-            })
+            .filter_map(|name| Some(Inactive { name, why: self.why_inactive(name)? }))
             .collect()
     }
 
@@ -166,12 +122,7 @@ impl SecurityPolicy {
     fn enables(&self, attribute: &str) -> bool {
         match attribute {
             SERVER_ORDER => self.order == CipherOrder::Server,
-            name => {
-                self.protocols
-                    .iter()
-                    .any(|version| version.attribute() == name)
-                    || self.ciphers.contains(&name)
-            }
+            name => self.protocols.iter().any(|version| version.attribute() == name) || self.ciphers.contains(&name),
         }
     }
 
@@ -180,25 +131,17 @@ impl SecurityPolicy {
     }
 
     fn why_inactive(&self, name: &str) -> Option<InactiveReason> {
-        let Some(version) = Protocol::ALL
-            .iter()
-            .find(|version| version.attribute() == name)
-        else {
+        let Some(version) = Protocol::ALL.iter().find(|version| version.attribute() == name) else {
             return match (suite_named(name), self.usable_suite(name)) {
                 (_, Some(_)) => None,
                 (Some(suite), None) => Some(InactiveReason::NeedsProtocol(suite_protocol(suite))),
                 (None, None) => Some(InactiveReason::NotImplemented),
             };
         };
-        let usable = |cipher: &&str| {
-            self.usable_suite(cipher)
-                .is_some_and(|suite| suite_protocol(suite) == *version)
-        };
+        let usable = |cipher: &&str| self.usable_suite(cipher).is_some_and(|suite| suite_protocol(suite) == *version);
         match version.supported() {
             None => Some(InactiveReason::NotImplemented),
-            Some(_) if !self.ciphers.iter().any(|cipher| usable(cipher)) => {
-                Some(InactiveReason::NoCipherLeft)
-            }
+            Some(_) if !self.ciphers.iter().any(|cipher| usable(cipher)) => Some(InactiveReason::NoCipherLeft),
             Some(_) => None,
         }
     }
@@ -298,11 +241,7 @@ mod tests {
 
     fn negotiable_names(policy: &SecurityPolicy) -> Vec<&'static str> {
         let negotiable = policy.negotiable().expect("something negotiable");
-        negotiable
-            .suites
-            .iter()
-            .filter_map(|suite| suite_name(suite.suite()))
-            .collect()
+        negotiable.suites.iter().filter_map(|suite| suite_name(suite.suite())).collect()
     }
 
     fn inactive_names(policy: &SecurityPolicy) -> Vec<&'static str> {
@@ -311,18 +250,14 @@ mod tests {
 
     #[test]
     fn elb_s_attributes_are_93_and_keep_their_order() {
-        let policy =
-            SecurityPolicy::predefined("ELBSecurityPolicy-2016-08").expect("a known policy");
+        let policy = SecurityPolicy::predefined("ELBSecurityPolicy-2016-08").expect("a known policy");
         let attributes: Vec<_> = policy.attributes().collect();
         assert_eq!(attributes.len(), 93);
         assert_eq!(attributes[0], ("Protocol-TLSv1", true));
         assert_eq!(attributes[1], ("Protocol-SSLv3", false));
         assert_eq!(attributes[4], ("Server-Defined-Cipher-Order", true));
         assert_eq!(attributes[92], ("EXP-KRB5-RC4-MD5", false));
-        assert_eq!(
-            attributes.iter().filter(|(_, value)| *value).count(),
-            3 + 1 + 18
-        );
+        assert_eq!(attributes.iter().filter(|(_, value)| *value).count(), 3 + 1 + 18);
     }
 
     #[test]
@@ -337,21 +272,14 @@ mod tests {
     #[test]
     fn the_openssl_sample_is_the_list_of_2013_without_its_exceptions() {
         let recent = ["ECDHE-", "GCM", "SHA256", "SHA384"];
-        let excepted = [
-            "ADH-",
-            "IDEA-CBC-SHA",
-            "RC2-CBC-MD5",
-            "DES-CBC-MD5",
-            "DES-CBC3-MD5",
-        ];
+        let excepted = ["ADH-", "IDEA-CBC-SHA", "RC2-CBC-MD5", "DES-CBC-MD5", "DES-CBC3-MD5"];
         let expected: Vec<_> = CLASSIC
             .into_iter()
             .filter(|name| !recent.iter().any(|part| name.contains(part)))
             .filter(|name| !name.starts_with("EXP-ADH-") && !name.starts_with("ADH-"))
             .filter(|name| !excepted.contains(name))
             .collect();
-        let policy = SecurityPolicy::predefined("ELBSample-OpenSSLDefaultNegotiationPolicy")
-            .expect("an alias");
+        let policy = SecurityPolicy::predefined("ELBSample-OpenSSLDefaultNegotiationPolicy").expect("an alias");
         assert_eq!(policy.ciphers, expected);
     }
 
@@ -363,10 +291,7 @@ mod tests {
             "ECDHE-ECDSA-AES256-GCM-SHA384",
             "ECDHE-RSA-AES256-GCM-SHA384",
         ];
-        for definition in ELB
-            .iter()
-            .filter(|known| known.protocols.contains(&Protocol::TlsV1_2))
-        {
+        for definition in ELB.iter().filter(|known| known.protocols.contains(&Protocol::TlsV1_2)) {
             let policy = SecurityPolicy::from_definition(definition);
             assert_eq!(negotiable_names(&policy), expected, "{}", definition.name);
             let negotiable = policy.negotiable().expect("something negotiable");
@@ -376,8 +301,7 @@ mod tests {
 
     #[test]
     fn inactive_entries_are_listed_exactly() {
-        let policy = SecurityPolicy::predefined("ELBSecurityPolicy-TLS-1-2-2017-01")
-            .expect("a known policy");
+        let policy = SecurityPolicy::predefined("ELBSecurityPolicy-TLS-1-2-2017-01").expect("a known policy");
         let expected = [
             "ECDHE-ECDSA-AES128-SHA256",
             "ECDHE-RSA-AES128-SHA256",
@@ -397,10 +321,7 @@ mod tests {
 
     #[test]
     fn a_policy_with_nothing_left_is_an_error_that_names_every_entry() {
-        for name in [
-            "ELBSecurityPolicy-2011-08",
-            "ELBSample-ELBDefaultCipherPolicy",
-        ] {
+        for name in ["ELBSecurityPolicy-2011-08", "ELBSample-ELBDefaultCipherPolicy"] {
             let policy = SecurityPolicy::predefined(name).expect("a known policy");
             let enabled = policy.attributes().filter(|(_, value)| *value).count();
             let Err(PolicyFault::NothingNegotiable { inactive }) = policy.negotiable() else {
@@ -414,14 +335,8 @@ mod tests {
     fn custom_policies_are_checked_and_sorted() {
         let cases: [(&[(&str, bool)], Result<&[&str], PolicyFault>); 5] = [
             (&[("RC4-SHA", true)], Err(PolicyFault::NoProtocol)),
-            (
-                &[("Protocol-TLSv1.2", true), ("RC4-SHA", false)],
-                Err(PolicyFault::NoCipher),
-            ),
-            (
-                &[("rc4-sha", true)],
-                Err(PolicyFault::UnknownAttribute("rc4-sha".to_owned())),
-            ),
+            (&[("Protocol-TLSv1.2", true), ("RC4-SHA", false)], Err(PolicyFault::NoCipher)),
+            (&[("rc4-sha", true)], Err(PolicyFault::UnknownAttribute("rc4-sha".to_owned()))),
             (
                 &[
                     ("ECDHE-RSA-CHACHA20-POLY1305", true),
@@ -429,18 +344,10 @@ mod tests {
                     ("ECDHE-RSA-AES128-GCM-SHA256", true),
                     ("Protocol-TLSv1.2", true),
                 ],
-                Ok(&[
-                    "ECDHE-RSA-AES128-GCM-SHA256",
-                    "ECDHE-RSA-AES256-GCM-SHA384",
-                    "ECDHE-RSA-CHACHA20-POLY1305",
-                ]),
+                Ok(&["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-CHACHA20-POLY1305"]),
             ),
             (
-                &[
-                    ("Protocol-TLSv1.3", true),
-                    ("TLS_AES_256_GCM_SHA384", true),
-                    ("ECDHE-RSA-AES128-GCM-SHA256", true),
-                ],
+                &[("Protocol-TLSv1.3", true), ("TLS_AES_256_GCM_SHA384", true), ("ECDHE-RSA-AES128-GCM-SHA256", true)],
                 Ok(&["TLS_AES_256_GCM_SHA384"]),
             ),
         ];
@@ -463,19 +370,12 @@ mod tests {
             ("AES128-SHA", true),
         ];
         let policy = SecurityPolicy::custom(attributes).expect("a good policy");
-        let why: Vec<_> = policy
-            .inactive()
-            .iter()
-            .map(|entry| (entry.name, entry.why))
-            .collect();
+        let why: Vec<_> = policy.inactive().iter().map(|entry| (entry.name, entry.why)).collect();
         let expected = [
             ("Protocol-TLSv1", InactiveReason::NotImplemented),
             ("Protocol-TLSv1.2", InactiveReason::NoCipherLeft),
             ("AES128-SHA", InactiveReason::NotImplemented),
-            (
-                "TLS_AES_128_GCM_SHA256",
-                InactiveReason::NeedsProtocol(Protocol::TlsV1_3),
-            ),
+            ("TLS_AES_128_GCM_SHA256", InactiveReason::NeedsProtocol(Protocol::TlsV1_3)),
         ];
         assert_eq!(why, expected);
     }

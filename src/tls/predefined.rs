@@ -21,12 +21,7 @@ pub(super) static OURS: [Definition; 2] = [
         order: Server,
         ciphers: &[&TLS13, &ECDHE_GCM, &CHACHA20],
     },
-    Definition {
-        name: "Elbow-TLS-1-3-2026",
-        protocols: &[TlsV1_3],
-        order: Server,
-        ciphers: &[&TLS13],
-    },
+    Definition { name: "Elbow-TLS-1-3-2026", protocols: &[TlsV1_3], order: Server, ciphers: &[&TLS13] },
 ];
 
 /// ELB's policies, in the order DescribeLoadBalancerPolicies lists them.
@@ -37,12 +32,7 @@ pub(super) static ELB: [Definition; 11] = [
         order: Server,
         ciphers: &[&A, &B],
     },
-    Definition {
-        name: "ELBSecurityPolicy-TLS-1-2-2017-01",
-        protocols: &[TlsV1_2],
-        order: Server,
-        ciphers: &[&A],
-    },
+    Definition { name: "ELBSecurityPolicy-TLS-1-2-2017-01", protocols: &[TlsV1_2], order: Server, ciphers: &[&A] },
     Definition {
         name: "ELBSecurityPolicy-TLS-1-1-2017-01",
         protocols: &[TlsV1_1, TlsV1_2],
@@ -79,12 +69,7 @@ pub(super) static ELB: [Definition; 11] = [
         order: Server,
         ciphers: &[&A, &B, &C, &D],
     },
-    Definition {
-        name: "ELBSecurityPolicy-2011-08",
-        protocols: &[SslV3, TlsV1],
-        order: Client,
-        ciphers: &[&SET_2011],
-    },
+    Definition { name: "ELBSecurityPolicy-2011-08", protocols: &[SslV3, TlsV1], order: Client, ciphers: &[&SET_2011] },
     Definition {
         name: "ELBSample-ELBDefaultCipherPolicy",
         protocols: &[SslV3, TlsV1],
@@ -101,28 +86,16 @@ pub(super) static ELB: [Definition; 11] = [
 
 /// Names the ELB documentation still uses for two of the above.
 pub(super) static ALIASES: [(&str, &str); 2] = [
-    (
-        "ELBSample-ELBDefaultNegotiationPolicy",
-        "ELBSample-ELBDefaultCipherPolicy",
-    ),
-    (
-        "ELBSample-OpenSSLDefaultNegotiationPolicy",
-        "ELBSample-OpenSSLDefaultCipherPolicy",
-    ),
+    ("ELBSample-ELBDefaultNegotiationPolicy", "ELBSample-ELBDefaultCipherPolicy"),
+    ("ELBSample-OpenSSLDefaultNegotiationPolicy", "ELBSample-OpenSSLDefaultCipherPolicy"),
 ];
 
 /// The suites of TLS 1.3, most preferred first: AES-128 leads because it costs least and gives nothing up.
-pub(super) const TLS13: [&str; 3] = [
-    "TLS_AES_128_GCM_SHA256",
-    "TLS_AES_256_GCM_SHA384",
-    "TLS_CHACHA20_POLY1305_SHA256",
-];
+pub(super) const TLS13: [&str; 3] =
+    ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
 
 /// TLS 1.2 ciphers that ELB has no name for: preferred last, for clients without AES in hardware.
-pub(super) const CHACHA20: [&str; 2] = [
-    "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "ECDHE-RSA-CHACHA20-POLY1305",
-];
+pub(super) const CHACHA20: [&str; 2] = ["ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305"];
 
 const ECDHE_GCM: [&str; 4] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
@@ -180,13 +153,7 @@ const SET_2011: [&str; 16] = [
     "DHE-DSS-CAMELLIA128-SHA",
 ];
 
-const SAMPLE_ELB: [&str; 5] = [
-    "AES128-SHA",
-    "AES256-SHA",
-    "DES-CBC3-SHA",
-    "RC4-SHA",
-    "RC4-MD5",
-];
+const SAMPLE_ELB: [&str; 5] = ["AES128-SHA", "AES256-SHA", "DES-CBC3-SHA", "RC4-SHA", "RC4-MD5"];
 
 /// What the sample enabled in 2013, when the list of ciphers had no ECDHE, GCM or SHA-2 yet: all of it but the
 /// anonymous ones, IDEA, and the MD5 variants of single DES, triple DES and RC2.
