@@ -1,1 +1,3 @@
 //! Floor 4: the control plane: configuration file, admin pages, reload.
+
+pub mod admin;

@@ -1,0 +1,17 @@
+//! The admin address: is it alive, is it ready, what does it count, what does it know. Owns the HTTP server, the route
+//! table, the shape of `/status`, and the client with which other commands ask a running balancer.
+//!
+//! It runs on the control thread, inside the tokio runtime of `tokio_uring::start`. It asks for no password: whoever
+//! can connect may ask, so the address is loopback or a Unix socket of mode 0660 unless the operator says otherwise.
+//! It knows nothing of the registry; [`AdminSource`] is how facts come in.
+
+pub mod client;
+mod listener;
+mod routes;
+mod server;
+mod source;
+pub mod status;
+
+pub use listener::AdminListener;
+pub use server::serve;
+pub use source::{AdminSource, Readiness};

@@ -1,0 +1,164 @@
+//! Operations: what can be asked of the kernel, and the future that waits for the answer.
+//!
+//! An operation owns its descriptor and its memory until its last completion. Dropping the future that waits for it asks
+//! the kernel to cancel and leaves the slot behind; what it owns is released, and what it won (a descriptor, a
+//! buffer) given back, when the kernel has answered.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::base::slab::Key;
+use crate::runtime::buffers::Chunk;
+use crate::runtime::executor::Io;
+use crate::runtime::outgoing::Outgoing;
+use crate::runtime::socket::Descriptor;
+
+/// What a poll waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Bytes to read, or the end of the stream.
+    Readable,
+    /// Room to write.
+    Writable,
+}
+
+/// One request to the kernel with everything it needs while it is in flight.
+#[derive(Debug)]
+pub enum Operation {
+    /// Accept connections until cancelled or failed; each arrives as one completion.
+    Accept {
+        /// The listening socket.
+        listener: Rc<Descriptor>,
+        /// Accepted descriptors that nobody has taken yet.
+        accepted: VecDeque<RawFd>,
+    },
+    /// Connect `socket` to `address`.
+    Connect {
+        /// An unconnected socket.
+        socket: Rc<Descriptor>,
+        /// Where to; boxed because the kernel may read it until completion.
+        address: Box<socket2::SockAddr>,
+    },
+    /// Receive into a provided buffer.
+    Receive {
+        /// The connected socket.
+        socket: Rc<Descriptor>,
+        /// Nothing is expected right now: wait for readiness before trying (IORING_RECVSEND_POLL_FIRST).
+        poll_first: bool,
+    },
+    /// Send all of `bytes`.
+    Send {
+        /// The connected socket.
+        socket: Rc<Descriptor>,
+        /// What is left to send.
+        bytes: Outgoing,
+    },
+    /// Wait until a descriptor is ready (level-triggered, one shot).
+    Poll {
+        /// The socket or pipe.
+        descriptor: Rc<Descriptor>,
+        /// What for.
+        interest: Interest,
+    },
+}
+
+impl Operation {
+    /// The descriptor operated on.
+    pub fn descriptor(&self) -> RawFd {
+        match self {
+            Operation::Accept { listener, .. } => listener.raw(),
+            Operation::Connect { socket, .. } | Operation::Receive { socket, .. } | Operation::Send { socket, .. } => {
+                socket.raw()
+            }
+            Operation::Poll { descriptor, .. } => descriptor.raw(),
+        }
+    }
+
+    /// The address of a connect, in the form the rest of the program uses.
+    pub fn connect_address(&self) -> Option<SocketAddr> {
+        match self {
+            Operation::Connect { address, .. } => address.as_socket(),
+            _ => None,
+        }
+    }
+}
+
+/// How an operation ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Count or descriptor.
+    pub result: io::Result<u32>,
+    /// What a receive received.
+    pub chunk: Option<Chunk>,
+    /// The operation with what it owned.
+    pub operation: Operation,
+}
+
+pub(in crate::runtime) enum State {
+    /// The kernel has it; `Waker` of whoever waits.
+    InFlight(Option<Waker>),
+    /// A receive that found no buffer: it is in the executor's queue, not in the kernel.
+    Starved(Option<Waker>),
+    /// The last completion is here and nobody has fetched it.
+    Finished(i32, Option<Chunk>),
+    /// The future is gone; the kernel still has the operation.
+    Abandoned,
+}
+
+/// The place of one operation between submission and its last completion.
+pub(in crate::runtime) struct Slot {
+    pub(in crate::runtime) operation: Operation,
+    pub(in crate::runtime) state: State,
+}
+
+/// A submitted operation. Await it for its [`Outcome`]; drop it to cancel.
+pub struct Submitted {
+    io: Io,
+    key: Key,
+    fetched: bool,
+}
+
+impl Submitted {
+    pub(in crate::runtime) fn new(io: Io, key: Key) -> Submitted {
+        Submitted { io, key, fetched: false }
+    }
+
+    /// Whether the outcome is here already, so that awaiting would not wait.
+    pub fn is_finished(&self) -> bool {
+        self.io.is_finished(self.key)
+    }
+
+    /// The next accepted descriptor of an [`Operation::Accept`]; `Ready(None)` when the operation has ended.
+    pub(in crate::runtime) fn poll_accepted(&mut self, context: &mut Context<'_>) -> Poll<Option<RawFd>> {
+        self.io.poll_accepted(self.key, context)
+    }
+
+    /// Asks the kernel to end the operation without giving up its outcome.
+    pub fn cancel(&self) {
+        self.io.cancel(self.key);
+    }
+}
+
+impl Future for Submitted {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let outcome = self.io.poll_outcome(self.key, context);
+        self.fetched = outcome.is_ready();
+        outcome
+    }
+}
+
+impl Drop for Submitted {
+    fn drop(&mut self) {
+        if !self.fetched {
+            self.io.abandon(self.key);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Descriptors and the two kinds of socket a proxy has: listening and connected.
+//!
+//! A descriptor is closed when its last holder goes, and every operation in flight holds it. So a close never overtakes
+//! an operation, and a descriptor number is never reused under one.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use crate::runtime::buffers::Chunk;
+use crate::runtime::executor::Io;
+use crate::runtime::kernel::{Direction, ListenOptions};
+use crate::runtime::operation::{Interest, Operation, Submitted};
+use crate::runtime::outgoing::Outgoing;
+
+/// An open descriptor, closed when dropped.
+pub struct Descriptor {
+    io: Io,
+    raw: RawFd,
+}
+
+impl Descriptor {
+    pub(in crate::runtime) fn new(io: &Io, raw: RawFd) -> Rc<Descriptor> {
+        Rc::new(Descriptor { io: io.clone(), raw })
+    }
+
+    /// The number the kernel knows it by.
+    pub fn raw(&self) -> RawFd {
+        self.raw
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        self.io.with_kernel(|kernel| kernel.close(self.raw));
+    }
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Descriptor({})", self.raw)
+    }
+}
+
+/// A connected TCP socket. Clones are handles to the same connection.
+#[derive(Clone, Debug)]
+pub struct Socket {
+    descriptor: Rc<Descriptor>,
+}
+
+impl Socket {
+    /// Connects to `address`; how long that may take is the caller's business.
+    ///
+    /// # Errors
+    /// As connect(2) and socket(2).
+    pub async fn connect(io: &Io, address: SocketAddr) -> io::Result<Socket> {
+        let raw = io.with_kernel(|kernel| kernel.open(&address))?;
+        let descriptor = Descriptor::new(io, raw);
+        let operation = Operation::Connect { socket: descriptor.clone(), address: Box::new(address.into()) };
+        io.submit(operation).await.result?;
+        Ok(Socket { descriptor })
+    }
+
+    /// Starts a receive. `poll_first` says that nothing is expected right away.
+    pub fn receive(&self, poll_first: bool) -> Receiving {
+        let operation = Operation::Receive { socket: self.descriptor.clone(), poll_first };
+        Receiving { submitted: self.descriptor.io.submit(operation) }
+    }
+
+    /// Sends all of `bytes`; gives their memory back for reuse where it was written memory.
+    ///
+    /// # Errors
+    /// As send(2). How much arrived is then unknown.
+    pub async fn send(&self, bytes: impl Into<Outgoing>) -> io::Result<Option<Vec<u8>>> {
+        let operation = Operation::Send { socket: self.descriptor.clone(), bytes: bytes.into() };
+        let outcome = self.descriptor.io.submit(operation).await;
+        outcome.result?;
+        match outcome.operation {
+            Operation::Send { bytes, .. } => Ok(bytes.recycle()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits until the socket is ready.
+    ///
+    /// # Errors
+    /// When the wait was cancelled by the kernel.
+    pub async fn ready(&self, interest: Interest) -> io::Result<()> {
+        let operation = Operation::Poll { descriptor: self.descriptor.clone(), interest };
+        self.descriptor.io.submit(operation).await.result.map(|_| ())
+    }
+
+    /// Shuts the connection down in one or both directions.
+    pub fn shutdown(&self, direction: Direction) {
+        self.descriptor.io.with_kernel(|kernel| kernel.shutdown(self.descriptor.raw, direction));
+    }
+
+    /// Makes the close of this connection a reset.
+    pub fn reset_on_close(&self) {
+        self.descriptor.io.with_kernel(|kernel| kernel.reset_on_close(self.descriptor.raw));
+    }
+
+    /// The other end's address.
+    ///
+    /// # Errors
+    /// When the peer is already gone.
+    pub fn peer_address(&self) -> io::Result<SocketAddr> {
+        self.descriptor.io.with_kernel(|kernel| kernel.peer_address(self.descriptor.raw))
+    }
+
+    /// This end's address.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.descriptor.io.with_kernel(|kernel| kernel.local_address(self.descriptor.raw))
+    }
+
+    /// The executor this socket belongs to.
+    pub fn io(&self) -> &Io {
+        &self.descriptor.io
+    }
+
+    pub(in crate::runtime) fn raw(&self) -> RawFd {
+        self.descriptor.raw
+    }
+}
+
+/// A receive on its way. It may be kept over many polls and tasks; dropping it cancels.
+pub struct Receiving {
+    submitted: Submitted,
+}
+
+impl Receiving {
+    /// What was received; `None` at the end of the stream. Cancel-safe: a dropped call loses nothing, the next one
+    /// goes on waiting for the same receive.
+    ///
+    /// # Errors
+    /// As recv(2).
+    pub async fn wait(&mut self) -> io::Result<Option<Chunk>> {
+        let outcome = (&mut self.submitted).await;
+        outcome.result?;
+        Ok(outcome.chunk)
+    }
+
+    /// Whether the answer is here already.
+    pub fn is_finished(&self) -> bool {
+        self.submitted.is_finished()
+    }
+}
+
+/// A listening TCP socket.
+pub struct Listener {
+    descriptor: Rc<Descriptor>,
+    accepting: Option<Submitted>,
+}
+
+impl Listener {
+    /// Listens; several executors may listen on one address, and the kernel spreads connections over them.
+    ///
+    /// # Errors
+    /// As socket(2), bind(2) and listen(2).
+    pub fn open(io: &Io, options: &ListenOptions) -> io::Result<Listener> {
+        let raw = io.with_kernel(|kernel| kernel.listen(options))?;
+        Ok(Listener { descriptor: Descriptor::new(io, raw), accepting: None })
+    }
+
+    /// Takes over a socket that listens already.
+    pub fn adopt(io: &Io, raw: RawFd) -> Listener {
+        Listener { descriptor: Descriptor::new(io, raw), accepting: None }
+    }
+
+    /// The next connection. Cancel-safe.
+    ///
+    /// # Errors
+    /// As accept(2); EMFILE and ENFILE mean that the caller should pause.
+    pub async fn accept(&mut self) -> io::Result<Socket> {
+        let io = &self.descriptor.io;
+        let listener = &self.descriptor;
+        let accepting = self.accepting.get_or_insert_with(|| {
+            io.submit(Operation::Accept { listener: listener.clone(), accepted: Default::default() })
+        });
+        match poll_fn(|context| accepting.poll_accepted(context)).await {
+            Some(raw) => Ok(Socket { descriptor: Descriptor::new(io, raw) }),
+            None => {
+                let ended = self.accepting.take();
+                match ended {
+                    Some(ended) => match ended.await.result {
+                        Ok(_) => Err(io::ErrorKind::Interrupted.into()),
+                        Err(error) => Err(error),
+                    },
+                    None => Err(io::ErrorKind::Interrupted.into()),
+                }
+            }
+        }
+    }
+
+    /// Stops accepting and returns the connections that the kernel had accepted on our behalf, so that none is lost.
+    pub async fn stop(mut self) -> Vec<Socket> {
+        let io = self.descriptor.io.clone();
+        let mut sockets = Vec::new();
+        if let Some(mut accepting) = self.accepting.take() {
+            accepting.cancel();
+            while let Some(raw) = poll_fn(|context| accepting.poll_accepted(context)).await {
+                sockets.push(Socket { descriptor: Descriptor::new(&io, raw) });
+            }
+        }
+        while let Ok(raw) = io.with_kernel(|kernel| kernel.accept_now(self.descriptor.raw)) {
+            sockets.push(Socket { descriptor: Descriptor::new(&io, raw) });
+        }
+        sockets
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// As getsockname(2).
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.descriptor.io.with_kernel(|kernel| kernel.local_address(self.descriptor.raw))
+    }
+}

@@ -1,0 +1,354 @@
+//! The one list of metrics: what each is called, what it means, how it is labelled, and where its numbers come from.
+
+use super::reading::{InstanceGroup, InstanceReading};
+use super::{
+    AnswerSource, Distribution, Histogram, InstanceCells, ListenerCells, PerCore, Reading,
+    ResponseClass,
+};
+use crate::model::{Keyword, Reason};
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// Its full name, with base unit and, on counters, `_total`.
+    pub name: &'static str,
+    /// What kind of number it is.
+    pub kind: Kind,
+    /// The names of its labels, in reporting order.
+    pub labels: &'static [&'static str],
+    /// What it means, in one sentence without a full stop.
+    pub help: &'static str,
+    collect: fn(&Reading, &mut Samples<'_>),
+}
+
+/// The kinds of the Prometheus text format that are in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Rises and falls.
+    Gauge,
+    /// Durations, in buckets.
+    Histogram,
+}
+
+/// The value of one time series.
+#[derive(Debug)]
+pub(super) enum Value<'a> {
+    /// Of a counter.
+    Count(u64),
+    /// Of a gauge.
+    Level(i64),
+    /// Of a histogram.
+    Durations(&'a Distribution),
+}
+
+/// Takes the label values, in the order of [`Metric::labels`], and the value of one time series after another.
+pub(super) type Samples<'a> = dyn FnMut(&[&str], Value<'_>) + 'a;
+
+impl Metric {
+    /// Gives `samples` every time series of this metric, always in the same order for the same configuration.
+    pub(super) fn collect(&self, reading: &Reading, samples: &mut Samples<'_>) {
+        (self.collect)(reading, samples);
+    }
+}
+
+const BALANCER: &[&str] = &["load_balancer"];
+const LISTENER: &[&str] = &["load_balancer", "listener"];
+const INSTANCE: &[&str] = &["load_balancer", "instance"];
+
+/// Every metric, in reporting order. Documentation and exposition are both made from this.
+pub static METRICS: &[Metric] = &[
+    Metric {
+        name: "elbow_requests_total",
+        kind: Kind::Counter,
+        labels: &["load_balancer", "listener", "code", "source"],
+        help: "Answers sent to HTTP clients, by class of status code and by who made them: an instance (backend) or the balancer (elbow)",
+        collect: requests,
+    },
+    Metric {
+        name: "elbow_request_duration_seconds",
+        kind: Kind::Histogram,
+        labels: LISTENER,
+        help: "From the first byte of a request to the last byte of its answer",
+        collect: |reading, samples| {
+            listener_durations(reading, samples, |cells| &cells.request_duration)
+        },
+    },
+    Metric {
+        name: "elbow_backend_latency_seconds",
+        kind: Kind::Histogram,
+        labels: INSTANCE,
+        help: "From a request sent to an instance to the first byte of its answer; TCP: the time to connect",
+        collect: |reading, samples| {
+            instance_durations(reading, samples, |cells| &cells.backend_latency)
+        },
+    },
+    Metric {
+        name: "elbow_connect_duration_seconds",
+        kind: Kind::Histogram,
+        labels: INSTANCE,
+        help: "Time to connect to an instance, successful attempts only",
+        collect: |reading, samples| {
+            instance_durations(reading, samples, |cells| &cells.connect_duration)
+        },
+    },
+    Metric {
+        name: "elbow_tls_handshake_duration_seconds",
+        kind: Kind::Histogram,
+        labels: LISTENER,
+        help: "Time of a client's TLS handshake, successful ones only",
+        collect: |reading, samples| {
+            listener_durations(reading, samples, |cells| &cells.tls_handshake_duration)
+        },
+    },
+    Metric {
+        name: "elbow_connections_active",
+        kind: Kind::Gauge,
+        labels: LISTENER,
+        help: "Client connections open now",
+        collect: |reading, samples| {
+            listener_level(reading, samples, |cells| cells.connections_active.get())
+        },
+    },
+    Metric {
+        name: "elbow_connections_total",
+        kind: Kind::Counter,
+        labels: LISTENER,
+        help: "Client connections accepted",
+        collect: |reading, samples| {
+            listener_count(reading, samples, |cells| cells.connections_total.get())
+        },
+    },
+    Metric {
+        name: "elbow_received_bytes_total",
+        kind: Kind::Counter,
+        labels: LISTENER,
+        help: "Bytes received from clients, without TLS's own",
+        collect: |reading, samples| {
+            listener_count(reading, samples, |cells| cells.received_bytes.get())
+        },
+    },
+    Metric {
+        name: "elbow_sent_bytes_total",
+        kind: Kind::Counter,
+        labels: LISTENER,
+        help: "Bytes sent to clients, without TLS's own",
+        collect: |reading, samples| {
+            listener_count(reading, samples, |cells| cells.sent_bytes.get())
+        },
+    },
+    Metric {
+        name: "elbow_backend_connections_total",
+        kind: Kind::Counter,
+        labels: &["load_balancer", "instance", "reused"],
+        help: "Exchanges begun with an instance, by whether a kept connection carried them",
+        collect: backend_connections,
+    },
+    Metric {
+        name: "elbow_backend_connection_errors_total",
+        kind: Kind::Counter,
+        labels: INSTANCE,
+        help: "Failed attempts to connect to an instance, retries included",
+        collect: |reading, samples| {
+            instance_count(reading, samples, |cells| cells.connection_errors.get())
+        },
+    },
+    Metric {
+        name: "elbow_surge_queue_length",
+        kind: Kind::Gauge,
+        labels: LISTENER,
+        help: "Requests (TCP: connections) that wait for an instance now",
+        collect: |reading, samples| {
+            listener_level(reading, samples, |cells| cells.surge_queue_length.get())
+        },
+    },
+    Metric {
+        name: "elbow_spillover_total",
+        kind: Kind::Counter,
+        labels: LISTENER,
+        help: "Requests (TCP: connections) turned away because the surge queue was full",
+        collect: |reading, samples| listener_count(reading, samples, |cells| cells.spillover.get()),
+    },
+    Metric {
+        name: "elbow_healthy_instances",
+        kind: Kind::Gauge,
+        labels: BALANCER,
+        help: "Registered instances in state InService",
+        collect: |reading, samples| {
+            instances_where(reading, samples, |instance| instance.in_service)
+        },
+    },
+    Metric {
+        name: "elbow_unhealthy_instances",
+        kind: Kind::Gauge,
+        labels: BALANCER,
+        help: "Registered instances in any other state than InService",
+        collect: |reading, samples| {
+            instances_where(reading, samples, |instance| !instance.in_service)
+        },
+    },
+    Metric {
+        name: "elbow_instance_in_flight",
+        kind: Kind::Gauge,
+        labels: INSTANCE,
+        help: "Requests (TCP: connections) an instance works on now, over all cores",
+        collect: in_flight,
+    },
+    Metric {
+        name: "elbow_errors_total",
+        kind: Kind::Counter,
+        labels: &["load_balancer", "listener", "side", "phase", "reason"],
+        help: "What went wrong with traffic: who caused it, where in its life, and why",
+        collect: errors,
+    },
+];
+
+fn requests(reading: &Reading, samples: &mut Samples<'_>) {
+    each_listener(reading, |balancer, port, cells| {
+        for source in AnswerSource::ALL {
+            for class in ResponseClass::ALL {
+                let count = cells.sum(|core| core.requests.get(class, source));
+                samples(
+                    &[balancer, port, class.label(), source.label()],
+                    Value::Count(count),
+                );
+            }
+        }
+    });
+}
+
+fn errors(reading: &Reading, samples: &mut Samples<'_>) {
+    each_listener(reading, |balancer, port, cells| {
+        for reason in Reason::ALL {
+            let fault = reason.fault();
+            let labels = [
+                balancer,
+                port,
+                fault.side.as_str(),
+                fault.phase.as_str(),
+                reason.as_str(),
+            ];
+            samples(
+                &labels,
+                Value::Count(cells.sum(|core| core.errors.get(*reason))),
+            );
+        }
+    });
+}
+
+fn backend_connections(reading: &Reading, samples: &mut Samples<'_>) {
+    for group in reading.instance_groups() {
+        let mut report = |reused, number: fn(&InstanceCells) -> u64| {
+            samples(
+                &[group.load_balancer, group.instance, reused],
+                Value::Count(sum(&group, number)),
+            );
+        };
+        report("true", |cells| cells.connections_reused.get());
+        report("false", |cells| cells.connections_new.get());
+    }
+}
+
+fn in_flight(reading: &Reading, samples: &mut Samples<'_>) {
+    for group in reading.instance_groups() {
+        let level: u64 = group
+            .members
+            .iter()
+            .map(|instance| instance.in_flight)
+            .sum();
+        samples(
+            &[group.load_balancer, group.instance],
+            Value::Level(level.try_into().unwrap_or(i64::MAX)),
+        );
+    }
+}
+
+fn instances_where(
+    reading: &Reading,
+    samples: &mut Samples<'_>,
+    wanted: fn(&InstanceReading) -> bool,
+) {
+    for balancer in &reading.load_balancers {
+        let count = balancer
+            .instances
+            .iter()
+            .filter(|instance| wanted(instance))
+            .count();
+        samples(
+            &[balancer.name.as_str()],
+            Value::Level(count.try_into().unwrap_or(i64::MAX)),
+        );
+    }
+}
+
+fn listener_count(reading: &Reading, samples: &mut Samples<'_>, number: fn(&ListenerCells) -> u64) {
+    each_listener(reading, |balancer, port, cells| {
+        samples(&[balancer, port], Value::Count(cells.sum(number)))
+    });
+}
+
+fn listener_level(reading: &Reading, samples: &mut Samples<'_>, number: fn(&ListenerCells) -> i64) {
+    each_listener(reading, |balancer, port, cells| {
+        samples(&[balancer, port], Value::Level(cells.sum_signed(number)))
+    });
+}
+
+fn listener_durations(
+    reading: &Reading,
+    samples: &mut Samples<'_>,
+    histogram: fn(&ListenerCells) -> &Histogram,
+) {
+    each_listener(reading, |balancer, port, cells| {
+        let merged = cells.iter().map(histogram).collect();
+        samples(&[balancer, port], Value::Durations(&merged));
+    });
+}
+
+fn instance_count(reading: &Reading, samples: &mut Samples<'_>, number: fn(&InstanceCells) -> u64) {
+    for group in reading.instance_groups() {
+        samples(
+            &[group.load_balancer, group.instance],
+            Value::Count(sum(&group, number)),
+        );
+    }
+}
+
+fn instance_durations(
+    reading: &Reading,
+    samples: &mut Samples<'_>,
+    histogram: fn(&InstanceCells) -> &Histogram,
+) {
+    for group in reading.instance_groups() {
+        let merged = group
+            .members
+            .iter()
+            .flat_map(|instance| instance.cells.iter())
+            .map(histogram)
+            .collect();
+        samples(
+            &[group.load_balancer, group.instance],
+            Value::Durations(&merged),
+        );
+    }
+}
+
+fn each_listener(reading: &Reading, mut visit: impl FnMut(&str, &str, &PerCore<ListenerCells>)) {
+    for balancer in &reading.load_balancers {
+        for listener in &balancer.listeners {
+            visit(
+                balancer.name.as_str(),
+                &listener.port.to_string(),
+                &listener.cells,
+            );
+        }
+    }
+}
+
+fn sum(group: &InstanceGroup<'_>, number: fn(&InstanceCells) -> u64) -> u64 {
+    group
+        .members
+        .iter()
+        .map(|instance| instance.cells.sum(number))
+        .fold(0, u64::wrapping_add)
+}

@@ -1,0 +1,203 @@
+//! Reads HTTP/1 messages from a connection: heads through a parser, bodies through a decoder.
+//!
+//! Bytes stay in the buffer they were received in. Only a head that did not arrive in one piece is copied together.
+
+use std::io;
+
+use crate::runtime::Chunk;
+use crate::transport::Receiver;
+use crate::wire::body::BodyDecoder;
+use crate::wire::fault::BodyFault;
+use crate::wire::framing::BodyFraming;
+use crate::wire::head::HeadStatus;
+use crate::wire::trailers::Trailers;
+
+/// Why a message could not be read.
+#[derive(Debug)]
+pub enum ReadError<F> {
+    /// The peer closed: before the first byte of a message (`clean`), or inside one.
+    Closed {
+        /// Nothing of the message had arrived.
+        clean: bool,
+    },
+    /// The connection broke.
+    Broken(io::Error),
+    /// What arrived breaks the protocol.
+    Fault(F),
+}
+
+/// A piece of a body.
+#[derive(Debug)]
+pub enum Piece {
+    /// Data, never empty.
+    Data(Chunk),
+    /// The body has ended; trailers can be looked at.
+    End,
+}
+
+/// The reading half of an HTTP/1 connection.
+pub struct Http1Reader {
+    receiver: Receiver,
+    /// Received and not yet consumed.
+    unread: Option<Chunk>,
+    body: BodyDecoder,
+}
+
+impl Http1Reader {
+    /// A reader at the start of a connection.
+    pub fn new(receiver: Receiver) -> Http1Reader {
+        Http1Reader { receiver, unread: None, body: BodyDecoder::default() }
+    }
+
+    /// Waits until at least one byte is there. False at the end of the stream. Cancel-safe.
+    ///
+    /// # Errors
+    /// As recv(2).
+    pub async fn wait(&mut self) -> io::Result<bool> {
+        while self.unread.as_ref().is_none_or(|unread| unread.is_empty()) {
+            match self.receiver.receive().await? {
+                Some(chunk) => self.unread = Some(chunk),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads one head. `parse` is called with everything received of it so far, once more after every arrival.
+    ///
+    /// # Errors
+    /// The end or failure of the connection, or what `parse` says.
+    pub async fn read_head<F>(
+        &mut self,
+        mut parse: impl FnMut(&[u8]) -> Result<HeadStatus, F>,
+    ) -> Result<(), ReadError<F>> {
+        let mut gathered = Vec::new();
+        loop {
+            let Some(chunk) = self.unread.take().filter(|chunk| !chunk.is_empty()) else {
+                match self.receiver.receive().await.map_err(ReadError::Broken)? {
+                    Some(chunk) => self.unread = Some(chunk),
+                    None => return Err(ReadError::Closed { clean: gathered.is_empty() }),
+                }
+                continue;
+            };
+            let before = gathered.len();
+            let status = match before {
+                0 => parse(&chunk),
+                _ => {
+                    gathered.extend_from_slice(&chunk);
+                    parse(&gathered)
+                }
+            };
+            match status.map_err(ReadError::Fault)? {
+                HeadStatus::Complete { length } => {
+                    let mut rest = chunk;
+                    rest.advance(length.saturating_sub(before));
+                    self.unread = (!rest.is_empty()).then_some(rest);
+                    return Ok(());
+                }
+                HeadStatus::Partial if before == 0 => gathered.extend_from_slice(&chunk),
+                HeadStatus::Partial => {}
+            }
+        }
+    }
+
+    /// Begins the body of the message whose head was just read.
+    pub fn begin_body(&mut self, framing: BodyFraming) {
+        self.body.restart(framing);
+    }
+
+    /// The next piece of the body. Cancel-safe.
+    ///
+    /// # Errors
+    /// The end of the connection inside the body, its failure, or a fault of the framing.
+    pub async fn next_piece(&mut self) -> Result<Piece, ReadError<BodyFault>> {
+        loop {
+            if let Some(piece) = self.piece_at_hand().map_err(ReadError::Fault)? {
+                return Ok(piece);
+            }
+            match self.receiver.receive().await.map_err(ReadError::Broken)? {
+                Some(chunk) => self.unread = Some(chunk),
+                None => {
+                    let ended = self.body.handle_close();
+                    return ended.map(|()| Piece::End).map_err(|_| ReadError::Closed { clean: false });
+                }
+            }
+        }
+    }
+
+    /// The next piece of the body if it is here already.
+    ///
+    /// # Errors
+    /// A fault of the framing.
+    pub fn piece_at_hand(&mut self) -> Result<Option<Piece>, BodyFault> {
+        if self.body.is_ended() {
+            return Ok(Some(Piece::End));
+        }
+        let Some(mut unread) = self.unread.take() else { return Ok(None) };
+        let decoded = self.body.decode(&unread)?;
+        let mut data = unread.split_to(decoded.consumed);
+        self.unread = (!unread.is_empty()).then_some(unread);
+        if !decoded.data.is_empty() {
+            data.truncate(decoded.data.end);
+            data.advance(decoded.data.start);
+            return Ok(Some(Piece::Data(data)));
+        }
+        Ok(decoded.ended.then_some(Piece::End))
+    }
+
+    /// How many bytes of the body are still to come from the socket, where that is known and nothing is buffered: then
+    /// they may be moved without being read, and reported by [`Http1Reader::skip`].
+    pub fn remaining_in_socket(&self) -> Option<u64> {
+        let unbuffered = self.unread.as_ref().is_none_or(|unread| unread.is_empty()) && !self.receiver.is_armed();
+        self.body.remaining_known().filter(|_| unbuffered)
+    }
+
+    /// Takes note that `length` bytes of the body were moved by other means.
+    pub fn skip(&mut self, length: u64) {
+        self.body.advance(length);
+        self.receiver.count_received(length);
+    }
+
+    /// Whether the current body has ended.
+    pub fn is_body_ended(&self) -> bool {
+        self.body.is_ended()
+    }
+
+    /// The trailers of a body that has ended.
+    pub fn trailers(&self) -> &Trailers {
+        self.body.trailers()
+    }
+
+    /// Whether bytes behind the current message are here already.
+    pub fn has_unread(&self) -> bool {
+        self.unread.as_ref().is_some_and(|unread| !unread.is_empty())
+    }
+
+    /// Takes what was received behind the current message: the first bytes of an upgraded protocol.
+    pub fn take_unread(&mut self) -> Option<Chunk> {
+        self.unread.take().filter(|unread| !unread.is_empty())
+    }
+
+    /// Waits for the connection to break while something else is awaited. Bytes that arrive are kept for later (at most
+    /// one buffer of them, then nothing more is read); the end of the stream is no break: a client may have said all.
+    pub async fn broken(&mut self) -> io::Error {
+        if !self.has_unread() {
+            match self.receiver.receive().await {
+                Ok(Some(chunk)) => self.unread = Some(chunk),
+                Ok(None) => {}
+                Err(error) => return error,
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// The receiving half underneath.
+    pub fn receiver(&mut self) -> &mut Receiver {
+        &mut self.receiver
+    }
+
+    /// Gives the receiving half back.
+    pub fn into_receiver(self) -> Receiver {
+        self.receiver
+    }
+}

@@ -1,0 +1,608 @@
+//! A request's head: parsed from HTTP/1 bytes, or built field by field by an HTTP/2 front end, and judged by
+//! the same rules either way.
+
+use std::mem::MaybeUninit;
+
+use crate::wire::connection::{ConnectionOptions, Persistence};
+use crate::wire::fault::{RequestFault, SyntaxFault};
+use crate::wire::framing::{BodyFraming, DeclaredFraming};
+use crate::wire::head::limits::{HeadLimits, MAX_FIELDS};
+use crate::wire::head::scan::{HeadScan, LeadingEmptyLines};
+use crate::wire::head::target::{TargetForm, is_host};
+use crate::wire::head::{Asked, FieldName, FieldTable, HeadStatus, Method, Span, Version};
+use crate::wire::token::{is_field_value, is_token, is_token_byte};
+
+/// The longest method; a longer one is answered 405, as ELB does.
+const MAX_METHOD: usize = 127;
+
+/// The head of one request. Reused from request to request; see [`RequestHead::clear`].
+#[derive(Clone, Debug, Default)]
+pub struct RequestHead {
+    scan: HeadScan,
+    table: FieldTable,
+    line: RequestLine,
+    meaning: Meaning,
+}
+
+/// The start line, by parts.
+#[derive(Clone, Copy, Debug, Default)]
+struct RequestLine {
+    method: Span,
+    method_kind: Method,
+    target: Span,
+    /// Target as a back end gets it: path and query, or `*`.
+    path: Span,
+    version: Version,
+}
+
+/// What the fields say to a gateway.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meaning {
+    authority: Authority,
+    framing: DeclaredFraming,
+    connection: ConnectionOptions,
+    expects_continue: bool,
+    upgrade: Option<Span>,
+}
+
+/// Where the host that is asked for comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Authority {
+    /// HTTP/1.0 without `Host`.
+    #[default]
+    Missing,
+    /// The one `Host` line.
+    Host(Span),
+    /// The target, which overrules `Host` (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1).
+    Target(Span),
+}
+
+/// Whether a request built for HTTP/2 has content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The stream ended with the head.
+    Empty,
+    /// Data frames follow.
+    Follows,
+}
+
+impl RequestHead {
+    /// Parses the head at the start of `input`.
+    ///
+    /// On [`HeadStatus::Partial`] call again with the same bytes and more behind them. Bytes already seen are
+    /// not looked at again and the tokeniser runs once, on the whole head, so a head that trickles in byte by
+    /// byte costs one pass. Faults that can be told early are: a line over its limit, a bare line feed, a
+    /// wrong version. After a fault the head is empty and the input must not be parsed further.
+    pub fn parse(&mut self, input: &[u8], limits: &HeadLimits) -> Result<HeadStatus, RequestFault> {
+        self.table.clear();
+        let result = self.advance(input, limits);
+        if result.is_err() {
+            self.clear();
+        }
+        result
+    }
+
+    /// Forgets everything and keeps the allocations, up to 8 KiB of text and 128 fields. Needed only to give
+    /// up on a partial head; parsing and building start afresh by themselves.
+    pub fn clear(&mut self) {
+        self.table.clear();
+        *self = Self {
+            table: std::mem::take(&mut self.table),
+            ..Self::default()
+        };
+    }
+
+    /// Begins a head that did not come as HTTP/1 bytes. `path` is origin-form or `*`; `authority` is
+    /// `:authority` where there is one.
+    pub fn begin(
+        &mut self,
+        method: &[u8],
+        authority: Option<&[u8]>,
+        path: &[u8],
+    ) -> Result<(), RequestFault> {
+        self.clear();
+        let method_kind = check_method(method)?;
+        if let TargetForm::Absolute { .. } = TargetForm::parse(method_kind, path)? {
+            return Err(RequestFault::Target);
+        }
+        if let Some(authority) = authority {
+            if authority.is_empty() || !is_host(authority) {
+                return Err(RequestFault::HostInvalid);
+            }
+            self.meaning.authority = Authority::Target(self.table.push_bytes(authority));
+        }
+        let method = self.table.push_bytes(method);
+        let path = self.table.push_bytes(path);
+        self.line = RequestLine {
+            method,
+            method_kind,
+            target: path,
+            path,
+            version: Version::Http2,
+        };
+        Ok(())
+    }
+
+    /// Adds a field to a head that was begun. Connection-specific fields are refused
+    /// (RFC 9113 section 8.2.2).
+    pub fn push_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), RequestFault> {
+        if !is_token(name) {
+            return Err(SyntaxFault::FieldName.into());
+        }
+        let padded = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        if !is_field_value(value) || padded(value.first()) || padded(value.last()) {
+            return Err(SyntaxFault::FieldValue.into());
+        }
+        let kind = FieldName::classify(name);
+        match kind {
+            FieldName::Connection
+            | FieldName::KeepAlive
+            | FieldName::ProxyConnection
+            | FieldName::TransferEncoding
+            | FieldName::Upgrade => Err(RequestFault::ConnectionSpecific),
+            FieldName::Te if !value.eq_ignore_ascii_case(b"trailers") => {
+                Err(RequestFault::ConnectionSpecific)
+            }
+            _ => {
+                self.table.push_field(name, value, kind);
+                Ok(())
+            }
+        }
+    }
+
+    /// Completes a head that was begun: judges its fields together. Content without a length goes to an
+    /// HTTP/1.1 back end in chunks.
+    pub fn finish(&mut self, content: Content) -> Result<(), RequestFault> {
+        self.judge_fields()?;
+        if content == Content::Follows && self.meaning.framing == DeclaredFraming::Absent {
+            self.meaning.framing = DeclaredFraming::Chunked;
+        }
+        Ok(())
+    }
+
+    /// The method as sent.
+    pub fn method(&self) -> &[u8] {
+        self.table.slice(self.line.method)
+    }
+
+    /// The method as recognised.
+    pub fn method_kind(&self) -> Method {
+        self.line.method_kind
+    }
+
+    /// The request target as sent.
+    pub fn target(&self) -> &[u8] {
+        self.table.slice(self.line.target)
+    }
+
+    /// The request target as a back end gets it: path and query, or `*`.
+    pub fn path(&self) -> &[u8] {
+        self.table.slice(self.line.path)
+    }
+
+    /// The protocol version.
+    pub fn version(&self) -> Version {
+        self.line.version
+    }
+
+    /// The host asked for: the target's authority, else `Host`; `None` only in HTTP/1.0.
+    pub fn host(&self) -> Option<&[u8]> {
+        match self.meaning.authority {
+            Authority::Missing => None,
+            Authority::Host(span) | Authority::Target(span) => Some(self.table.slice(span)),
+        }
+    }
+
+    /// Whether [`RequestHead::host`] is written by Elbow instead of passing `Host` on.
+    pub(in crate::wire) fn rewrites_host(&self) -> bool {
+        !matches!(self.meaning.authority, Authority::Host(_))
+    }
+
+    /// Names and values of all fields in order, as sent.
+    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.table.iter()
+    }
+
+    /// The value of the first field of that kind.
+    pub fn get(&self, kind: FieldName) -> Option<&[u8]> {
+        self.values(kind).next()
+    }
+
+    /// The values of every field of that kind, in order.
+    pub fn values(&self, kind: FieldName) -> impl Iterator<Item = &[u8]> {
+        self.table.values(kind)
+    }
+
+    /// The fields with their places and kinds.
+    pub fn table(&self) -> &FieldTable {
+        &self.table
+    }
+
+    /// How the body is delimited; never [`BodyFraming::UntilClose`].
+    pub fn framing(&self) -> BodyFraming {
+        match self.meaning.framing {
+            DeclaredFraming::Absent => BodyFraming::None,
+            DeclaredFraming::Length(length) => BodyFraming::Length(length),
+            DeclaredFraming::Chunked => BodyFraming::Chunked,
+        }
+    }
+
+    /// Whether the client wants its connection kept (RFC 9112 section 9.3). An HTTP/2 connection always is.
+    pub fn persistence(&self) -> Persistence {
+        match self.line.version {
+            Version::Http10 => self.meaning.connection.persistence_http10(),
+            Version::Http11 => self.meaning.connection.persistence_http11(),
+            Version::Http2 => Persistence::KeepAlive,
+        }
+    }
+
+    /// What `Connection` says.
+    pub fn connection(&self) -> ConnectionOptions {
+        self.meaning.connection
+    }
+
+    /// Whether the client waits for `100 Continue` before it sends its body (RFC 9110 section 10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        self.meaning.expects_continue
+    }
+
+    /// The protocol the client wants to change to, if this is an upgrade Elbow passes on: HTTP/1.1,
+    /// `Connection: upgrade`, one protocol in one `Upgrade` line, no body, and no change to another HTTP
+    /// (a back end that agreed to h2c would take requests that Elbow never reads).
+    pub fn upgrade(&self) -> Option<&[u8]> {
+        self.meaning.upgrade.map(|span| self.table.slice(span))
+    }
+
+    /// What the answer has to be read with.
+    pub fn asked(&self) -> Asked {
+        Asked {
+            method: self.line.method_kind,
+            upgrade: self.meaning.upgrade.is_some(),
+        }
+    }
+
+    fn advance(&mut self, input: &[u8], limits: &HeadLimits) -> Result<HeadStatus, RequestFault> {
+        let start_line_was_known = self.scan.fields_start().is_some();
+        let extent = self
+            .scan
+            .advance(input, limits, LeadingEmptyLines::Tolerated)?;
+        if !start_line_was_known {
+            self.line.version = self.check_start_line(input)?;
+        }
+        let Some(extent) = extent else {
+            return Ok(HeadStatus::Partial);
+        };
+        self.scan = HeadScan::default();
+        self.tokenise(input.get(extent.start..extent.end).unwrap_or_default())?;
+        self.judge_fields()?;
+        self.judge_target()?;
+        Ok(HeadStatus::Complete { length: extent.end })
+    }
+
+    /// Tells as early as possible that this is not HTTP/1 at all.
+    fn check_start_line(&self, input: &[u8]) -> Result<Version, RequestFault> {
+        let start = self.scan.head_start();
+        let Some(end) = self.scan.fields_start() else {
+            return match input.get(start) {
+                Some(byte) if !is_token_byte(*byte) && *byte != b'\r' => {
+                    Err(RequestFault::RequestLine)
+                }
+                _ => Ok(Version::Http11),
+            };
+        };
+        let line = input.get(start..end - 2).unwrap_or_default();
+        match line.rsplit(|byte| *byte == b' ').next().unwrap_or_default() {
+            b"HTTP/1.1" => Ok(Version::Http11),
+            b"HTTP/1.0" => Ok(Version::Http10),
+            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+                Err(RequestFault::Version)
+            }
+            _ => Err(RequestFault::RequestLine),
+        }
+    }
+
+    fn tokenise(&mut self, head: &[u8]) -> Result<(), RequestFault> {
+        let (method, target) = self.table.fill(head, |head, sink| {
+            let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+            let mut request = httparse::Request::new(&mut []);
+            let status = request.parse_with_uninit_headers(head, &mut headers)?;
+            let (Some(method), Some(target)) = (request.method, request.path) else {
+                return Err(RequestFault::RequestLine);
+            };
+            // The tokeniser and the scan must have seen the same head.
+            if status != httparse::Status::Complete(head.len()) {
+                return Err(SyntaxFault::FieldName.into());
+            }
+            for header in &*request.headers {
+                sink.add(header.name.as_bytes(), header.value);
+            }
+            Ok((
+                sink.span_of(method.as_bytes()),
+                sink.span_of(target.as_bytes()),
+            ))
+        })?;
+        self.line.method = method;
+        self.line.target = target;
+        self.line.method_kind = check_method(self.table.slice(method))?;
+        Ok(())
+    }
+
+    fn judge_fields(&mut self) -> Result<(), RequestFault> {
+        let Self {
+            table,
+            line,
+            meaning,
+            ..
+        } = self;
+        let mut found = Meaning {
+            authority: meaning.authority,
+            ..Meaning::default()
+        };
+        let mut host = None;
+        for field in table.fields() {
+            let value = table.slice(field.value);
+            match field.kind {
+                FieldName::Host if host.is_some() => return Err(RequestFault::HostRepeated),
+                FieldName::Host if !is_host(value) => return Err(RequestFault::HostInvalid),
+                FieldName::Host => host = Some(field.value),
+                FieldName::ContentLength => found.framing.add_content_length(value)?,
+                FieldName::TransferEncoding => {
+                    found.framing.add_transfer_encoding(value, line.version)?;
+                }
+                FieldName::FramingLookalike => return Err(RequestFault::FramingLookalike),
+                FieldName::Connection => found.connection.add(value),
+                FieldName::Expect => {
+                    found.expects_continue |= line.version != Version::Http10
+                        && value.eq_ignore_ascii_case(b"100-continue");
+                }
+                _ => {}
+            }
+        }
+        if found.authority == Authority::Missing {
+            found.authority = match host {
+                Some(span) => Authority::Host(span),
+                None if line.version == Version::Http10 => Authority::Missing,
+                None => return Err(RequestFault::HostMissing),
+            };
+        }
+        if line.version == Version::Http11 && found.connection.upgrade() {
+            found.upgrade = tunnelled_protocol(table, found.framing);
+        }
+        *meaning = found;
+        Ok(())
+    }
+
+    fn judge_target(&mut self) -> Result<(), RequestFault> {
+        let target = self.table.slice(self.line.target);
+        match TargetForm::parse(self.line.method_kind, target)? {
+            TargetForm::Origin | TargetForm::Asterisk => self.line.path = self.line.target,
+            TargetForm::Absolute { authority, path } => {
+                let end = self.line.target.end;
+                let path_start = end - path.len() as u32;
+                self.meaning.authority = Authority::Target(Span {
+                    start: path_start - authority.len() as u32,
+                    end: path_start,
+                });
+                self.line.path = match path.first() {
+                    Some(b'/') => Span {
+                        start: path_start,
+                        end,
+                    },
+                    Some(_) => {
+                        let path = [b"/", path].concat();
+                        self.table.push_bytes(&path)
+                    }
+                    None if self.line.method_kind == Method::Options => self.table.push_bytes(b"*"),
+                    None => self.table.push_bytes(b"/"),
+                };
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_method(method: &[u8]) -> Result<Method, RequestFault> {
+    if !is_token(method) {
+        Err(RequestFault::RequestLine)
+    } else if method.len() > MAX_METHOD {
+        Err(RequestFault::MethodTooLong)
+    } else {
+        Ok(Method::classify(method))
+    }
+}
+
+/// The protocol that the request may be upgraded to; the rules are at [`RequestHead::upgrade`].
+fn tunnelled_protocol(table: &FieldTable, framing: DeclaredFraming) -> Option<Span> {
+    if !matches!(
+        framing,
+        DeclaredFraming::Absent | DeclaredFraming::Length(0)
+    ) {
+        return None;
+    }
+    let mut lines = table
+        .fields()
+        .iter()
+        .filter(|field| field.kind == FieldName::Upgrade);
+    let (Some(only), None) = (lines.next(), lines.next()) else {
+        return None;
+    };
+    let mut parts = table.slice(only.value).splitn(2, |byte| *byte == b'/');
+    let name = parts.next().unwrap_or_default();
+    let is_http = [&b"h2c"[..], b"h2", b"http", b"tls"]
+        .iter()
+        .any(|http| name.eq_ignore_ascii_case(http));
+    let is_protocol = is_token(name) && parts.next().is_none_or(is_token);
+    (is_protocol && !is_http).then_some(only.value)
+}
+
+impl From<httparse::Error> for RequestFault {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::HeaderName => SyntaxFault::FieldName.into(),
+            httparse::Error::HeaderValue => SyntaxFault::FieldValue.into(),
+            httparse::Error::TooManyHeaders => SyntaxFault::TooManyFields.into(),
+            httparse::Error::NewLine
+            | httparse::Error::Status
+            | httparse::Error::Token
+            | httparse::Error::Version => Self::RequestLine,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(input: &[u8]) -> Result<RequestHead, RequestFault> {
+        let mut head = RequestHead::default();
+        match head.parse(input, &HeadLimits::default())? {
+            HeadStatus::Complete { .. } => Ok(head),
+            HeadStatus::Partial => panic!("partial: {input:?}"),
+        }
+    }
+
+    #[test]
+    fn a_plain_request() {
+        let head =
+            parse(b"POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nEmpty:\r\n\r\nabc")
+                .unwrap();
+        assert_eq!(head.method(), b"POST");
+        assert_eq!((head.target(), head.path()), (&b"/a?b"[..], &b"/a?b"[..]));
+        assert_eq!(head.host(), Some(&b"x"[..]));
+        assert_eq!(head.framing(), BodyFraming::Length(3));
+        let fields: Vec<_> = head.fields().collect();
+        assert_eq!(
+            fields,
+            [
+                (&b"Host"[..], &b"x"[..]),
+                (b"Content-Length", b"3"),
+                (b"Empty", b"")
+            ]
+        );
+    }
+
+    #[test]
+    fn the_target_overrules_host() {
+        for (target, path, method) in [
+            ("http://real/p?q", "/p?q", "GET"),
+            ("http://real", "/", "GET"),
+            ("http://real?q", "/?q", "GET"),
+            ("http://real", "*", "OPTIONS"),
+        ] {
+            let head =
+                parse(format!("{method} {target} HTTP/1.1\r\nHost: fake\r\n\r\n").as_bytes())
+                    .unwrap();
+            assert_eq!(head.host(), Some(&b"real"[..]));
+            assert_eq!(head.path(), path.as_bytes());
+            assert!(head.rewrites_host());
+        }
+    }
+
+    #[test]
+    fn one_head_serves_many_requests() {
+        let mut head = RequestHead::default();
+        let stream = b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n";
+        let limits = HeadLimits::default();
+        let Ok(HeadStatus::Complete { length }) = head.parse(stream, &limits) else {
+            panic!()
+        };
+        assert_eq!(head.persistence(), Persistence::Close);
+        let rest = stream.len() - length;
+        assert_eq!(
+            head.parse(&stream[length..], &limits),
+            Ok(HeadStatus::Complete { length: rest })
+        );
+        assert_eq!(
+            (head.path(), head.persistence()),
+            (&b"/2"[..], Persistence::KeepAlive)
+        );
+        assert_eq!(head.fields().count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_http_is_told_early() {
+        for (input, fault) in [
+            (&b"\x16\x03\x01"[..], RequestFault::RequestLine),
+            (b"GET /\r\n", RequestFault::RequestLine),
+            (b"PRI * HTTP/2.0\r\n", RequestFault::Version),
+            (
+                b"GET / HTTP/1.1\nHost",
+                RequestFault::Syntax(SyntaxFault::BareLineFeed),
+            ),
+        ] {
+            assert_eq!(
+                RequestHead::default().parse(input, &HeadLimits::default()),
+                Err(fault)
+            );
+        }
+    }
+
+    #[test]
+    fn upgrades_that_are_passed_on() {
+        let upgrade = |fields: &str| {
+            parse(format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n").as_bytes())
+                .unwrap()
+                .upgrade()
+                .map(<[u8]>::to_vec)
+        };
+        let websocket = Some(b"websocket".to_vec());
+        assert_eq!(
+            upgrade("Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+            websocket
+        );
+        assert_eq!(
+            upgrade("Connection: keep-alive, upgrade\r\nUpgrade: websocket\r\n"),
+            websocket
+        );
+        for refused in [
+            "Upgrade: websocket\r\n",
+            "Connection: upgrade\r\n",
+            "Connection: upgrade\r\nUpgrade: h2c\r\n",
+            "Connection: upgrade\r\nUpgrade: HTTP/3\r\n",
+            "Connection: upgrade\r\nUpgrade: websocket, h2c\r\n",
+            "Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+            "Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n",
+        ] {
+            assert_eq!(upgrade(refused), None, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_built_head_is_judged_like_a_parsed_one() {
+        let mut head = RequestHead::default();
+        head.begin(b"POST", Some(b"a.example"), b"/x").unwrap();
+        head.push_field(b"accept", b"*/*").unwrap();
+        head.finish(Content::Follows).unwrap();
+        assert_eq!(head.host(), Some(&b"a.example"[..]));
+        assert_eq!(head.framing(), BodyFraming::Chunked);
+        assert_eq!(head.version(), Version::Http2);
+
+        let mut refuse = |name: &[u8], value: &[u8]| {
+            head.begin(b"GET", Some(b"a"), b"/").unwrap();
+            head.push_field(name, value)
+                .and_then(|()| head.finish(Content::Empty))
+                .unwrap_err()
+        };
+        assert_eq!(
+            refuse(b"transfer-encoding", b"chunked"),
+            RequestFault::ConnectionSpecific
+        );
+        assert_eq!(refuse(b"te", b"gzip"), RequestFault::ConnectionSpecific);
+        assert_eq!(refuse(b"a b", b""), SyntaxFault::FieldName.into());
+        assert_eq!(refuse(b":path", b"/"), SyntaxFault::FieldName.into());
+        assert_eq!(
+            refuse(b"a", b"b\r\nhost: c"),
+            SyntaxFault::FieldValue.into()
+        );
+        assert_eq!(
+            refuse(b"content_length", b"1"),
+            RequestFault::FramingLookalike
+        );
+        assert_eq!(
+            head.begin(b"GET", Some(b"a"), b"http://b/"),
+            Err(RequestFault::Target)
+        );
+        head.begin(b"GET", None, b"/").unwrap();
+        assert_eq!(head.finish(Content::Empty), Err(RequestFault::HostMissing));
+    }
+}
