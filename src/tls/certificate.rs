@@ -276,3 +276,107 @@ fn dns_names(leaf: &X509Certificate<'_>) -> Vec<String> {
     names.retain(|name| DnsName::try_from(name.strip_prefix("*.").unwrap_or(name)).is_ok());
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::{Files, TestAuthority, WEB, openssl};
+    use rcgen::PKCS_ECDSA_P256_SHA256;
+
+    fn fault(chain: &str, key: &str) -> CertificateFault {
+        Certificate::from_pem(chain.as_bytes(), key.as_bytes()).expect_err("a fault")
+    }
+
+    #[test]
+    fn a_good_certificate_tells_what_it_is() {
+        let files = WEB.authority.issue_with(&["Web.Test", "*.web.test"], &PKCS_ECDSA_P256_SHA256, |parameters| {
+            parameters.not_before = rcgen::date_time_ymd(2025, 1, 1);
+            parameters.not_after = rcgen::date_time_ymd(2026, 1, 1);
+        });
+        let certificate = files.load();
+        assert_eq!(certificate.names(), ["web.test", "*.web.test"]);
+        assert_eq!(certificate.key_kind(), KeyKind::Ecdsa);
+        assert_eq!(certificate.subject(), "CN=Web.Test");
+        assert_eq!(certificate.issuer(), "CN=Test Authority");
+        let validity = certificate.validity();
+        assert_eq!(validity, Validity { not_before: 1_735_689_600, not_after: 1_767_225_600 });
+        for (now, valid, left) in [
+            (1_735_689_599, false, 31_536_001),
+            (1_735_689_600, true, 31_536_000),
+            (1_767_225_600, true, 0),
+            (1_767_225_601, false, -1),
+        ] {
+            assert_eq!((validity.contains(now), validity.seconds_left(now)), (valid, left), "{now}");
+        }
+    }
+
+    #[test]
+    fn the_common_name_counts_only_without_alternative_names() {
+        let without = WEB.authority.issue_with(&["Old.Test"], &PKCS_ECDSA_P256_SHA256, |parameters| {
+            parameters.subject_alt_names.clear();
+        });
+        assert_eq!(without.load().names(), ["old.test"]);
+        let no_host = WEB.authority.issue_with(&["x"], &PKCS_ECDSA_P256_SHA256, |parameters| {
+            parameters.subject_alt_names.clear();
+            parameters.distinguished_name.push(rcgen::DnType::CommonName, "John Doe");
+        });
+        assert_eq!(no_host.load().names(), [""; 0]);
+    }
+
+    #[test]
+    fn every_form_of_key_is_read() {
+        let rsa = &WEB.rsa;
+        let ecdsa = &WEB.ecdsa;
+        let pkcs1 = openssl(&["rsa", "-traditional"], &rsa.key);
+        let sec1 = openssl(&["ec"], &ecdsa.key);
+        assert!(pkcs1.contains("BEGIN RSA PRIVATE KEY") && sec1.contains("BEGIN EC PRIVATE KEY"));
+        let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+        for (chain, key) in [
+            (&rsa.chain, &rsa.key),
+            (&rsa.chain, &pkcs1),
+            (&ecdsa.chain, &ecdsa.key),
+            (&ecdsa.chain, &sec1),
+            (&ecdsa.chain, &format!("{parameters}{sec1}")),
+            (&format!("text around it\n{}", ecdsa.chain), &ecdsa.key),
+        ] {
+            Certificate::from_pem(chain.as_bytes(), key.as_bytes()).expect("a good pair");
+        }
+        let rsa = rsa.load();
+        assert_eq!(rsa.key_kind(), KeyKind::Rsa);
+    }
+
+    #[test]
+    fn faults_say_what_to_do() {
+        let Files { chain, key } = &WEB.ecdsa;
+        let authority = &WEB.authority.pem;
+        let strange_authority = TestAuthority::new("Strangers").pem;
+        let other = WEB.authority.issue(&["other.test"], &PKCS_ECDSA_P256_SHA256);
+        let encrypted = openssl(&["pkcs8", "-topk8", "-passout", "pass:x"], key);
+        let old_encrypted = openssl(&["ec", "-aes128", "-passout", "pass:x"], key);
+        let cut = |pem: &str| pem.replace("-----END", "");
+        let garbled = chain.replacen("MII", "AAA", 1);
+        use CertificateFault::*;
+        let cases = [
+            (fault("", key), NoCertificate),
+            (fault(key, key), NoCertificate),
+            (fault(&cut(chain), key), DamagedChain),
+            (fault(&garbled, key), Unreadable { position: 1 }),
+            (fault(chain, ""), NoKey),
+            (fault(chain, chain), NoKey),
+            (fault(chain, &cut(key)), DamagedKey),
+            (fault(chain, &encrypted), EncryptedKey),
+            (fault(chain, &old_encrypted), EncryptedKey),
+            (fault(chain, &other.key), KeyMismatch { owner: None }),
+            (fault(&format!("{authority}{chain}"), key), KeyMismatch { owner: Some(2) }),
+            (
+                fault(&format!("{chain}{strange_authority}"), key),
+                ChainBroken { position: 1, issuer: "CN=Test Authority".into(), next: "CN=Strangers".into() },
+            ),
+        ];
+        for (fault, expected) in cases {
+            assert_eq!(fault, expected);
+            assert!(!fault.to_string().is_empty());
+        }
+        Certificate::from_pem(format!("{chain}{authority}").as_bytes(), key.as_bytes()).expect("a whole chain");
+    }
+}

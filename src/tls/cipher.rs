@@ -1,6 +1,7 @@
 //! Protocol versions and ciphers by the names OpenSSL gives them, which are also ELB's and those of the access log
 //! (`ECDHE-RSA-AES128-GCM-SHA256`, `TLSv1.2`). Which of them are wanted is `policy`'s.
 
+use crate::model::{Keyword, TlsVersion};
 use rustls::crypto::aws_lc_rs::cipher_suite as suite;
 use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, version};
 
@@ -21,7 +22,7 @@ pub enum Protocol {
 
 impl Protocol {
     /// Every version, oldest first.
-    pub const ALL: [Self; 5] = [Self::SslV3, Self::TlsV1, Self::TlsV1_1, Self::TlsV1_2, Self::TlsV1_3];
+    pub(super) const ALL: [Self; 5] = [Self::SslV3, Self::TlsV1, Self::TlsV1_1, Self::TlsV1_2, Self::TlsV1_3];
 
     /// The name in access records: `TLSv1.2`.
     pub fn name(self) -> &'static str {
@@ -37,10 +38,10 @@ impl Protocol {
     /// The name of the ELB policy attribute: `Protocol-TLSv1.2`.
     pub fn attribute(self) -> &'static str {
         match self {
-            Self::SslV3 => "Protocol-SSLv3",
-            Self::TlsV1 => "Protocol-TLSv1",
-            Self::TlsV1_1 => "Protocol-TLSv1.1",
-            Self::TlsV1_2 => "Protocol-TLSv1.2",
+            Self::SslV3 => TlsVersion::Ssl3.as_str(),
+            Self::TlsV1 => TlsVersion::Tls10.as_str(),
+            Self::TlsV1_1 => TlsVersion::Tls11.as_str(),
+            Self::TlsV1_2 => TlsVersion::Tls12.as_str(),
             Self::TlsV1_3 => "Protocol-TLSv1.3",
         }
     }
@@ -59,6 +60,17 @@ impl Protocol {
             ProtocolVersion::TLSv1_2 => Some(Self::TlsV1_2),
             ProtocolVersion::TLSv1_3 => Some(Self::TlsV1_3),
             _ => None,
+        }
+    }
+}
+
+impl From<TlsVersion> for Protocol {
+    fn from(version: TlsVersion) -> Self {
+        match version {
+            TlsVersion::Ssl3 => Self::SslV3,
+            TlsVersion::Tls10 => Self::TlsV1,
+            TlsVersion::Tls11 => Self::TlsV1_1,
+            TlsVersion::Tls12 => Self::TlsV1_2,
         }
     }
 }

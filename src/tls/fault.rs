@@ -1,7 +1,9 @@
-//! What goes wrong on a TLS connection, as a closed set with one stable word each for metrics and logs.
+//! What goes wrong on a TLS connection, as a closed set with one stable word each: the detail behind the model's
+//! coarser reasons.
 
 use std::fmt;
 
+use crate::model::Reason;
 use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 /// Why a TLS session failed. Which side it was with is the caller's to know. Always fatal to the connection.
@@ -56,8 +58,8 @@ pub enum TlsFault {
 }
 
 impl TlsFault {
-    /// The stable word for metrics (`reason=`) and logs.
-    pub fn reason(self) -> &'static str {
+    /// The stable word for metrics and logs.
+    pub fn word(self) -> &'static str {
         match self {
             Self::NotTls => "not_tls",
             Self::Malformed => "malformed",
@@ -77,7 +79,7 @@ impl TlsFault {
             Self::CertificateWrongName => "certificate_wrong_name",
             Self::PublicKeyUnknown => "public_key_unknown",
             Self::CertificateInvalid => "certificate_invalid",
-            Self::PeerAlert(code) => alert_reason(code),
+            Self::PeerAlert(code) => alert_word(code),
             Self::HandshakeAbandoned => "handshake_abandoned",
             Self::Truncated => "truncated",
             Self::KeysExhausted => "keys_exhausted",
@@ -86,9 +88,24 @@ impl TlsFault {
     }
 }
 
+impl TlsFault {
+    /// The model's reason when a back end's handshake ends like this.
+    pub fn backend_reason(self) -> Reason {
+        match self {
+            Self::CertificateExpired
+            | Self::CertificateNotYetValid
+            | Self::CertificateUntrusted
+            | Self::CertificateWrongName
+            | Self::CertificateInvalid
+            | Self::PublicKeyUnknown => Reason::BackendKeyUntrusted,
+            _ => Reason::BackendTlsFailed,
+        }
+    }
+}
+
 impl fmt::Display for TlsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason())
+        f.write_str(self.word())
     }
 }
 
@@ -148,7 +165,7 @@ fn certificate(why: &CertificateError) -> TlsFault {
 }
 
 /// Alerts by the names of RFC 8446 section 6, those of older versions included.
-fn alert_reason(code: u8) -> &'static str {
+fn alert_word(code: u8) -> &'static str {
     match code {
         0 => "alert_close_notify",
         10 => "alert_unexpected_message",

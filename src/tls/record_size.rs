@@ -1,6 +1,10 @@
 //! How large the records of one connection are: small while the other side is likely to wait for each, large once
 //! data streams. A receiver can use nothing of a record before its last byte is there.
 
+use std::time::Duration;
+
+use crate::base::Instant;
+
 /// Payload of the first records after silence: three TCP segments of an Ethernet path, well inside the initial
 /// congestion window (RFC 6928), at a third of the per-record cost of one-segment records.
 const SMALL: usize = 4096;
@@ -13,22 +17,22 @@ const BURST: usize = 65_536;
 
 /// Silence after which a burst begins anew: TCP too shrinks its window after an idle retransmission timeout
 /// (RFC 9293 section 3.8.6, RFC 5681 section 4.1).
-const SILENCE_MS: u64 = 1000;
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// The record sizes of one direction of one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RecordSize {
     sent_in_burst: usize,
-    last_sent_ms: u64,
+    last_sent: Instant,
 }
 
 impl RecordSize {
-    /// To be called before a write at `now_ms` (any clock that does not go back).
-    pub(super) fn begin_write(&mut self, now_ms: u64) {
-        if now_ms.saturating_sub(self.last_sent_ms) >= SILENCE_MS {
+    /// To be called before a write.
+    pub(super) fn begin_write(&mut self, now: Instant) {
+        if now.since(self.last_sent) >= SILENCE {
             self.sent_in_burst = 0;
         }
-        self.last_sent_ms = now_ms;
+        self.last_sent = now;
     }
 
     /// The most payload the next record may carry.
@@ -51,18 +55,21 @@ mod tests {
 
     #[test]
     fn records_start_small_grow_and_start_small_again_after_silence() {
+        let millisecond = Duration::from_millis(1);
         let mut size = RecordSize::default();
+        let mut now = Instant::ZERO + Duration::from_secs(5);
         let mut sealed = 0;
-        for now_ms in 5000..5100 {
-            size.begin_write(now_ms);
+        for _ in 0..100 {
+            size.begin_write(now);
             let expected = if sealed < BURST { SMALL } else { LARGE };
             assert_eq!(size.limit(), expected, "after {sealed} bytes");
             sealed += size.limit();
             size.record_sealed(size.limit());
+            now = now + millisecond;
         }
-        size.begin_write(5099 + SILENCE_MS - 1);
+        size.begin_write(now + (SILENCE - 2 * millisecond));
         assert_eq!(size.limit(), LARGE);
-        size.begin_write(5099 + 3 * SILENCE_MS);
+        size.begin_write(now + 3 * SILENCE);
         assert_eq!(size.limit(), SMALL);
     }
 }

@@ -112,3 +112,57 @@ thread_local! {
 pub(super) fn take_last_lookup() -> Option<Lookup> {
     LAST_LOOKUP.take()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::{Files, WEB};
+    use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
+
+    fn subjects(resolver: &Resolver, name: Option<&str>) -> Vec<String> {
+        resolver.candidates(name).0.iter().map(|certificate| certificate.subject().to_owned()).collect()
+    }
+
+    #[test]
+    fn exact_names_go_before_wildcards_and_these_before_the_default() {
+        let certificates: Vec<Certificate> =
+            [&["first.test"][..], &["*.wild.test"], &["a.wild.test"], &["*.first.test"]]
+                .iter()
+                .map(|names| WEB.authority.issue(names, &PKCS_ECDSA_P256_SHA256).load())
+                .collect();
+        let lenient = Resolver::new(&certificates, UnknownName::ServeDefault);
+        let strict = Resolver::new(&certificates, UnknownName::Refuse);
+        for (name, expected) in [
+            (Some("first.test"), Some("CN=first.test")),
+            (Some("a.wild.test"), Some("CN=a.wild.test")),
+            (Some("b.wild.test"), Some("CN=*.wild.test")),
+            (Some("www.first.test"), Some("CN=*.first.test")),
+            (Some("a.b.wild.test"), None),
+            (Some("wild.test"), None),
+            (Some("other.test"), None),
+            (Some("test"), None),
+            (None, None),
+        ] {
+            let found: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+            assert_eq!(subjects(&strict, name), found, "{name:?}, strict");
+            assert_eq!(subjects(&lenient, name), [expected.unwrap_or("CN=first.test")], "{name:?}");
+        }
+    }
+
+    #[test]
+    fn candidates_come_ecdsa_first_and_of_equals_the_first_listed() {
+        let rsa = WEB.rsa.load();
+        let ecdsa = WEB.ecdsa.load();
+        let second = WEB.authority.issue(&["web.test", "*.web.test"], &PKCS_ECDSA_P256_SHA256).load();
+        let edwards = WEB.authority.issue(&["web.test", "*.web.test"], &PKCS_ED25519).load();
+        let narrow: Files = WEB.authority.issue(&["web.test"], &PKCS_ECDSA_P256_SHA256);
+        let all = [rsa.clone(), narrow.load(), edwards.clone(), ecdsa.clone(), second.clone()];
+        let resolver = Resolver::new(&all, UnknownName::ServeDefault);
+        let fingerprints =
+            |name| -> Vec<_> { resolver.candidates(name).0.iter().map(Certificate::fingerprint).collect() };
+        let by_wildcard = [&ecdsa, &second, &edwards, &rsa].map(Certificate::fingerprint);
+        assert_eq!(fingerprints(Some("www.web.test")), by_wildcard);
+        assert_eq!(fingerprints(None), by_wildcard, "the narrow one does not cover the default's names");
+        assert_eq!(fingerprints(Some("web.test"))[0], narrow.load().fingerprint());
+    }
+}

@@ -5,12 +5,15 @@ use std::ops::Deref;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
 use rustls::{CommonState, Error, HandshakeKind};
+
+use crate::base::Instant;
 
 use super::cipher::{Protocol, suite_name};
 use super::client_auth::ClientIdentity;
 use super::fault::TlsFault;
+use super::pieces::Pieces;
 use super::record_size::{LARGE, RecordSize};
 use super::resolver::take_last_lookup;
 use super::settings::{ApplicationProtocol, ClientTls, ServerTls};
@@ -81,7 +84,7 @@ impl Session {
             .map_err(|error| TlsFault::from(&error))?;
         let server_name = tls.config.enable_sni.then(|| tls.server_name.to_str().into());
         let mut session = Self::new(Side::Client(Box::new(connection)), server_name);
-        session.feed(&mut [], out, |_| ())?;
+        let Progress { .. } = session.feed(&mut [], out, |_| ())?;
         Ok(session)
     }
 
@@ -171,13 +174,13 @@ impl Session {
             match step {
                 Step::Again => {}
                 Step::PeerClosed => self.peer_closed = true,
-                Step::Idle if self.peer_closed => return Ok(input.len()),
                 Step::Idle => break,
                 Step::Failed(error) => return Err(self.classify(&error)),
             }
         }
         self.advance(consumed);
-        Ok(consumed)
+        // What follows a goodbye does not matter (RFC 8446 section 6.1).
+        Ok(if self.peer_closed { input.len() } else { consumed })
     }
 
     fn advance(&mut self, consumed: usize) {
@@ -208,11 +211,12 @@ impl Session {
         }
     }
 
-    /// Ends the session with `fault`; the alert that tells the peer goes to `out`.
+    /// Ends the session with `fault`; the alert that tells the peer goes to `out`, unless we have said goodbye.
     fn fail(&mut self, fault: TlsFault, out: &mut Vec<u8>) -> TlsFault {
+        let said_goodbye = self.stage == Stage::Closed;
         self.stage = Stage::Failed(fault);
         self.held = Vec::new();
-        while self.common().wants_write() {
+        while !said_goodbye && self.common().wants_write() {
             let (_, step) = match &mut self.side {
                 Side::Server(connection) => handle_state(connection.process_tls_records(&mut []), out, &mut |_| ()),
                 Side::Client(connection) => handle_state(connection.process_tls_records(&mut []), out, &mut |_| ()),
@@ -224,25 +228,21 @@ impl Session {
         fault
     }
 
-    /// Encrypts `plaintext`, the concatenation of its pieces, and appends the records to `out`. `now_ms` (any clock
-    /// that does not go back) decides their size. Only once [`Self::is_handshaking`] is over.
-    pub fn seal(&mut self, plaintext: &[&[u8]], now_ms: u64, out: &mut Vec<u8>) -> Result<(), TlsFault> {
+    /// Encrypts `plaintext`, the concatenation of its pieces, and appends the records to `out`; their size depends on
+    /// how busy the connection has been up to `now`. Only once [`Self::is_handshaking`] is over.
+    pub fn seal(&mut self, plaintext: &[&[u8]], now: Instant, out: &mut Vec<u8>) -> Result<(), TlsFault> {
         match self.stage {
             Stage::Traffic => {}
             Stage::Failed(fault) => return Err(fault),
             _ => return Err(TlsFault::Internal),
         }
-        self.record_size.begin_write(now_ms);
+        self.record_size.begin_write(now);
         let mut pieces = Pieces::new(plaintext);
         while !pieces.is_empty() {
-            let size = &mut self.record_size;
+            let write = Write::Records(&mut pieces, &mut self.record_size);
             let result = match &mut self.side {
-                Side::Server(connection) => {
-                    seal_pieces(connection.process_tls_records(&mut self.held), &mut pieces, size, out)
-                }
-                Side::Client(connection) => {
-                    seal_pieces(connection.process_tls_records(&mut self.held), &mut pieces, size, out)
-                }
+                Side::Server(connection) => handle_write(connection.process_tls_records(&mut self.held), write, out),
+                Side::Client(connection) => handle_write(connection.process_tls_records(&mut self.held), write, out),
             };
             result.map_err(|fault| self.fail(fault, out))?;
         }
@@ -256,15 +256,17 @@ impl Session {
             return;
         }
         self.stage = Stage::Closed;
-        let start = out.len();
-        let room = start + 2 * (RECORD_OVERHEAD + 5);
-        out.resize(room, 0);
-        let target = out.get_mut(start..).unwrap_or_default();
-        let written = match &mut self.side {
-            Side::Server(connection) => goodbye(connection.process_tls_records(&mut self.held), target),
-            Side::Client(connection) => goodbye(connection.process_tls_records(&mut self.held), target),
+        let result = match &mut self.side {
+            Side::Server(connection) => {
+                handle_write(connection.process_tls_records(&mut self.held), Write::Goodbye, out)
+            }
+            Side::Client(connection) => {
+                handle_write(connection.process_tls_records(&mut self.held), Write::Goodbye, out)
+            }
         };
-        out.truncate(start + written);
+        if let Err(fault) = result {
+            self.fail(fault, out);
+        }
     }
 
     /// To be asked when the peer's bytes end: whether that is an end it announced, or the data may be cut short.
@@ -386,60 +388,53 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Vec<u8>) -> Step {
     Step::Failed(Error::EncryptError)
 }
 
-/// Seals as many of the pieces as the library's state allows: all of them, unless it has something to send first.
-fn seal_pieces<Data>(
+/// What to write once the library lets us.
+enum Write<'a, 'p> {
+    Records(&'a mut Pieces<'p>, &'a mut RecordSize),
+    Goodbye,
+}
+
+/// Writes. Everything the library itself had to send went out with the last feed, so it is always ready for this.
+fn handle_write<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
-    pieces: &mut Pieces<'_>,
-    size: &mut RecordSize,
+    write: Write<'_, '_>,
     out: &mut Vec<u8>,
 ) -> Result<(), TlsFault> {
-    match status.state {
-        Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+    let mut traffic = match status.state {
+        Ok(ConnectionState::WriteTraffic(traffic)) => traffic,
+        Ok(_) => return Err(TlsFault::Internal),
+        Err(error) => return Err(TlsFault::from(&error)),
+    };
+    match write {
+        Write::Goodbye => append(out, RECORD_OVERHEAD, |target| traffic.queue_close_notify(target)),
+        Write::Records(pieces, size) => {
             while let Some(payload) = pieces.next(size.limit()) {
-                seal_record(&mut traffic, payload, out)?;
+                append(out, payload.len() + RECORD_OVERHEAD, |target| traffic.encrypt(payload, target))?;
                 size.record_sealed(payload.len());
             }
             Ok(())
         }
-        Ok(ConnectionState::EncodeTlsData(data)) => match encode(data, out) {
-            Step::Again => Ok(()),
-            _ => Err(TlsFault::Internal),
-        },
-        Ok(ConnectionState::TransmitTlsData(data)) => {
-            data.done();
-            Ok(())
-        }
-        Ok(_) => Err(TlsFault::Internal),
-        Err(error) => Err(TlsFault::from(&error)),
     }
 }
 
-fn seal_record<Data>(traffic: &mut WriteTraffic<'_, Data>, payload: &[u8], out: &mut Vec<u8>) -> Result<(), TlsFault> {
+/// Lets `write` put at least `room` bytes behind those of `out`; more if it says it needs more (a key update that goes
+/// before the record).
+fn append(
+    out: &mut Vec<u8>,
+    mut room: usize,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
+) -> Result<(), TlsFault> {
     let start = out.len();
-    let mut room = payload.len() + RECORD_OVERHEAD;
     loop {
         out.resize(start + room, 0);
-        match traffic.encrypt(payload, out.get_mut(start..).unwrap_or_default()) {
-            Ok(written) => {
-                out.truncate(start + written);
-                return Ok(());
-            }
+        let result = write(out.get_mut(start..).unwrap_or_default());
+        out.truncate(start + result.as_ref().map_or(0, |written| *written));
+        match result {
+            Ok(_) => return Ok(()),
             Err(EncryptError::InsufficientSize(needed)) if needed.required_size > room => room = needed.required_size,
-            Err(error) => {
-                out.truncate(start);
-                return Err(match error {
-                    EncryptError::EncryptExhausted => TlsFault::KeysExhausted,
-                    EncryptError::InsufficientSize(_) => TlsFault::Internal,
-                });
-            }
+            Err(EncryptError::InsufficientSize(_)) => return Err(TlsFault::Internal),
+            Err(EncryptError::EncryptExhausted) => return Err(TlsFault::KeysExhausted),
         }
-    }
-}
-
-fn goodbye<Data>(status: UnbufferedStatus<'_, '_, Data>, target: &mut [u8]) -> usize {
-    match status.state {
-        Ok(ConnectionState::WriteTraffic(mut traffic)) => traffic.queue_close_notify(target).unwrap_or(0),
-        _ => 0,
     }
 }
 
@@ -465,54 +460,5 @@ fn missing_bytes(rest: &[u8]) -> usize {
     }
 }
 
-/// Plaintext in pieces, taken record by record.
-struct Pieces<'a> {
-    /// The rest of the piece that is next.
-    current: &'a [u8],
-    following: &'a [&'a [u8]],
-    /// Where a record is put together that spans pieces.
-    joined: Vec<u8>,
-}
-
-impl<'a> Pieces<'a> {
-    fn new(pieces: &'a [&'a [u8]]) -> Self {
-        let mut pieces = Self { current: &[], following: pieces, joined: Vec::new() };
-        pieces.skip_empty();
-        pieces
-    }
-
-    fn is_empty(&self) -> bool {
-        self.current.is_empty()
-    }
-
-    /// At most `limit` bytes: straight from a piece that fills a record or is the last, otherwise joined.
-    fn next(&mut self, limit: usize) -> Option<&[u8]> {
-        if self.is_empty() {
-            return None;
-        }
-        if self.current.len() >= limit || self.following.iter().all(|piece| piece.is_empty()) {
-            return Some(self.take(limit));
-        }
-        let mut joined = std::mem::take(&mut self.joined);
-        joined.clear();
-        while joined.len() < limit && !self.is_empty() {
-            joined.extend_from_slice(self.take(limit - joined.len()));
-        }
-        self.joined = joined;
-        Some(&self.joined)
-    }
-
-    fn take(&mut self, limit: usize) -> &'a [u8] {
-        let (taken, rest) = self.current.split_at(limit.min(self.current.len()));
-        self.current = rest;
-        self.skip_empty();
-        taken
-    }
-
-    fn skip_empty(&mut self) {
-        while let ([], [next, following @ ..]) = (self.current, self.following) {
-            self.current = next;
-            self.following = following;
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

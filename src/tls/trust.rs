@@ -24,7 +24,7 @@ pub enum BackendTrust {
     Anyone,
     /// Its certificate's public key is one of these, as ELB's BackendServerAuthenticationPolicy says. Name, issuer
     /// and validity do not matter.
-    PublicKeys(Vec<PublicKey>),
+    PublicKeys(Vec<PinnedKey>),
     /// A certificate for the server name, now valid, from one of these authorities (beyond ELB).
     Authorities(Authorities),
 }
@@ -46,9 +46,9 @@ impl BackendTrust {
 
 /// A public key as ELB's PublicKeyPolicyType holds it: DER of the SubjectPublicKeyInfo (RFC 5280 section 4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublicKey(SubjectPublicKeyInfoDer<'static>);
+pub struct PinnedKey(SubjectPublicKeyInfoDer<'static>);
 
-impl PublicKey {
+impl PinnedKey {
     /// Reads the base64 of the DER, with or without white space and the PEM lines around it.
     pub fn from_base64(text: &str) -> Result<Self, TrustFault> {
         let body: String =
@@ -153,7 +153,7 @@ impl ServerCertVerifier for BelieveAnyone {
 /// Believes whoever holds the private half of one of these keys.
 #[derive(Debug)]
 struct BelieveKeys {
-    keys: Vec<PublicKey>,
+    keys: Vec<PinnedKey>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -167,7 +167,7 @@ impl ServerCertVerifier for BelieveKeys {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let presented = public_key(end_entity)?;
-        match self.keys.iter().any(|PublicKey(key)| *key == presented) {
+        match self.keys.iter().any(|PinnedKey(key)| *key == presented) {
             true => Ok(ServerCertVerified::assertion()),
             false => Err(CertificateError::ApplicationVerificationFailure.into()),
         }
