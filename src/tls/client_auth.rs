@@ -89,3 +89,76 @@ impl ClientIdentity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::*;
+    use crate::tls::{Alpn, BackendTrust, TlsFault, TlsPolicy};
+    use rcgen::PKCS_ECDSA_P256_SHA256;
+
+    /// Towards our own listener, as a client that has these files, or none.
+    fn client_with(files: Option<&Files>) -> crate::tls::ClientTls {
+        let mut tls = client(&BackendTrust::Anyone, None, Alpn::Off);
+        if let Some(files) = files {
+            let key = files.load().key().clone();
+            let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(key));
+            Arc::make_mut(&mut tls.config).client_auth_cert_resolver = resolver;
+        }
+        tls
+    }
+
+    #[test]
+    fn a_client_is_known_by_its_certificate_also_when_it_comes_back() {
+        let authority = TestAuthority::new("Staff");
+        let alice = authority.issue(&["alice"], &PKCS_ECDSA_P256_SHA256);
+        let stranger = TestAuthority::new("Strangers").issue(&["alice"], &PKCS_ECDSA_P256_SHA256);
+        let optional = ClientAuth::Optional(authority.authorities());
+        let required = ClientAuth::Required(authority.authorities());
+        let cases = [
+            (&ClientAuth::Off, Some(&alice), Ok(None)),
+            (&optional, Some(&alice), Ok(Some("CN=alice"))),
+            (&optional, None, Ok(None)),
+            (&optional, Some(&stranger), Err(TlsFault::CertificateUntrusted)),
+            (&required, Some(&alice), Ok(Some("CN=alice"))),
+            (&required, None, Err(TlsFault::CertificateMissing)),
+            (&required, Some(&stranger), Err(TlsFault::CertificateUntrusted)),
+        ];
+        for policy_name in ["ELBSecurityPolicy-TLS-1-2-2017-01", TlsPolicy::ELBOW_TLS_1_3] {
+            for (client_auth, files, expected) in &cases {
+                let client_auth = (*client_auth).clone();
+                let server = Server { policy: policy(policy_name), client_auth, ..Server::default() }.tls();
+                let client = client_with(*files);
+                for resumed in [false, true] {
+                    let result = connect(&server, &client).map(|(server, _)| {
+                        assert_eq!(server.session.is_resumed(), resumed);
+                        server.session.client_identity()
+                    });
+                    let subject = result.as_ref().map(|identity| identity.as_ref().map(|who| who.subject.as_str()));
+                    assert_eq!(subject, expected.as_ref().map(|subject| *subject).map_err(|fault| fault));
+                    if let Ok(Some(identity)) = result {
+                        assert_eq!(identity.issuer, "CN=Staff");
+                        assert_eq!(identity.fingerprint, alice.load().fingerprint());
+                        assert_eq!(identity.fingerprint.to_string().len(), 64);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scopes_differ_where_demands_do() {
+        let (staff, others) = (TestAuthority::new("Staff").authorities(), TestAuthority::new("Staff").authorities());
+        let demands = [
+            ClientAuth::Off,
+            ClientAuth::Optional(staff.clone()),
+            ClientAuth::Required(staff.clone()),
+            ClientAuth::Required(others),
+        ];
+        for (index, demand) in demands.iter().enumerate() {
+            for (other_index, other) in demands.iter().enumerate() {
+                assert_eq!(demand.scope() == other.scope(), index == other_index);
+            }
+        }
+    }
+}

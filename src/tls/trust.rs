@@ -216,3 +216,116 @@ fn public_key(certificate: &[u8]) -> Result<SubjectPublicKeyInfoDer<'static>, Er
         Err(_) => Err(CertificateError::BadEncoding.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::*;
+    use crate::tls::{Alpn, Certificate, TlsFault, TlsPolicy};
+    use rcgen::PKCS_ECDSA_P256_SHA256;
+
+    /// The public key of a PEM private key, as a PublicKeyPolicyType has it.
+    fn public_key_of(private_key: &str) -> String {
+        let pem = openssl(&["pkey", "-pubout"], private_key);
+        pem.lines().filter(|line| !line.starts_with("-----")).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A self-signed certificate of X.509 version 1, which `openssl x509 -req` makes without further options.
+    fn version_1(files: &Files) -> Certificate {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("key.pem");
+        std::fs::write(&path, &files.key).expect("written");
+        let path = path.to_str().expect("a plain path");
+        let request = openssl(&["req", "-new", "-subj", "/CN=instance", "-key", path], "");
+        let chain = openssl(&["x509", "-req", "-signkey", path], &request);
+        assert!(openssl(&["x509", "-noout", "-text"], &chain).contains("Version: 1"));
+        Files { chain, key: files.key.clone() }.load()
+    }
+
+    #[test]
+    fn a_public_key_is_read_with_and_without_frame_and_white_space() {
+        let pem = openssl(&["pkey", "-pubout"], &WEB.rsa.key);
+        let body = public_key_of(&WEB.rsa.key);
+        let key = PinnedKey::from_base64(&body).expect("a key");
+        for text in [pem, body.replace('\n', ""), format!("  {} \r\n", body.replace('\n', "\r\n  "))] {
+            assert_eq!(PinnedKey::from_base64(&text), Ok(key.clone()));
+        }
+        for text in ["", "AAAA", "no base64", &body[..40]] {
+            assert_eq!(PinnedKey::from_base64(text), Err(TrustFault::BadPublicKey), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_holder_of_a_pinned_key_is_believed_whatever_its_certificate_says() {
+        let mine = WEB.authority.issue(&["mine.test"], &PKCS_ECDSA_P256_SHA256);
+        let pinned = |files: &[&Files]| {
+            let keys = files.iter().map(|files| PinnedKey::from_base64(&public_key_of(&files.key)).expect("a key"));
+            BackendTrust::PublicKeys(keys.collect())
+        };
+        let good = [pinned(&[&mine, &WEB.rsa]), pinned(&[&WEB.rsa, &mine])];
+        for policy_name in ["ELBSecurityPolicy-TLS-1-2-2017-01", TlsPolicy::ELBOW_TLS_1_3] {
+            for certificate in [mine.load(), version_1(&mine), WEB.rsa.load(), version_1(&WEB.rsa)] {
+                let server =
+                    Server { policy: policy(policy_name), certificates: vec![certificate], ..Server::default() };
+                for trust in &good {
+                    connect(&server.tls(), &client(trust, None, Alpn::Off)).expect("believed");
+                }
+                let fault = connect(&server.tls(), &client(&pinned(&[&WEB.ecdsa]), None, Alpn::Off)).map(|_| ());
+                assert_eq!(fault, Err(TlsFault::PublicKeyUnknown));
+            }
+        }
+    }
+
+    /// Somebody who shows the pinned certificate without having its key.
+    #[test]
+    fn a_copied_certificate_is_not_enough() {
+        use rustls::server::ResolvesServerCert;
+        use rustls::sign::CertifiedKey;
+
+        #[derive(Debug)]
+        struct Impostor(Arc<CertifiedKey>);
+        impl ResolvesServerCert for Impostor {
+            fn resolve(&self, _hello: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+                Some(self.0.clone())
+            }
+        }
+
+        let thief = WEB.authority.issue(&["thief.test"], &PKCS_ECDSA_P256_SHA256).load();
+        let stolen = CertifiedKey::new(WEB.ecdsa.load().key().cert.clone(), thief.key().key.clone());
+        let impostor = Arc::new(Impostor(Arc::new(stolen)));
+        let key = PinnedKey::from_base64(&public_key_of(&WEB.ecdsa.key)).expect("a key");
+        for policy_name in ["ELBSecurityPolicy-TLS-1-2-2017-01", TlsPolicy::ELBOW_TLS_1_3] {
+            let mut server = Server { policy: policy(policy_name), ..Server::default() }.tls();
+            Arc::make_mut(&mut server.0).cert_resolver = impostor.clone();
+            let trust = BackendTrust::PublicKeys(vec![key.clone()]);
+            let fault = connect(&server, &client(&trust, None, Alpn::Off)).map(|_| ());
+            assert_eq!(fault, Err(TlsFault::CertificateInvalid));
+            connect(&server, &client(&BackendTrust::Anyone, None, Alpn::Off)).expect("anyone is believed");
+        }
+    }
+
+    #[test]
+    fn an_address_may_be_the_name_to_insist_on() {
+        let server = WEB.authority.issue(&["127.0.0.1", "::1"], &PKCS_ECDSA_P256_SHA256);
+        let server = Server { certificates: vec![server.load()], ..Server::default() };
+        let trust = BackendTrust::Authorities(WEB.authority.authorities());
+        for (name, expected) in
+            [("127.0.0.1", Ok(())), ("::1", Ok(())), ("127.0.0.2", Err(TlsFault::CertificateWrongName))]
+        {
+            assert_eq!(connect(&server.tls(), &client(&trust, Some(name), Alpn::Off)).map(|_| ()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn authorities_come_from_a_file_with_something_in_it() {
+        let garbled = WEB.authority.pem.replacen("MII", "AAA", 1);
+        let two = format!("{}{garbled}", WEB.authority.pem);
+        for (pem, expected) in [
+            ("", TrustFault::NoAuthority),
+            (WEB.ecdsa.key.as_str(), TrustFault::NoAuthority),
+            (two.as_str(), TrustFault::BadAuthority { position: 2 }),
+        ] {
+            assert_eq!(Authorities::from_pem(pem.as_bytes()).err(), Some(expected));
+        }
+    }
+}

@@ -272,9 +272,7 @@ fn seal_by_hand(secrets: &rustls::ExtractedSecrets, sequence: u64, content_type:
 #[test]
 fn half_a_message_after_the_handshake_does_not_keep_us_from_sending() {
     let mut client_tls = web_client();
-    let mut config = (*client_tls.config).clone();
-    config.enable_secret_extraction = true;
-    client_tls.config = std::sync::Arc::new(config);
+    std::sync::Arc::make_mut(&mut client_tls.config).enable_secret_extraction = true;
     let (mut server, client) = connect(&server_with_policy(TLS_1_3), &client_tls).expect("a handshake");
     let Side::Client(connection) = client.session.side else { panic!("a client") };
     let (secrets, _) = connection.dangerous_into_kernel_connection().expect("secrets");
