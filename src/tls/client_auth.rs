@@ -135,7 +135,7 @@ mod tests {
                         server.session.client_identity()
                     });
                     let subject = result.as_ref().map(|identity| identity.as_ref().map(|who| who.subject.as_str()));
-                    assert_eq!(subject, expected.as_ref().map(|subject| *subject).map_err(|fault| fault));
+                    assert_eq!(subject, expected.as_ref().map(|subject| *subject));
                     if let Ok(Some(identity)) = result {
                         assert_eq!(identity.issuer, "CN=Staff");
                         assert_eq!(identity.fingerprint, alice.load().fingerprint());

@@ -136,7 +136,9 @@ fn incompatible(why: &PeerIncompatible) -> TlsFault {
         | PeerIncompatible::Tls12NotOfferedOrEnabled
         | PeerIncompatible::ServerDoesNotSupportTls12Or13
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-        | PeerIncompatible::SupportedVersionsExtensionRequired => TlsFault::NoSharedProtocol,
+        | PeerIncompatible::SupportedVersionsExtensionRequired
+        // The library looks for signature schemes before it looks at the version, and TLS 1.1 knows none.
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => TlsFault::NoSharedProtocol,
         PeerIncompatible::NoKxGroupsInCommon
         | PeerIncompatible::NamedGroupsExtensionRequired
         | PeerIncompatible::KeyShareExtensionRequired
@@ -144,8 +146,7 @@ fn incompatible(why: &PeerIncompatible) -> TlsFault {
         | PeerIncompatible::EcPointsExtensionRequired
         | PeerIncompatible::UncompressedEcPointsRequired => TlsFault::NoSharedGroup,
         PeerIncompatible::NoSignatureSchemesInCommon
-        | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
-        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => TlsFault::NoSharedSignature,
+        | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon => TlsFault::NoSharedSignature,
         PeerIncompatible::NoCipherSuitesInCommon => TlsFault::NoSharedCipher,
         _ => TlsFault::Misbehaved,
     }

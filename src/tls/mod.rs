@@ -20,6 +20,8 @@ mod trust;
 #[cfg(test)]
 mod interoperability;
 #[cfg(test)]
+mod measurements;
+#[cfg(test)]
 mod testing;
 
 pub use certificate::{Certificate, CertificateFault, Fingerprint, KeyKind, Validity};

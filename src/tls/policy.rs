@@ -74,7 +74,7 @@ impl TlsPolicy {
             return Err(NothingNegotiable { inactive: self.inactive() });
         }
         let has_suite = |version: &&Protocol| suites.iter().any(|suite| suite_protocol(*suite) == **version);
-        let versions = self.protocols.iter().filter(has_suite).filter_map(|version| version.supported()).collect();
+        let versions = self.protocols.iter().filter(has_suite).copied().collect();
         Ok(Negotiable { suites, versions, order: self.order })
     }
 
@@ -135,8 +135,15 @@ impl TlsPolicy {
 #[derive(Clone, Debug)]
 pub struct Negotiable {
     pub(super) suites: Vec<SupportedCipherSuite>,
-    pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    pub(super) versions: Vec<Protocol>,
     pub(super) order: CipherOrder,
+}
+
+impl Negotiable {
+    /// The versions as the TLS library takes them.
+    pub(super) fn library_versions(&self) -> Vec<&'static SupportedProtocolVersion> {
+        self.versions.iter().filter_map(|version| version.supported()).collect()
+    }
 }
 
 /// An enabled entry of a policy that is never negotiated.
@@ -269,7 +276,7 @@ mod tests {
         for policy in PredefinedPolicy::ALL.iter().map(|policy| elb(*policy)) {
             if let Ok(negotiable) = policy.negotiable() {
                 assert_eq!(negotiable_names(&policy), expected);
-                assert_eq!(negotiable.versions.len(), 1, "TLS 1.2 only, as in ELB");
+                assert_eq!(negotiable.versions, [Protocol::TlsV1_2], "no TLS 1.3, as in ELB");
                 left += 1;
             }
         }

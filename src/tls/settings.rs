@@ -8,9 +8,11 @@ use std::sync::Arc;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::ServerName;
+use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, ServerConfig};
 
 use super::certificate::Certificate;
+use super::cipher::Protocol;
 use super::client_auth::ClientAuth;
 use super::clock::WallClock;
 use super::policy::{CipherOrder, Negotiable};
@@ -104,7 +106,7 @@ impl ServerTls {
             Arc::new(CryptoProvider { cipher_suites: settings.policy.suites.clone(), ..aws_lc_rs::default_provider() });
         let verifier = settings.client_auth.verifier(&provider).map_err(SettingsFault::Trust)?;
         let builder = ServerConfig::builder_with_details(provider, Arc::new(settings.clock))
-            .with_protocol_versions(&settings.policy.versions)
+            .with_protocol_versions(&settings.policy.library_versions())
             .map_err(|_| SettingsFault::Policy)?;
         let builder = match verifier {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
@@ -114,7 +116,10 @@ impl ServerTls {
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.ignore_client_order = settings.policy.order == CipherOrder::Server;
         config.alpn_protocols = settings.alpn.protocols();
-        config.session_storage = Arc::new(SessionIds::new());
+        config.session_storage = match settings.policy.versions.contains(&Protocol::TlsV1_2) {
+            true => Arc::new(SessionIds::new()),
+            false => Arc::new(NoServerSessionStorage {}),
+        };
         config.ticketer = Arc::new(ScopedTickets::new(settings.tickets.clone(), settings.client_auth.scope()));
         config.send_tls13_tickets = TICKETS_PER_HANDSHAKE;
         Ok(Self(Arc::new(config)))
