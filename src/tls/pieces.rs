@@ -16,7 +16,7 @@ impl<'a> Pieces<'a> {
         pieces
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.current.is_empty()
     }
 

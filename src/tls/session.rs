@@ -1,12 +1,10 @@
 //! A TLS session as bytes in and out, client or server: the one file that knows the library's unbuffered API
 //! (rustls 0.23; 0.24 replaces it). Reads and writes nothing, and keeps no buffer while the connection is idle.
 
-use std::ops::Deref;
-
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus};
-use rustls::{CommonState, Error, HandshakeKind};
+use rustls::{CommonState, Error, HandshakeKind, InvalidMessage};
 
 use crate::base::Instant;
 
@@ -165,10 +163,7 @@ impl Session {
         let mut consumed = 0;
         loop {
             let rest = input.get_mut(consumed..).unwrap_or_default();
-            let (done, step) = match &mut self.side {
-                Side::Server(connection) => handle_state(connection.process_tls_records(rest), out, sink),
-                Side::Client(connection) => handle_state(connection.process_tls_records(rest), out, sink),
-            };
+            let (done, step) = self.side.step(rest, out, sink);
             consumed += done;
             self.note_lookup(&step)?;
             match step {
@@ -205,8 +200,11 @@ impl Session {
     }
 
     fn classify(&self, error: &Error) -> TlsFault {
+        use InvalidMessage::{InvalidContentType, MessageTooLarge, UnknownProtocolVersion};
         match (self.stage, error) {
-            (Stage::Greeting, Error::InvalidMessage(_)) => TlsFault::NotTls,
+            (Stage::Greeting, Error::InvalidMessage(InvalidContentType | MessageTooLarge | UnknownProtocolVersion)) => {
+                TlsFault::NotTls
+            }
             _ => TlsFault::from(error),
         }
     }
@@ -217,13 +215,7 @@ impl Session {
         self.stage = Stage::Failed(fault);
         self.held = Vec::new();
         while !said_goodbye && self.common().wants_write() {
-            let (_, step) = match &mut self.side {
-                Side::Server(connection) => handle_state(connection.process_tls_records(&mut []), out, &mut |_| ()),
-                Side::Client(connection) => handle_state(connection.process_tls_records(&mut []), out, &mut |_| ()),
-            };
-            if !matches!(step, Step::Again) {
-                break;
-            }
+            let (_, Step::Again) = self.side.step(&mut [], out, &mut |_| ()) else { break };
         }
         fault
     }
@@ -237,16 +229,8 @@ impl Session {
             _ => return Err(TlsFault::Internal),
         }
         self.record_size.begin_write(now);
-        let mut pieces = Pieces::new(plaintext);
-        while !pieces.is_empty() {
-            let write = Write::Records(&mut pieces, &mut self.record_size);
-            let result = match &mut self.side {
-                Side::Server(connection) => handle_write(connection.process_tls_records(&mut self.held), write, out),
-                Side::Client(connection) => handle_write(connection.process_tls_records(&mut self.held), write, out),
-            };
-            result.map_err(|fault| self.fail(fault, out))?;
-        }
-        Ok(())
+        let write = Write::Records(Pieces::new(plaintext), &mut self.record_size);
+        self.side.write(&mut self.held, write, out).map_err(|fault| self.fail(fault, out))
     }
 
     /// Says goodbye: appends the close_notify alert to `out` (RFC 8446 section 6.1). Nothing can be sealed after it;
@@ -256,15 +240,7 @@ impl Session {
             return;
         }
         self.stage = Stage::Closed;
-        let result = match &mut self.side {
-            Side::Server(connection) => {
-                handle_write(connection.process_tls_records(&mut self.held), Write::Goodbye, out)
-            }
-            Side::Client(connection) => {
-                handle_write(connection.process_tls_records(&mut self.held), Write::Goodbye, out)
-            }
-        };
-        if let Err(fault) = result {
+        if let Err(fault) = self.side.write(&mut self.held, Write::Goodbye, out) {
             self.fail(fault, out);
         }
     }
@@ -322,15 +298,32 @@ impl Session {
     /// Who the client proved to be, if the listener asked and it has shown a certificate.
     pub fn client_identity(&self) -> Option<ClientIdentity> {
         match &self.side {
-            Side::Server(_) => self.common().peer_certificates()?.first().and_then(ClientIdentity::of),
+            Side::Server(connection) => connection.peer_certificates()?.first().and_then(ClientIdentity::of),
             Side::Client(_) => None,
         }
     }
 
     fn common(&self) -> &CommonState {
         match &self.side {
-            Side::Server(connection) => connection.deref(),
-            Side::Client(connection) => connection.deref(),
+            Side::Server(connection) => connection,
+            Side::Client(connection) => connection,
+        }
+    }
+}
+
+impl Side {
+    fn step(&mut self, input: &mut [u8], out: &mut Vec<u8>, sink: &mut impl FnMut(&[u8])) -> (usize, Step) {
+        match self {
+            Self::Server(connection) => handle_state(connection.process_tls_records(input), out, sink),
+            Self::Client(connection) => handle_state(connection.process_tls_records(input), out, sink),
+        }
+    }
+
+    /// `held` is what the library has been shown before and still refers to.
+    fn write(&mut self, held: &mut [u8], write: Write<'_, '_>, out: &mut Vec<u8>) -> Result<(), TlsFault> {
+        match self {
+            Self::Server(connection) => handle_write(connection.process_tls_records(held), write, out),
+            Self::Client(connection) => handle_write(connection.process_tls_records(held), write, out),
         }
     }
 }
@@ -376,7 +369,7 @@ fn handle_state<Data>(
     (discard, step)
 }
 
-/// Appends a message of the handshake to `out`; the library tells how much room it needs by refusing none.
+/// Appends a message of the handshake to `out`. Offered no room, the library says how much it needs.
 fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Vec<u8>) -> Step {
     let start = out.len();
     if let Err(EncodeError::InsufficientSize(needed)) = data.encode(&mut []) {
@@ -390,7 +383,7 @@ fn encode<Data>(mut data: EncodeTlsData<'_, Data>, out: &mut Vec<u8>) -> Step {
 
 /// What to write once the library lets us.
 enum Write<'a, 'p> {
-    Records(&'a mut Pieces<'p>, &'a mut RecordSize),
+    Records(Pieces<'p>, &'a mut RecordSize),
     Goodbye,
 }
 
@@ -407,7 +400,7 @@ fn handle_write<Data>(
     };
     match write {
         Write::Goodbye => append(out, RECORD_OVERHEAD, |target| traffic.queue_close_notify(target)),
-        Write::Records(pieces, size) => {
+        Write::Records(mut pieces, size) => {
             while let Some(payload) = pieces.next(size.limit()) {
                 append(out, payload.len() + RECORD_OVERHEAD, |target| traffic.encrypt(payload, target))?;
                 size.record_sealed(payload.len());

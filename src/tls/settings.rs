@@ -21,9 +21,9 @@ use super::session_cache::{BackendSessions, SessionIds};
 use super::tickets::{ScopedTickets, TicketRing};
 use super::trust::{BackendTrust, TrustFault};
 
-/// TLS 1.3 tickets sent after a full or resumed handshake. A client uses each once, and one connection at a time is
-/// what HTTP/2 clients open; the next handshake brings the next ticket.
-const TICKETS_PER_HANDSHAKE: usize = 1;
+/// TLS 1.3 tickets sent after each handshake, as other servers do: a client uses a ticket once (RFC 8446 appendix
+/// C.4) and may open connections side by side.
+const TICKETS_PER_HANDSHAKE: usize = 2;
 
 /// The application protocols to agree on by ALPN (RFC 7301), in our order of preference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 //! Stateless session tickets (RFC 8446 section 4.6.1, RFC 5077) and the keys that protect them: one ring of keys for
-//! all threads, replaced every [`WINDOW_SECONDS`] by the first thread that notices, read without a lock.
+//! all threads, replaced every six hours by the first thread that notices, read without a lock.
 //!
 //! A ticket is `key name (8) | nonce (12) | AES-256-GCM of the session state`, with the scope of its listener as
 //! associated data: a ticket from a listener that asks for no client certificate opens nothing on one that does.
@@ -19,7 +19,7 @@ use super::clock::WallClock;
 /// How long one key issues tickets. They are good for one to two windows: the key before the current one still opens
 /// them. Six hours bound what a stolen key reveals, and keep 2^32 random nonces per key (NIST SP 800-38D) out of
 /// reach: that would take 200,000 handshakes a second.
-pub const WINDOW_SECONDS: u64 = 6 * 3600;
+const WINDOW_SECONDS: u64 = 6 * 3600;
 
 const NAME_LEN: usize = 8;
 const KEY_LEN: usize = 32;
@@ -34,7 +34,8 @@ pub struct TicketRing {
 }
 
 enum Source {
-    /// Fresh random keys: past tickets stay closed to whoever steals the present ones.
+    /// Fresh random keys: past tickets stay closed to whoever steals the present ones. (A thread forgets its copy of
+    /// the old ones at its next handshake.)
     Random,
     /// Keys derived from a secret and the number of the window: whoever has the secret opens all tickets.
     Fleet(Prk),

@@ -169,9 +169,15 @@ fn failures_have_a_reason_and_tell_the_peer() {
 
 #[test]
 fn what_is_no_tls_is_called_so_and_answered_with_an_alert() {
-    let mut server = End::server(&Server::default().tls());
-    assert_eq!(server.receive(b"GET / HTTP/1.1\r\nHost: web.test\r\n\r\n"), Err(TlsFault::NotTls));
-    assert_eq!(server.out.first(), Some(&21), "an alert record");
+    for (bytes, expected) in [
+        (&b"GET / HTTP/1.1\r\nHost: web.test\r\n\r\n"[..], TlsFault::NotTls),
+        (&[22, 3, 1, 0xff, 0xff], TlsFault::NotTls),
+        (&[22, 3, 1, 0, 5, 1, 0, 0, 1, 0], TlsFault::Malformed),
+    ] {
+        let mut server = End::server(&Server::default().tls());
+        assert_eq!(server.receive(bytes), Err(expected));
+        assert_eq!(server.out.first(), Some(&21), "an alert record");
+    }
 }
 
 #[test]
@@ -284,6 +290,39 @@ fn half_a_message_after_the_handshake_does_not_keep_us_from_sending() {
     }
     server.session.close_notify(&mut server.out);
     let _ = server.receive(&[]).expect("nothing");
+}
+
+/// The suite of `server_with_policy(TLS_1_3)` with keys good for a few records only.
+fn with_short_lived_keys(mut server: ServerTls) -> ServerTls {
+    let config = std::sync::Arc::make_mut(&mut server.0);
+    let mut provider = (**config.crypto_provider()).clone();
+    let rustls::SupportedCipherSuite::Tls13(suite) = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256
+    else {
+        panic!("a suite of TLS 1.3")
+    };
+    let common = rustls::crypto::CipherSuiteCommon { confidentiality_limit: 5, ..suite.common };
+    let suite = rustls::Tls13CipherSuite { common, quic: None, ..*suite };
+    provider.cipher_suites = vec![rustls::SupportedCipherSuite::Tls13(Box::leak(Box::new(suite)))];
+    let mut short = rustls::ServerConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("a version")
+        .with_no_client_auth()
+        .with_cert_resolver(config.cert_resolver.clone());
+    short.send_tls13_tickets = 0;
+    ServerTls(short.into())
+}
+
+#[test]
+fn keys_are_replaced_before_they_have_protected_too_much() {
+    let server_tls = with_short_lived_keys(server_with_policy(TLS_1_3));
+    let (mut server, mut client) = connect(&server_tls, &web_client()).expect("a handshake");
+    let plaintext: Vec<u8> = (0..200_000u32).map(|number| number as u8).collect();
+    server.send(&plaintext);
+    let records = server.out.len();
+    exchange(&mut server, &mut client).expect("an exchange");
+    assert!(client.plaintext == plaintext);
+    let without_updates = plaintext.len() + (16 + (plaintext.len() - 65_536).div_ceil(16_384)) * 22;
+    assert!(records > without_updates, "key updates are among the records");
 }
 
 #[test]
