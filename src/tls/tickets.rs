@@ -18,7 +18,7 @@ use super::clock::WallClock;
 
 /// How long one key issues tickets. They are good for one to two windows: the key before the current one still opens
 /// them. Six hours bound what a stolen key reveals, and keep 2^32 random nonces per key (NIST SP 800-38D) out of
-/// reach: that would take 200,000 handshakes a second.
+/// reach: that would take 200,000 tickets a second.
 const WINDOW_SECONDS: u64 = 6 * 3600;
 
 const NAME_LEN: usize = 8;
