@@ -13,6 +13,19 @@ use super::Invalid;
 pub struct Port(NonZeroU16);
 
 impl Port {
+    /// HTTP's: 80.
+    pub const HTTP: Self = Self::of(80);
+    /// HTTPS's: 443.
+    pub const HTTPS: Self = Self::of(443);
+
+    /// For constants: port 0 does not compile when evaluated in a `const`.
+    pub const fn of(number: u16) -> Self {
+        match NonZeroU16::new(number) {
+            Some(port) => Self(port),
+            None => panic!("port 0"),
+        }
+    }
+
     /// `number` as a port.
     pub fn new(number: i64) -> Result<Self, Invalid> {
         u16::try_from(number)
@@ -81,10 +94,8 @@ pub struct HostName(Arc<str>);
 impl HostName {
     /// `text` as a host name.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let last_is_number = text
-            .rsplit('.')
-            .next()
-            .is_none_or(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
+        let last_is_number =
+            text.rsplit('.').next().is_none_or(|label| label.bytes().all(|byte| byte.is_ascii_digit()));
         if text.len() > 253 || last_is_number || !text.split('.').all(is_label) {
             return Err(Invalid::new("expected an IP address or a host name"));
         }
@@ -107,9 +118,7 @@ fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// `host` or `host:port`; an IPv6 address with a port stands in brackets.
@@ -129,16 +138,15 @@ impl FromStr for Endpoint {
             return bracketed(rest);
         }
         match text.split_once(':') {
-            Some((host, port)) if !port.contains(':') => Ok(Self {
-                host: host.parse()?,
-                port: Some(port.parse()?),
-            }),
-            _ => Ok(Self {
-                host: text.parse()?,
-                port: None,
-            }),
+            Some((host, port)) if is_number(port) => Ok(Self { host: host.parse()?, port: Some(port.parse()?) }),
+            Some((_, rest)) if !rest.contains(':') => Err(Invalid::new("expected \"host\" or \"host:port\"")),
+            _ => Ok(Self { host: text.parse()?, port: None }),
         }
     }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What follows `[`: an IPv6 address, `]`, and perhaps a port.
@@ -151,10 +159,7 @@ fn bracketed(rest: &str) -> Result<Endpoint, Invalid> {
         None if after.is_empty() => None,
         None => return Err(malformed()),
     };
-    Ok(Endpoint {
-        host: Host::Ip(address.into()),
-        port,
-    })
+    Ok(Endpoint { host: Host::Ip(address.into()), port })
 }
 
 impl fmt::Display for Endpoint {
@@ -173,29 +178,10 @@ mod tests {
 
     #[test]
     fn endpoints_read_and_print_the_same() {
-        for text in [
-            "10.0.0.1",
-            "10.0.0.1:80",
-            "::1",
-            "[::1]:80",
-            "web-1.internal",
-            "web:8080",
-            "a_b.example:1",
-        ] {
-            assert_eq!(
-                text.parse::<Endpoint>()
-                    .map(|endpoint| endpoint.to_string())
-                    .as_deref(),
-                Ok(text)
-            );
+        for text in ["10.0.0.1", "10.0.0.1:80", "::1", "[::1]:80", "web-1.internal", "web:8080", "a_b.example:1"] {
+            assert_eq!(text.parse::<Endpoint>().map(|endpoint| endpoint.to_string()).as_deref(), Ok(text));
         }
-        assert_eq!(
-            "[::1]"
-                .parse::<Endpoint>()
-                .map(|endpoint| endpoint.to_string())
-                .as_deref(),
-            Ok("::1")
-        );
+        assert_eq!("[::1]".parse::<Endpoint>().map(|endpoint| endpoint.to_string()).as_deref(), Ok("::1"));
     }
 
     #[test]
@@ -203,34 +189,22 @@ mod tests {
         let cases = [
             ("", "expected an IP address or a host name"),
             ("10.0.0.300", "expected an IP address or a host name"),
-            ("10.0.0.1:", "expected a port from 1 to 65535"),
+            ("10.0.0.1:", "expected \"host\" or \"host:port\""),
             ("10.0.0.1:0", "expected a port from 1 to 65535"),
-            ("10.0.0.1:+80", "expected a port from 1 to 65535"),
+            ("10.0.0.1:+80", "expected \"host\" or \"host:port\""),
             ("10.0.0.1:080", "expected a port from 1 to 65535"),
             ("10.0.0.1:65536", "expected a port from 1 to 65535"),
             ("web 1", "expected an IP address or a host name"),
             ("-web", "expected an IP address or a host name"),
             ("web..example", "expected an IP address or a host name"),
-            ("http://web", "expected a port from 1 to 65535"),
-            (
-                "[::1",
-                "expected an IPv6 address in brackets, with or without a port",
-            ),
-            (
-                "[10.0.0.1]:80",
-                "expected an IPv6 address in brackets, with or without a port",
-            ),
-            (
-                "[::1]80",
-                "expected an IPv6 address in brackets, with or without a port",
-            ),
+            ("http://web", "expected \"host\" or \"host:port\""),
+            ("http://web:80", "expected an IP address or a host name"),
+            ("[::1", "expected an IPv6 address in brackets, with or without a port"),
+            ("[10.0.0.1]:80", "expected an IPv6 address in brackets, with or without a port"),
+            ("[::1]80", "expected an IPv6 address in brackets, with or without a port"),
         ];
         for (text, message) in cases {
-            assert_eq!(
-                text.parse::<Endpoint>().unwrap_err().to_string(),
-                message,
-                "{text}"
-            );
+            assert_eq!(text.parse::<Endpoint>().unwrap_err().to_string(), message, "{text}");
         }
     }
 }

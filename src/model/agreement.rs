@@ -2,10 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    Conflict, Listener, LoadBalancerParts, Place, Policy, PolicyName, PolicyType, Port,
-    PredefinedPolicy,
-};
+use super::{Conflict, Listener, LoadBalancerParts, Place, Policy, PolicyName, PolicyType, Port, PredefinedPolicy};
 
 /// Every conflict among `parts`, with its place.
 pub(super) fn conflicts_in(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
@@ -37,10 +34,7 @@ fn in_listeners(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
         }
         let secure = listener.protocols.back().is_secure();
         if *secure_ports.entry(listener.instance_port).or_insert(secure) != secure {
-            conflicts.push((
-                Place::Listener(index),
-                Conflict::MixedInstancePort(listener.instance_port),
-            ));
+            conflicts.push((Place::ListenerInstancePort(index), Conflict::MixedInstancePort(listener.instance_port)));
         }
     }
     conflicts
@@ -52,20 +46,12 @@ fn in_instances(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
     let mut endpoints = HashMap::new();
     for (index, instance) in parts.instances.iter().enumerate() {
         if !ids.insert(&instance.id) {
-            conflicts.push((
-                Place::Instance(index),
-                Conflict::DuplicateInstance(instance.id.clone()),
-            ));
+            conflicts.push((Place::Instance(index), Conflict::DuplicateInstance(instance.id.clone())));
             continue;
         }
-        let first = *endpoints
-            .entry((&instance.host, instance.port))
-            .or_insert(&instance.id);
+        let first = *endpoints.entry((&instance.host, instance.port)).or_insert(&instance.id);
         if *first != instance.id {
-            conflicts.push((
-                Place::Instance(index),
-                Conflict::DuplicateEndpoint(first.clone()),
-            ));
+            conflicts.push((Place::Instance(index), Conflict::DuplicateEndpoint(first.clone())));
         }
     }
     conflicts
@@ -75,23 +61,13 @@ fn in_instances(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
 fn in_policies(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
     let mut conflicts = Vec::new();
     for (name, policy) in &parts.policies {
-        if PredefinedPolicy::RESERVED_PREFIXES
-            .iter()
-            .any(|prefix| name.as_str().starts_with(prefix))
-        {
-            conflicts.push((
-                Place::Policy(name.clone()),
-                Conflict::ReservedPolicyName(name.clone()),
-            ));
+        if PredefinedPolicy::RESERVED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
+            conflicts.push((Place::Policy(name.clone()), Conflict::ReservedPolicyName(name.clone())));
         }
-        if let Policy::BackendServerAuthentication {
-            public_key_policies,
-        } = policy
-        {
+        if let Policy::BackendServerAuthentication { public_key_policies } = policy {
             let check = |position| check_reference(parts, public_key_policies, position);
-            conflicts.extend(in_list(public_key_policies, check, |position| {
-                Place::PolicyReference(name.clone(), position)
-            }));
+            conflicts
+                .extend(in_list(public_key_policies, check, |position| Place::PolicyReference(name.clone(), position)));
         }
     }
     conflicts
@@ -101,9 +77,7 @@ fn in_listener_policies(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
     let mut conflicts = Vec::new();
     for (index, listener) in parts.listeners.iter().enumerate() {
         let check = |position| check_listener_policy(parts, listener, position);
-        conflicts.extend(in_list(&listener.policies, check, |position| {
-            Place::ListenerPolicy(index, position)
-        }));
+        conflicts.extend(in_list(&listener.policies, check, |position| Place::ListenerPolicy(index, position)));
     }
     conflicts
 }
@@ -112,9 +86,7 @@ fn in_instance_port_policies(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)
     let mut conflicts = Vec::new();
     for (&port, names) in &parts.backend_policies {
         let check = |position| check_instance_port_policy(parts, port, names, position);
-        conflicts.extend(in_list(names, check, |position| {
-            Place::InstancePortPolicy(port, position)
-        }));
+        conflicts.extend(in_list(names, check, |position| Place::InstancePortPolicy(port, position)));
     }
     conflicts
 }
@@ -125,37 +97,21 @@ fn in_list(
     check: impl Fn(usize) -> Result<(), Conflict>,
     place: impl Fn(usize) -> Place,
 ) -> Vec<(Place, Conflict)> {
-    (0..names.len())
-        .filter_map(|position| {
-            check(position)
-                .err()
-                .map(|conflict| (place(position), conflict))
-        })
-        .collect()
+    (0..names.len()).filter_map(|position| check(position).err().map(|conflict| (place(position), conflict))).collect()
 }
 
 /// The type of the policy at `position` of a list: it exists and did not stand there before.
-fn listed_type(
-    parts: &LoadBalancerParts,
-    names: &[PolicyName],
-    position: usize,
-) -> Result<PolicyType, Conflict> {
+fn listed_type(parts: &LoadBalancerParts, names: &[PolicyName], position: usize) -> Result<PolicyType, Conflict> {
     let name = &names[position];
     if names[..position].contains(name) {
         return Err(Conflict::DuplicatePolicy(name.clone()));
     }
-    let policy = parts
-        .policy(name)
-        .ok_or_else(|| Conflict::UnknownPolicy(name.clone()))?;
+    let policy = parts.policy(name).ok_or_else(|| Conflict::UnknownPolicy(name.clone()))?;
     Ok(policy.policy_type())
 }
 
 /// At most one stickiness and one SSL negotiation policy, each where its type fits.
-fn check_listener_policy(
-    parts: &LoadBalancerParts,
-    listener: &Listener,
-    position: usize,
-) -> Result<(), Conflict> {
+fn check_listener_policy(parts: &LoadBalancerParts, listener: &Listener, position: usize) -> Result<(), Conflict> {
     let names = &listener.policies;
     let kind = listed_type(parts, names, position)?;
     let front = listener.protocols.front();
@@ -185,22 +141,15 @@ fn check_instance_port_policy(
         return Err(Conflict::PolicyMisplaced(names[position].clone(), kind));
     }
     let mut listeners = parts.listeners.iter();
-    let reached_by_tls = listeners
-        .any(|listener| listener.instance_port == port && listener.protocols.back().is_secure());
+    let reached_by_tls =
+        listeners.any(|listener| listener.instance_port == port && listener.protocols.back().is_secure());
     if kind == PolicyType::BackendServerAuthentication && !reached_by_tls {
-        return Err(Conflict::AuthenticationWithoutTls(
-            names[position].clone(),
-            port,
-        ));
+        return Err(Conflict::AuthenticationWithoutTls(names[position].clone(), port));
     }
     Ok(())
 }
 
-fn check_reference(
-    parts: &LoadBalancerParts,
-    names: &[PolicyName],
-    position: usize,
-) -> Result<(), Conflict> {
+fn check_reference(parts: &LoadBalancerParts, names: &[PolicyName], position: usize) -> Result<(), Conflict> {
     match listed_type(parts, names, position)? {
         PolicyType::PublicKey => Ok(()),
         _ => Err(Conflict::NotAPublicKey(names[position].clone())),
@@ -211,9 +160,8 @@ fn check_reference(
 mod tests {
     use super::*;
     use crate::model::{
-        Attributes, Endpoint, HealthCheck, Instance, InstanceId, LoadBalancer, LoadBalancerName,
-        Protocol, ProtocolPair, ProxyProtocolVersion, PublicKey, SecurityPolicy, TrafficLimits,
-        Weight, Zone,
+        Attributes, Endpoint, HealthCheck, Instance, InstanceId, LoadBalancer, LoadBalancerName, Protocol,
+        ProtocolPair, ProxyProtocolVersion, PublicKey, SecurityPolicy, TrafficLimits, Weight, Zone,
     };
 
     fn port(number: i64) -> Port {
@@ -221,68 +169,29 @@ mod tests {
     }
 
     fn named(names: &[&str]) -> Vec<PolicyName> {
-        names
-            .iter()
-            .map(|name| PolicyName::new(name).unwrap())
-            .collect()
+        names.iter().map(|name| PolicyName::new(name).unwrap()).collect()
     }
 
     fn listener(front: Protocol, back: Protocol, number: i64, policies: &[&str]) -> Listener {
         let pair = ProtocolPair::new(front, back).unwrap();
-        Listener {
-            policies: named(policies),
-            ..Listener::plain(pair, port(number), port(8080))
-        }
+        Listener { policies: named(policies), ..Listener::plain(pair, port(number), port(8080)) }
     }
 
     fn instance(id: &str, address: &str) -> Instance {
         let Endpoint { host, port } = address.parse().unwrap();
         let zone = Zone::new("a").unwrap();
-        Instance {
-            id: InstanceId::new(id).unwrap(),
-            host,
-            port,
-            zone,
-            weight: Weight::of(1),
-        }
+        Instance { id: InstanceId::new(id).unwrap(), host, port, zone, weight: Weight::of(1) }
     }
 
     /// One HTTP listener, one instance, one policy of each type by a name of its own.
     fn parts() -> LoadBalancerParts {
         let policies = [
-            (
-                "lb",
-                Policy::LbCookieStickiness {
-                    cookie_expiration_period: None,
-                },
-            ),
-            (
-                "app",
-                Policy::AppCookieStickiness {
-                    cookie_name: crate::model::CookieName::new("SID").unwrap(),
-                },
-            ),
-            (
-                "tls",
-                Policy::SslNegotiation(SecurityPolicy::Predefined(PredefinedPolicy::PolicyTls12)),
-            ),
-            (
-                "proxy",
-                Policy::ProxyProtocol {
-                    enabled: true,
-                    version: ProxyProtocolVersion::V1,
-                },
-            ),
-            (
-                "key",
-                Policy::PublicKey(PublicKey::new("MAMCAQU=").unwrap()),
-            ),
-            (
-                "auth",
-                Policy::BackendServerAuthentication {
-                    public_key_policies: named(&["key"]),
-                },
-            ),
+            ("lb", Policy::LbCookieStickiness { cookie_expiration_period: None }),
+            ("app", Policy::AppCookieStickiness { cookie_name: crate::model::CookieName::new("SID").unwrap() }),
+            ("tls", Policy::SslNegotiation(SecurityPolicy::Predefined(PredefinedPolicy::PolicyTls12))),
+            ("proxy", Policy::ProxyProtocol { enabled: true, version: ProxyProtocolVersion::V1 }),
+            ("key", Policy::PublicKey(PublicKey::new("MAMCAQU=").unwrap())),
+            ("auth", Policy::BackendServerAuthentication { public_key_policies: named(&["key"]) }),
         ];
         LoadBalancerParts {
             name: LoadBalancerName::new("web").unwrap(),
@@ -292,9 +201,7 @@ mod tests {
             health_check: HealthCheck::of_port(port(8080)),
             attributes: Attributes::default(),
             limits: TrafficLimits::default(),
-            policies: policies
-                .map(|(name, policy)| (PolicyName::new(name).unwrap(), policy))
-                .into(),
+            policies: policies.map(|(name, policy)| (PolicyName::new(name).unwrap(), policy)).into(),
             backend_policies: Default::default(),
         }
     }
@@ -304,10 +211,7 @@ mod tests {
         let mut parts = parts();
         change(&mut parts);
         let conflicts = LoadBalancer::new(parts).err().unwrap_or_default();
-        conflicts
-            .into_iter()
-            .map(|(place, conflict)| (place, conflict.to_string()))
-            .collect()
+        conflicts.into_iter().map(|(place, conflict)| (place, conflict.to_string())).collect()
     }
 
     #[test]
@@ -315,16 +219,9 @@ mod tests {
         use Protocol::*;
         let refused = |front: Protocol, policies: &[&str]| {
             let back = front.default_instance_protocol();
-            let conflicts = conflicts_after(|parts| {
-                parts.listeners = vec![listener(front, back, 80, policies)]
-            });
-            let of_policies =
-                |(place, _): &&(Place, String)| matches!(place, Place::ListenerPolicy(..));
-            conflicts
-                .iter()
-                .filter(of_policies)
-                .map(|(_, message)| message.clone())
-                .collect::<Vec<_>>()
+            let conflicts = conflicts_after(|parts| parts.listeners = vec![listener(front, back, 80, policies)]);
+            let of_policies = |(place, _): &&(Place, String)| matches!(place, Place::ListenerPolicy(..));
+            conflicts.iter().filter(of_policies).map(|(_, message)| message.clone()).collect::<Vec<_>>()
         };
         assert!(refused(Http, &["lb"]).is_empty());
         assert!(refused(Https, &["app", "tls"]).is_empty());
@@ -332,9 +229,7 @@ mod tests {
         assert_eq!(refused(Https, &["proxy", "tls", "lb"]).len(), 1);
         assert_eq!(
             refused(Tcp, &["lb"]),
-            [
-                "policy lb cannot be enabled here: LBCookieStickinessPolicyType is for HTTP and HTTPS listeners"
-            ]
+            ["policy lb cannot be enabled here: LBCookieStickinessPolicyType is for HTTP and HTTPS listeners"]
         );
         assert_eq!(
             refused(Http, &["tls", "proxy"]),
@@ -348,10 +243,7 @@ mod tests {
             ["policy app cannot be enabled here: only one stickiness policy per listener"]
         );
         assert_eq!(refused(Http, &["lb", "lb"]), ["policy lb is listed twice"]);
-        assert_eq!(
-            refused(Http, &["none"]),
-            ["there is no policy with name none"]
-        );
+        assert_eq!(refused(Http, &["none"]), ["there is no policy with name none"]);
     }
 
     #[test]
@@ -385,16 +277,10 @@ mod tests {
     fn policies_keep_clear_of_elbs_names_and_refer_to_keys() {
         let mut auth = named(&["auth"]);
         let conflicts = conflicts_after(|parts| {
-            let references = Policy::BackendServerAuthentication {
-                public_key_policies: named(&["lb", "key"]),
-            };
+            let references = Policy::BackendServerAuthentication { public_key_policies: named(&["lb", "key"]) };
             parts.policies.insert(auth.remove(0), references);
-            let sticky = Policy::LbCookieStickiness {
-                cookie_expiration_period: None,
-            };
-            parts
-                .policies
-                .insert(PolicyName::new("ELBSample-mine").unwrap(), sticky);
+            let sticky = Policy::LbCookieStickiness { cookie_expiration_period: None };
+            parts.policies.insert(PolicyName::new("ELBSample-mine").unwrap(), sticky);
         });
         let reserved = PolicyName::new("ELBSample-mine").unwrap();
         assert_eq!(
@@ -402,8 +288,7 @@ mod tests {
             [
                 (
                     Place::Policy(reserved),
-                    "policy name ELBSample-mine is reserved: names of predefined policies begin so"
-                        .into()
+                    "policy name ELBSample-mine is reserved: names of predefined policies begin so".into()
                 ),
                 (
                     Place::PolicyReference(PolicyName::new("auth").unwrap(), 0),
@@ -427,18 +312,9 @@ mod tests {
         assert_eq!(
             conflicts,
             [
-                (
-                    Place::Instance(2),
-                    "instance one is already registered".into()
-                ),
-                (
-                    Place::Instance(3),
-                    "instance one already has this address".into()
-                ),
-                (
-                    Place::Instance(4),
-                    "instance one already has this address".into()
-                ),
+                (Place::Instance(2), "instance one is already registered".into()),
+                (Place::Instance(3), "instance one already has this address".into()),
+                (Place::Instance(4), "instance one already has this address".into()),
             ]
         );
     }
@@ -455,28 +331,15 @@ mod tests {
         assert_eq!(
             conflicts,
             [
+                (Place::Zones, "a load balancer needs at least one zone".into()),
+                (Place::ListenerCertificates(0), "Secure Listeners need to specify a SSLCertificateId".into()),
                 (
-                    Place::Zones,
-                    "a load balancer needs at least one zone".into()
-                ),
-                (
-                    Place::ListenerCertificates(0),
-                    "Secure Listeners need to specify a SSLCertificateId".into()
-                ),
-                (
-                    Place::Listener(1),
-                    "instance port 8080 is used with TLS by one listener and without it by another"
-                        .into()
+                    Place::ListenerInstancePort(1),
+                    "instance port 8080 is used with TLS by one listener and without it by another".into()
                 ),
             ]
         );
         let conflicts = conflicts_after(|parts| parts.listeners.clear());
-        assert_eq!(
-            conflicts,
-            [(
-                Place::Listeners,
-                "a load balancer needs at least one listener".into()
-            )]
-        );
+        assert_eq!(conflicts, [(Place::Listeners, "a load balancer needs at least one listener".into())]);
     }
 }

@@ -59,10 +59,7 @@ pub struct Draining {
 /// ELB's: off, 300 seconds once it is on.
 impl Default for Draining {
     fn default() -> Self {
-        Self {
-            enabled: false,
-            timeout: Seconds::of_ms(300_000),
-        }
+        Self { enabled: false, timeout: Seconds::of_ms(300_000) }
     }
 }
 

@@ -49,10 +49,7 @@ pub struct Seconds<const MIN_MS: u32, const MAX_MS: u32>(u32);
 impl<const MIN_MS: u32, const MAX_MS: u32> Seconds<MIN_MS, MAX_MS> {
     /// For constants, in milliseconds: a value out of range does not compile when evaluated in a `const`.
     pub const fn of_ms(milliseconds: u32) -> Self {
-        assert!(
-            MIN_MS <= milliseconds && milliseconds <= MAX_MS,
-            "time out of its range"
-        );
+        assert!(MIN_MS <= milliseconds && milliseconds <= MAX_MS, "time out of its range");
         Self(milliseconds)
     }
 
@@ -93,44 +90,21 @@ mod tests {
 
     #[test]
     fn a_count_holds_its_ends_and_nothing_beyond() {
-        for (value, good) in [
-            (1, false),
-            (2, true),
-            (10, true),
-            (11, false),
-            (-1, false),
-            (i64::MAX, false),
-        ] {
+        for (value, good) in [(1, false), (2, true), (10, true), (11, false), (-1, false), (i64::MAX, false)] {
             assert_eq!(Count::<2, 10>::new(value).is_ok(), good, "{value}");
         }
-        assert_eq!(
-            Count::<2, 10>::new(0).unwrap_err().to_string(),
-            "expected a whole number from 2 to 10"
-        );
+        assert_eq!(Count::<2, 10>::new(0).unwrap_err().to_string(), "expected a whole number from 2 to 10");
     }
 
     #[test]
     fn seconds_hold_their_ends_and_refuse_what_is_no_time() {
-        for (value, good) in [
-            (0.1, true),
-            (300.0, true),
-            (0.0994, false),
-            (300.001, false),
-            (f64::NAN, false),
-            (-1.0, false),
-        ] {
+        for (value, good) in
+            [(0.1, true), (300.0, true), (0.0994, false), (300.001, false), (f64::NAN, false), (-1.0, false)]
+        {
             assert_eq!(Seconds::<100, 300_000>::new(value).is_ok(), good, "{value}");
         }
-        assert_eq!(
-            Seconds::<100, 300_000>::new(f64::INFINITY)
-                .unwrap_err()
-                .to_string(),
-            "expected 0.1 to 300 seconds"
-        );
-        assert_eq!(
-            Seconds::<100, 300_000>::new(0.25).unwrap().get(),
-            Duration::from_millis(250)
-        );
+        assert_eq!(Seconds::<100, 300_000>::new(f64::INFINITY).unwrap_err().to_string(), "expected 0.1 to 300 seconds");
+        assert_eq!(Seconds::<100, 300_000>::new(0.25).unwrap().get(), Duration::from_millis(250));
         assert_eq!(Seconds::<100, 300_000>::of_ms(30_000).to_string(), "30");
     }
 }

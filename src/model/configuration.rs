@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::Deref;
 
-use super::{
-    AdminAddress, ApiSettings, Conflict, Inventory, LoadBalancer, LoadBalancerName, Node, Place,
-};
+use super::{AdminAddress, ApiSettings, Conflict, Inventory, LoadBalancer, LoadBalancerName, Node, Place};
 
 /// A configuration whose load balancers do not stand in each other's way. Its parts can be read as fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,22 +29,13 @@ pub struct ConfigurationParts {
 impl Configuration {
     /// Checks what the load balancers must agree on: no two listeners share an address, and none takes that of the
     /// admin pages or of the API. Answers every conflict, with the load balancer and the listener.
-    pub fn new(
-        parts: ConfigurationParts,
-    ) -> Result<Self, Vec<(LoadBalancerName, Place, Conflict)>> {
-        let addresses = parts
-            .load_balancers
-            .iter()
-            .flat_map(|(name, load_balancer)| {
-                let listeners = load_balancer.listeners.iter().enumerate();
-                listeners.map(move |(index, listener)| (name, index, listener.socket_address()))
-            });
+    pub fn new(parts: ConfigurationParts) -> Result<Self, Vec<(LoadBalancerName, Place, Conflict)>> {
+        let addresses = parts.load_balancers.iter().flat_map(|(name, load_balancer)| {
+            let listeners = load_balancer.listeners.iter().enumerate();
+            listeners.map(move |(index, listener)| (name, index, listener.socket_address()))
+        });
         let conflicts = address_conflicts(&parts.admin, parts.api.as_ref(), addresses);
-        if conflicts.is_empty() {
-            Ok(Self(parts))
-        } else {
-            Err(conflicts)
-        }
+        if conflicts.is_empty() { Ok(Self(parts)) } else { Err(conflicts) }
     }
 
     /// The parts, to change them.
@@ -74,10 +63,7 @@ pub fn address_conflicts<'a>(
     let mut conflicts = Vec::new();
     for (name, index, address) in listeners {
         let conflict = match taken.entry(address) {
-            Entry::Occupied(first) => Conflict::DuplicateListener {
-                address,
-                first: (*first.get()).clone(),
-            },
+            Entry::Occupied(first) => Conflict::DuplicateListener { address, first: (*first.get()).clone() },
             Entry::Vacant(free) => {
                 free.insert(name);
                 let Some(by) = management_at(admin, api, address) else {
@@ -92,24 +78,17 @@ pub fn address_conflicts<'a>(
 }
 
 /// Which of the management addresses a listener at `address` would collide with.
-fn management_at(
-    admin: &AdminAddress,
-    api: Option<&ApiSettings>,
-    address: SocketAddr,
-) -> Option<&'static str> {
+fn management_at(admin: &AdminAddress, api: Option<&ApiSettings>, address: SocketAddr) -> Option<&'static str> {
     match admin {
         AdminAddress::Tcp(admin) if overlaps(*admin, address) => Some("admin"),
-        _ => api
-            .filter(|api| overlaps(api.address, address))
-            .map(|_| "api"),
+        _ => api.filter(|api| overlaps(api.address, address)).map(|_| "api"),
     }
 }
 
 /// Whether two sockets could not both be bound: one port, and one address or a wildcard of its family.
 fn overlaps(one: SocketAddr, other: SocketAddr) -> bool {
     let wildcard = one.ip().is_unspecified() || other.ip().is_unspecified();
-    one.port() == other.port()
-        && (one.ip() == other.ip() || (wildcard && one.is_ipv4() == other.is_ipv4()))
+    one.port() == other.port() && (one.ip() == other.ip() || (wildcard && one.is_ipv4() == other.is_ipv4()))
 }
 
 #[cfg(test)]
@@ -127,20 +106,13 @@ mod tests {
             ("[::]:80", "[::1]:80", true),
             ("[::]:80", "127.0.0.1:80", false),
         ] {
-            assert_eq!(
-                overlaps(one.parse().unwrap(), other.parse().unwrap()),
-                expected,
-                "{one} {other}"
-            );
+            assert_eq!(overlaps(one.parse().unwrap(), other.parse().unwrap()), expected, "{one} {other}");
         }
     }
 
     #[test]
     fn the_first_listener_keeps_its_address() {
-        let (shop, web) = (
-            LoadBalancerName::new("shop").unwrap(),
-            LoadBalancerName::new("web").unwrap(),
-        );
+        let (shop, web) = (LoadBalancerName::new("shop").unwrap(), LoadBalancerName::new("web").unwrap());
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let listeners = [
             (&shop, 0, at("0.0.0.0:80")),
@@ -155,19 +127,9 @@ mod tests {
                 (
                     web.clone(),
                     Place::Listener(0),
-                    Conflict::DuplicateListener {
-                        address: at("0.0.0.0:80"),
-                        first: shop.clone()
-                    }
+                    Conflict::DuplicateListener { address: at("0.0.0.0:80"), first: shop.clone() }
                 ),
-                (
-                    web.clone(),
-                    Place::Listener(1),
-                    Conflict::AddressInUse {
-                        address: at("0.0.0.0:9900"),
-                        by: "admin"
-                    }
-                ),
+                (web.clone(), Place::Listener(1), Conflict::AddressInUse { address: at("0.0.0.0:9900"), by: "admin" }),
             ]
         );
     }

@@ -10,12 +10,16 @@ use super::{InstanceId, LoadBalancerName, PolicyName, PolicyType, Port, Protocol
 pub enum Place {
     /// A listener as a whole.
     Listener(usize),
+    /// The instance port of a listener.
+    ListenerInstancePort(usize),
     /// The certificates of a listener.
     ListenerCertificates(usize),
     /// A policy in the list of a listener: listener, then position in its list.
     ListenerPolicy(usize, usize),
     /// The list of listeners.
     Listeners,
+    /// The list of instances.
+    Instances,
     /// An instance.
     Instance(usize),
     /// The list of zones.
@@ -81,56 +85,34 @@ impl fmt::Display for Conflict {
             Self::NoListener => write!(formatter, "a load balancer needs at least one listener"),
             Self::NoZone => write!(formatter, "a load balancer needs at least one zone"),
             Self::DuplicateListener { address, first } => {
-                write!(
-                    formatter,
-                    "{address} is already taken by a listener of {first}"
-                )
+                write!(formatter, "{address} is already taken by a listener of {first}")
             }
             Self::AddressInUse { address, by } => {
-                write!(
-                    formatter,
-                    "{address} is already taken by the address of [{by}]"
-                )
+                write!(formatter, "{address} is already taken by the address of [{by}]")
             }
-            Self::CertificateMissing => write!(
-                formatter,
-                "Secure Listeners need to specify a SSLCertificateId"
-            ),
+            Self::CertificateMissing => write!(formatter, "Secure Listeners need to specify a SSLCertificateId"),
             Self::CertificateUnused(protocol) => {
-                write!(
-                    formatter,
-                    "certificates are for HTTPS and SSL listeners, this one is {protocol}"
-                )
+                write!(formatter, "certificates are for HTTPS and SSL listeners, this one is {protocol}")
             }
-            Self::MixedInstancePort(port) => write!(
-                formatter,
-                "instance port {port} is used with TLS by one listener and without it by another"
-            ),
+            Self::MixedInstancePort(port) => {
+                write!(formatter, "instance port {port} is used with TLS by one listener and without it by another")
+            }
             Self::DuplicateInstance(id) => write!(formatter, "instance {id} is already registered"),
             Self::DuplicateEndpoint(id) => {
                 write!(formatter, "instance {id} already has this address")
             }
             Self::ReservedPolicyName(name) => {
-                write!(
-                    formatter,
-                    "policy name {name} is reserved: names of predefined policies begin so"
-                )
+                write!(formatter, "policy name {name} is reserved: names of predefined policies begin so")
             }
             Self::UnknownPolicy(name) => write!(formatter, "there is no policy with name {name}"),
             Self::DuplicatePolicy(name) => write!(formatter, "policy {name} is listed twice"),
-            Self::PolicyMisplaced(name, kind) => write!(
-                formatter,
-                "policy {name} cannot be enabled here: {kind} is for {}",
-                kind.attachable_to()
-            ),
+            Self::PolicyMisplaced(name, kind) => {
+                write!(formatter, "policy {name} cannot be enabled here: {kind} is for {}", kind.attachable_to())
+            }
             Self::PolicyKindTwice(name, kind) => write!(
                 formatter,
                 "policy {name} cannot be enabled here: only one {} policy per listener",
-                if kind.is_stickiness() {
-                    "stickiness"
-                } else {
-                    "SSL negotiation"
-                }
+                if kind.is_stickiness() { "stickiness" } else { "SSL negotiation" }
             ),
             Self::AuthenticationWithoutTls(name, port) => write!(
                 formatter,

@@ -136,8 +136,12 @@ reasons! {
     DesyncBlocked "desync_blocked" Client Head Connection 400 "http_request_denied"
     /// An HTTP/1.1 request without exactly one valid Host.
     HostInvalid "host_invalid" Client Head Connection 400 "http_request_error"
-    /// A method that a load balancer does not forward: CONNECT, or one of more than 127 characters.
+    /// CONNECT: a load balancer is no tunnel. ELB answers 400.
+    ConnectMethod "connect_method" Client Head Connection 400 "http_request_denied"
+    /// A method of more than 127 characters.
     MethodNotAllowed "method_not_allowed" Client Head Connection 405 "http_request_denied"
+    /// A request body longer than can be counted.
+    ContentTooLarge "content_too_large" Client Head Connection 413 "http_request_error"
     /// The request line is longer than its limit.
     RequestLineTooLong "request_line_too_long" Client Head Connection 414 "http_request_error"
     /// A header line is longer than its limit.
@@ -150,8 +154,6 @@ reasons! {
     TransferCodingUnknown "transfer_coding_unknown" Client Head Connection 501 "http_request_error"
     /// A major version of HTTP that is not spoken here.
     VersionNotSupported "version_not_supported" Client Head Connection 505 "http_request_error"
-    /// An expectation other than 100-continue.
-    ExpectationUnknown "expectation_unknown" Client Head Request 417 "http_request_error"
     /// The client address sends more requests per second than it may.
     ClientRateLimit "client_rate_limit" Client Head Request 429 "http_request_denied"
 
@@ -251,11 +253,7 @@ mod tests {
         let names: HashSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
         for name in names {
-            assert!(
-                name.bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_'),
-                "{name}"
-            );
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
         }
     }
 
@@ -266,10 +264,7 @@ mod tests {
             match fault.status {
                 Some(400..=499) => assert_eq!(fault.side, Side::Client, "{reason}"),
                 Some(500..=599) => {
-                    let ours_to_refuse = matches!(
-                        reason,
-                        Reason::TransferCodingUnknown | Reason::VersionNotSupported
-                    );
+                    let ours_to_refuse = matches!(reason, Reason::TransferCodingUnknown | Reason::VersionNotSupported);
                     assert!(fault.side != Side::Client || ours_to_refuse, "{reason}");
                 }
                 Some(status) => panic!("{reason} answers {status}"),

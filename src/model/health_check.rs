@@ -46,13 +46,7 @@ impl HealthCheck {
                 "HealthCheck timeout must be less than the interval, which is {interval} seconds"
             )));
         }
-        Ok(Self {
-            target,
-            interval,
-            timeout,
-            healthy_threshold,
-            unhealthy_threshold,
-        })
+        Ok(Self { target, interval, timeout, healthy_threshold, unhealthy_threshold })
     }
 
     /// The check of a load balancer that names none: ELB connects to the first listener's instance port.
@@ -133,10 +127,7 @@ impl HealthTarget {
     /// The port of instances that have none of their own.
     pub const fn port(&self) -> Port {
         match self {
-            Self::Tcp { port }
-            | Self::Ssl { port }
-            | Self::Http { port, .. }
-            | Self::Https { port, .. } => *port,
+            Self::Tcp { port } | Self::Ssl { port } | Self::Http { port, .. } | Self::Https { port, .. } => *port,
         }
     }
 
@@ -163,24 +154,17 @@ impl FromStr for HealthTarget {
             Ok(make(target_port(port)?, HealthPath::new(path)?))
         };
         match protocol.to_ascii_uppercase().as_str() {
-            "TCP" => Ok(Self::Tcp {
-                port: target_port(rest)?,
-            }),
-            "SSL" => Ok(Self::Ssl {
-                port: target_port(rest)?,
-            }),
+            "TCP" => Ok(Self::Tcp { port: target_port(rest)? }),
+            "SSL" => Ok(Self::Ssl { port: target_port(rest)? }),
             "HTTP" => with_path(|port, path| Self::Http { port, path }),
             "HTTPS" => with_path(|port, path| Self::Https { port, path }),
-            _ => Err(Invalid::new(
-                "HealthCheck Target must begin with one of HTTP, TCP, HTTPS, SSL",
-            )),
+            _ => Err(Invalid::new("HealthCheck Target must begin with one of HTTP, TCP, HTTPS, SSL")),
         }
     }
 }
 
 fn target_port(text: &str) -> Result<Port, Invalid> {
-    text.parse()
-        .map_err(|_| Invalid::new("HealthCheck Target must specify a port number from 1 to 65535"))
+    text.parse().map_err(|_| Invalid::new("HealthCheck Target must specify a port number from 1 to 65535"))
 }
 
 impl fmt::Display for HealthTarget {
@@ -202,10 +186,7 @@ pub struct HealthPath(Arc<str>);
 impl HealthPath {
     /// `text` as a path, with its query if it has one.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let sendable = text.starts_with('/')
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && byte != b'#');
+        let sendable = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
         if !sendable || text.len() > 1024 {
             return Err(Invalid::new(
                 "HealthCheck path must begin with a slash and hold at most 1024 visible ASCII characters",
@@ -233,12 +214,7 @@ mod tests {
             ("HTTPS:65535/", "HTTPS:65535/"),
             ("HTTP:1/a:b", "HTTP:1/a:b"),
         ] {
-            assert_eq!(
-                text.parse::<HealthTarget>()
-                    .map(|target| target.to_string())
-                    .as_deref(),
-                Ok(printed)
-            );
+            assert_eq!(text.parse::<HealthTarget>().map(|target| target.to_string()).as_deref(), Ok(printed));
         }
     }
 
@@ -264,11 +240,7 @@ mod tests {
             ("HTTP:80/a b", spelling),
             ("HTTP:80/a\r\nX: y", spelling),
         ] {
-            assert_eq!(
-                text.parse::<HealthTarget>().unwrap_err().to_string(),
-                message,
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<HealthTarget>().unwrap_err().to_string(), message, "{text:?}");
         }
         assert!(HealthPath::new(&format!("/{}", "a".repeat(1023))).is_ok());
         assert!(HealthPath::new(&format!("/{}", "a".repeat(1024))).is_err());
@@ -279,17 +251,9 @@ mod tests {
         for interval_ms in [100, 101, 1000, 5000, 5001, 30_000, 300_000] {
             let interval = Interval::of_ms(interval_ms);
             let timeout = HealthCheck::default_timeout(interval);
-            let target = HealthTarget::Tcp {
-                port: Port::new(80).unwrap(),
-            };
-            let (up, down) = (
-                HealthCheck::DEFAULT_HEALTHY_THRESHOLD,
-                HealthCheck::DEFAULT_UNHEALTHY_THRESHOLD,
-            );
-            assert!(
-                HealthCheck::new(target, interval, timeout, up, down).is_ok(),
-                "{interval_ms}"
-            );
+            let target = HealthTarget::Tcp { port: Port::new(80).unwrap() };
+            let (up, down) = (HealthCheck::DEFAULT_HEALTHY_THRESHOLD, HealthCheck::DEFAULT_UNHEALTHY_THRESHOLD);
+            assert!(HealthCheck::new(target, interval, timeout, up, down).is_ok(), "{interval_ms}");
         }
     }
 }

@@ -12,18 +12,12 @@ pub trait Keyword: Copy + Eq + 'static {
 
     /// The word for `text` in any letter case; `None` when there is no such word.
     fn from_word(text: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|word| word.as_str().eq_ignore_ascii_case(text))
+        Self::ALL.iter().copied().find(|word| word.as_str().eq_ignore_ascii_case(text))
     }
 
     /// All words as `"a", "b" or "c"`, for messages.
     fn expected() -> String {
-        let words: Vec<String> = Self::ALL
-            .iter()
-            .map(|word| format!("\"{}\"", word.as_str()))
-            .collect();
+        let words: Vec<String> = Self::ALL.iter().map(|word| format!("\"{}\"", word.as_str())).collect();
         match words.split_last() {
             Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
             _ => words.concat(),

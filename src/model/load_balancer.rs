@@ -6,8 +6,8 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::{
-    Attributes, Conflict, HealthCheck, Instance, Listener, LoadBalancerName, Place, Policy,
-    PolicyName, Port, PredefinedPolicy, SecurityPolicy, TrafficLimits, Zone,
+    Attributes, Conflict, HealthCheck, Instance, Listener, LoadBalancerName, Place, Policy, PolicyName, Port,
+    PredefinedPolicy, SecurityPolicy, TrafficLimits, Zone,
 };
 
 /// A load balancer whose parts agree with each other. Its parts can be read as fields, not changed: to change it,
@@ -42,11 +42,7 @@ impl LoadBalancer {
     /// Checks what the parts must agree on. Answers every conflict with its place, not only the first.
     pub fn new(parts: LoadBalancerParts) -> Result<Self, Vec<(Place, Conflict)>> {
         let conflicts = super::agreement::conflicts_in(&parts);
-        if conflicts.is_empty() {
-            Ok(Self(parts))
-        } else {
-            Err(conflicts)
-        }
+        if conflicts.is_empty() { Ok(Self(parts)) } else { Err(conflicts) }
     }
 
     /// The parts, to change them.
@@ -74,33 +70,24 @@ impl Deref for LoadBalancer {
 impl LoadBalancerParts {
     /// The policy that a list may mean by `name`: one of this load balancer, or one of ELB's predefined ones.
     pub fn policy(&self, name: &PolicyName) -> Option<Cow<'_, Policy>> {
-        let predefined =
-            || PredefinedPolicy::from_name(name.as_str()).map(SecurityPolicy::Predefined);
+        let predefined = || PredefinedPolicy::from_name(name.as_str()).map(SecurityPolicy::Predefined);
         let own = self.policies.get(name).map(Cow::Borrowed);
         own.or_else(|| predefined().map(Policy::SslNegotiation).map(Cow::Owned))
     }
 
     /// What TLS a secure listener speaks with clients: its SSL negotiation policy, else ELB's default.
     pub fn security_policy(&self, listener: &Listener) -> SecurityPolicy {
-        let attached = listener
-            .policies
-            .iter()
-            .filter_map(|name| self.policy(name));
+        let attached = listener.policies.iter().filter_map(|name| self.policy(name));
         let mut negotiation = attached.filter_map(|policy| match policy.into_owned() {
             Policy::SslNegotiation(policy) => Some(policy),
             _ => None,
         });
-        negotiation
-            .next()
-            .unwrap_or(SecurityPolicy::Predefined(PredefinedPolicy::DEFAULT))
+        negotiation.next().unwrap_or(SecurityPolicy::Predefined(PredefinedPolicy::DEFAULT))
     }
 
     /// The stickiness policy of a listener, if it has one.
     pub fn stickiness(&self, listener: &Listener) -> Option<(&PolicyName, &Policy)> {
-        let mut attached = listener
-            .policies
-            .iter()
-            .filter_map(|name| self.policies.get_key_value(name));
+        let mut attached = listener.policies.iter().filter_map(|name| self.policies.get_key_value(name));
         attached.find(|(_, policy)| policy.policy_type().is_stickiness())
     }
 }

@@ -44,9 +44,7 @@ pub use keyword::Keyword;
 pub use limits::{TrafficLimits, Unlimited};
 pub use listener::Listener;
 pub use load_balancer::{LoadBalancer, LoadBalancerParts};
-pub use name::{
-    AccessKeyId, CookieName, InstanceId, LoadBalancerName, PolicyName, ResourceName, Zone,
-};
+pub use name::{AccessKeyId, CookieName, InstanceId, LoadBalancerName, PolicyName, Region, ResourceName, Zone};
 pub use node::{AccessKey, AdminAddress, ApiSettings, CoreList, Cores, Node};
 pub use policy::{Policy, PolicyType, ProxyProtocolVersion, PublicKey};
 pub use protocol::{Layer, Protocol, ProtocolPair};

@@ -61,6 +61,13 @@ name! {
     Zone, |text| visible(text, 64, "a zone")
 }
 
+/// The zone of nodes that name none, and of instances beside them.
+impl Default for Zone {
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
 name! {
     /// The name of a policy, unique within its load balancer over all policy types.
     PolicyName, |text| {
@@ -89,6 +96,24 @@ name! {
 }
 
 name! {
+    /// What the API's credentials and DNS names call this installation, in the manner of `us-east-1`.
+    Region, |text| {
+        let alphabet = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if (1..=64).contains(&text.len()) && text.bytes().all(alphabet) {
+            return Ok(());
+        }
+        Err(Invalid::new("a region is 1 to 64 lower-case letters, digits and hyphens"))
+    }
+}
+
+/// The region that clients assume most often.
+impl Default for Region {
+    fn default() -> Self {
+        Self("us-east-1".into())
+    }
+}
+
+name! {
     /// The public half of an API access key.
     AccessKeyId, |text| {
         if (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
@@ -104,9 +129,7 @@ fn visible(text: &str, longest: usize, what: &str) -> Result<(), Invalid> {
     if (1..=longest).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(());
     }
-    Err(Invalid::new(format!(
-        "{what} is 1 to {longest} visible characters without space, quote, comma or backslash"
-    )))
+    Err(Invalid::new(format!("{what} is 1 to {longest} visible characters without space, quote, comma or backslash")))
 }
 
 #[cfg(test)]
@@ -123,25 +146,16 @@ mod tests {
             assert!(LoadBalancerName::new(bad).is_err(), "{bad}");
         }
         let long = LoadBalancerName::new(&"a".repeat(33)).unwrap_err();
-        assert_eq!(
-            long.to_string(),
-            "LoadBalancer name cannot be longer than 32 characters"
-        );
+        assert_eq!(long.to_string(), "LoadBalancer name cannot be longer than 32 characters");
     }
 
     #[test]
     fn names_that_would_break_a_log_line_or_a_label_are_refused() {
         for bad in ["", "a b", "a\"b", "a\\b", "a,b", "a\nb", "é"] {
-            assert!(
-                InstanceId::new(bad).is_err() && Zone::new(bad).is_err(),
-                "{bad:?}"
-            );
+            assert!(InstanceId::new(bad).is_err() && Zone::new(bad).is_err(), "{bad:?}");
         }
         for good in ["10.0.0.1:80", "[::1]:80", "web-2", "i-0aa11bb22cc33dd44"] {
-            assert_eq!(
-                InstanceId::new(good).map(|id| id.to_string()).as_deref(),
-                Ok(good)
-            );
+            assert_eq!(InstanceId::new(good).map(|id| id.to_string()).as_deref(), Ok(good));
         }
     }
 

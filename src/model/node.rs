@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{AccessKeyId, Invalid, Unlimited, Zone};
+use super::{AccessKeyId, Invalid, Region, Unlimited, Zone};
 
 /// What concerns the node as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +22,16 @@ pub struct Node {
     pub sticky_key_file: Option<PathBuf>,
 }
 
-impl Node {
-    /// The zone of a node that names none.
-    pub const DEFAULT_ZONE: &'static str = "default";
-    /// The state directory of a node that names none.
-    pub const DEFAULT_STATE_DIR: &'static str = "/var/lib/elbow";
+impl Default for Node {
+    fn default() -> Self {
+        Self {
+            cores: Cores::Auto,
+            zone: Zone::default(),
+            max_connections: None,
+            state_dir: PathBuf::from("/var/lib/elbow"),
+            sticky_key_file: None,
+        }
+    }
 }
 
 /// Which CPU cores run a data-plane thread each.
@@ -76,8 +81,7 @@ pub enum AdminAddress {
 
 impl AdminAddress {
     /// Where the admin pages are unless told otherwise: loopback, because they ask for no password.
-    pub const DEFAULT: Self =
-        Self::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9900)));
+    pub const DEFAULT: Self = Self::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9900)));
 }
 
 impl FromStr for AdminAddress {
@@ -88,18 +92,12 @@ impl FromStr for AdminAddress {
         if let Some(path) = text.strip_prefix("unix:") {
             // sockaddr_un holds 108 bytes with the closing NUL (unix(7)).
             if path.is_empty() || path.len() > 107 || path.contains('\0') {
-                return Err(Invalid::new(
-                    "expected \"unix:\" and a path of 1 to 107 bytes",
-                ));
+                return Err(Invalid::new("expected \"unix:\" and a path of 1 to 107 bytes"));
             }
             return Ok(Self::Unix(path.into()));
         }
         let address: SocketAddr = text.parse().map_err(|_| expected())?;
-        if address.port() == 0 {
-            Err(expected())
-        } else {
-            Ok(Self::Tcp(address))
-        }
+        if address.port() == 0 { Err(expected()) } else { Ok(Self::Tcp(address)) }
     }
 }
 
@@ -118,17 +116,14 @@ pub struct ApiSettings {
     /// Where it is served.
     pub address: SocketAddr,
     /// The region in credential scopes and DNS names.
-    pub region: String,
+    pub region: Region,
     /// Who may call it, at least one.
     pub access_keys: Vec<AccessKey>,
 }
 
 impl ApiSettings {
     /// Where the API is served unless told otherwise.
-    pub const DEFAULT_ADDRESS: SocketAddr =
-        SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9901));
-    /// The region unless told otherwise.
-    pub const DEFAULT_REGION: &'static str = "us-east-1";
+    pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9901));
 }
 
 /// One pair of API credentials.

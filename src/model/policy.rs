@@ -12,7 +12,7 @@ pub enum Policy {
     /// A client stays with its instance for a while, by a cookie of the load balancer.
     LbCookieStickiness {
         /// How long, in seconds; `None`: as long as the browser runs.
-        cookie_expiration_period: Option<Count<1, { u32::MAX }>>,
+        cookie_expiration_period: Option<Count<1, 1_000_000_000>>,
     },
     /// A client stays with its instance as long as the application's cookie lives.
     AppCookieStickiness {
@@ -88,10 +88,7 @@ impl PolicyType {
 
     /// Whether an instance port takes it.
     pub const fn fits_instance_port(self) -> bool {
-        matches!(
-            self,
-            Self::ProxyProtocol | Self::BackendServerAuthentication
-        )
+        matches!(self, Self::ProxyProtocol | Self::BackendServerAuthentication)
     }
 
     /// Where it may be attached, for messages.
@@ -134,11 +131,7 @@ impl PublicKey {
     /// `text` as a key. Checks that it is base64 of one DER SEQUENCE; whether the key inside makes sense is
     /// found out where it is used.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let malformed = || {
-            Invalid::new(
-                "expected the base64 text of a public key, without its BEGIN and END lines",
-            )
-        };
+        let malformed = || Invalid::new("expected the base64 text of a public key, without its BEGIN and END lines");
         let der = decode_base64(text).ok_or_else(malformed)?;
         if !is_one_der_sequence(&der) {
             return Err(malformed());
@@ -159,10 +152,7 @@ impl PublicKey {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0
-            .split_ascii_whitespace()
-            .flat_map(str::chars)
-            .eq(other.0.split_ascii_whitespace().flat_map(str::chars))
+        self.0.split_ascii_whitespace().flat_map(str::chars).eq(other.0.split_ascii_whitespace().flat_map(str::chars))
     }
 }
 
@@ -176,14 +166,8 @@ impl fmt::Debug for PublicKey {
 
 /// Padded base64 (RFC 4648 section 4) with white space anywhere; `None` if it is not that.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let symbols: Vec<u8> = text
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .collect();
-    let data = symbols
-        .strip_suffix(b"==")
-        .or_else(|| symbols.strip_suffix(b"="))
-        .unwrap_or(&symbols);
+    let symbols: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let data = symbols.strip_suffix(b"==").or_else(|| symbols.strip_suffix(b"=")).unwrap_or(&symbols);
     if !symbols.len().is_multiple_of(4) || symbols.len() - data.len() != (4 - data.len() % 4) % 4 {
         return None;
     }
@@ -218,9 +202,7 @@ fn is_one_der_sequence(der: &[u8]) -> bool {
     match der {
         [0x30, short @ 0..=0x7f, rest @ ..] => rest.len() == usize::from(*short),
         [0x30, 0x81, long, rest @ ..] => rest.len() == usize::from(*long),
-        [0x30, 0x82, high, low, rest @ ..] => {
-            rest.len() == usize::from(u16::from_be_bytes([*high, *low]))
-        }
+        [0x30, 0x82, high, low, rest @ ..] => rest.len() == usize::from(u16::from_be_bytes([*high, *low])),
         _ => false,
     }
 }
@@ -259,27 +241,10 @@ mod tests {
             (SslNegotiation, false, true, false, true, false),
             (ProxyProtocol, false, false, false, false, true),
             (PublicKey, false, false, false, false, false),
-            (
-                BackendServerAuthentication,
-                false,
-                false,
-                false,
-                false,
-                true,
-            ),
+            (BackendServerAuthentication, false, false, false, false, true),
         ] {
-            let fits = [
-                Protocol::Http,
-                Protocol::Https,
-                Protocol::Tcp,
-                Protocol::Ssl,
-            ]
-            .map(|p| policy.fits_listener(p));
-            assert_eq!(
-                (fits, policy.fits_instance_port()),
-                ([http, https, tcp, ssl], port),
-                "{policy}"
-            );
+            let fits = [Protocol::Http, Protocol::Https, Protocol::Tcp, Protocol::Ssl].map(|p| policy.fits_listener(p));
+            assert_eq!((fits, policy.fits_instance_port()), ([http, https, tcp, ssl], port), "{policy}");
         }
     }
 }

@@ -96,11 +96,7 @@ mod tests {
     fn exactly_the_pairs_of_one_layer_exist() {
         for &front in Protocol::ALL {
             for &back in Protocol::ALL {
-                assert_eq!(
-                    ProtocolPair::new(front, back).is_ok(),
-                    front.layer() == back.layer(),
-                    "{front} {back}"
-                );
+                assert_eq!(ProtocolPair::new(front, back).is_ok(), front.layer() == back.layer(), "{front} {back}");
             }
             assert!(ProtocolPair::new(front, front.default_instance_protocol()).is_ok());
         }
@@ -111,9 +107,6 @@ mod tests {
         assert_eq!("https".parse(), Ok(Protocol::Https));
         assert_eq!("Tcp".parse(), Ok(Protocol::Tcp));
         let error = "UDP".parse::<Protocol>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            r#"expected "HTTP", "HTTPS", "TCP" or "SSL""#
-        );
+        assert_eq!(error.to_string(), r#"expected "HTTP", "HTTPS", "TCP" or "SSL""#);
     }
 }

@@ -27,21 +27,13 @@ pub struct CustomPolicy {
 impl CustomPolicy {
     /// A policy with these protocols and ciphers. With `server_order` the load balancer's first cipher that the
     /// client offers is taken ([`Cipher`]s are ordered so), else the client's order counts.
-    pub fn new(
-        versions: BTreeSet<TlsVersion>,
-        ciphers: BTreeSet<Cipher>,
-        server_order: bool,
-    ) -> Result<Self, Invalid> {
+    pub fn new(versions: BTreeSet<TlsVersion>, ciphers: BTreeSet<Cipher>, server_order: bool) -> Result<Self, Invalid> {
         if versions.is_empty() || ciphers.is_empty() {
             return Err(Invalid::new(
                 "an SSL negotiation policy needs a reference security policy, or at least one protocol and one cipher",
             ));
         }
-        Ok(Self {
-            versions,
-            ciphers,
-            server_order,
-        })
+        Ok(Self { versions, ciphers, server_order })
     }
 
     /// The protocols, oldest first.
@@ -97,10 +89,7 @@ impl PredefinedPolicy {
 
     /// The policy of this name, in exactly this spelling, as policy names are compared.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|policy| policy.as_str() == name)
+        Self::ALL.iter().copied().find(|policy| policy.as_str() == name)
     }
 }
 

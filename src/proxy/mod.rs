@@ -1,1 +1,26 @@
-//! Floor 4: the data plane.
+//! Floor 4: the data plane. One worker per core: it accepts, speaks to clients, chooses instances, carries requests
+//! and streams to them and brings the answers back.
+//!
+//! Owns the flows and the idle connections to instances. Does not own protocols (`transport`, `wire`), the choice
+//! itself (`balance`), or what should be (`registry`).
+//!
+//! A [`worker`] is born with its thread and ends with the drain. An [`acceptor`] lives as long as its listener. Each
+//! accepted connection becomes one task, [`http1::serve`] or [`tcp::serve`]; what a request needs beyond its
+//! connection is one boxed future that dies with the answer, so an idle connection costs a few hundred bytes.
+
+pub mod acceptor;
+pub mod admission;
+pub mod backend;
+pub mod core;
+pub mod download;
+pub mod exchange;
+pub mod failure;
+pub mod http1;
+pub mod idle_pool;
+pub mod session;
+pub mod stop;
+pub mod tcp;
+pub mod tunnel;
+pub mod upload;
+pub mod upstream;
+pub mod worker;

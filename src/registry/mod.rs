@@ -1,1 +1,37 @@
 //! Floor 3: what should be (snapshots) and what is (live records).
+//!
+//! Owns: the compilation of a [`Configuration`](crate::model::Configuration) into an immutable [`Snapshot`], its
+//! publication to every thread, the [`Live`] record of each registered instance, the [`Lifecycle`] of the node, and what
+//! metrics and status read of all this. Does not own: how an instance is chosen (`balance`), how it is probed
+//! (`prober`), sockets.
+//!
+//! # Births and deaths
+//!
+//! One [`Registry`] is made from the first configuration; every thread has its own [`Reader`] of it.
+//! [`Registry::apply`] compiles the next configuration, which shows every error before anything changes, publishes it
+//! behind one pointer and wakes every reader's thread, which adopts it when its [`Reader::change`] completes. A snapshot
+//! goes when the last reader has left it; the [`ListenerEntry`] of an open connection stays for as long as it needs it.
+//! Instances that the next configuration names again keep their live record, and with it health, counts and metrics; a
+//! record goes with the last snapshot, entry and [`Lease`] that hold it.
+//!
+//! # A request
+//!
+//! Its connection holds a [`ListenerEntry`]. [`Targets::choose`] answers an [`Assignment`]: an address, and the lease that
+//! counts the request as in flight until it is dropped.
+
+mod compile;
+mod lifecycle;
+mod live;
+mod publication;
+mod reading;
+mod snapshot;
+mod targets;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use compile::{CompileError, compile};
+pub use lifecycle::Lifecycle;
+pub use live::{Lease, Live, LiveId};
+pub use publication::{Reader, Registry};
+pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot};
+pub use targets::{Assignment, TargetId, Targets, Tried};

@@ -16,6 +16,7 @@ mod mailbox;
 mod operation;
 mod outgoing;
 mod pipe;
+mod published;
 mod race;
 mod ring;
 mod socket;
@@ -29,10 +30,40 @@ pub use kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
 pub use operation::{Interest, Operation, Outcome, Submitted};
 pub use outgoing::Outgoing;
 pub use pipe::{Moved, Pipe, PipePool};
-pub use race::{Either, join, race};
+pub use published::Published;
+pub use race::{Either, race, try_join};
 pub use ring::Ring;
-pub use socket::{Descriptor, Listener, Receiving, Socket};
+pub use socket::{AcceptError, Descriptor, Listener, Receiving, Socket};
 pub use timer::{Elapsed, Sleep};
+
+/// The CPUs that this process may run on (sched_getaffinity(2)), in order.
+///
+/// # Errors
+/// As sched_getaffinity(2).
+pub fn allowed_cpus() -> std::io::Result<Vec<usize>> {
+    system::allowed_cpus()
+}
+
+/// Raises the soft limit on open descriptors to the hard one; answers the limit in force.
+///
+/// # Errors
+/// As getrlimit(2).
+pub fn raise_descriptor_limit() -> std::io::Result<u64> {
+    system::raise_descriptor_limit()
+}
+
+/// Whether nobody listens at `address`, not even a socket that would share it.
+///
+/// # Errors
+/// Why it cannot be bound, such as `AddrInUse` or `PermissionDenied`.
+pub fn probe_address(address: std::net::SocketAddr) -> std::io::Result<()> {
+    system::probe_address(address)
+}
+
+/// The time that every [`Ring`] of this machine tells (CLOCK_MONOTONIC).
+pub fn monotonic_now() -> crate::base::Instant {
+    system::now()
+}
 
 /// Pins the calling thread to one CPU.
 ///

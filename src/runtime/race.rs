@@ -25,23 +25,29 @@ pub async fn race<A, B>(first: impl Future<Output = A>, second: impl Future<Outp
     .await
 }
 
-/// Waits for both.
-pub async fn join<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B) {
+/// Waits for both to succeed, or for the first to fail; the other is then dropped.
+///
+/// # Errors
+/// That of whichever failed first.
+pub async fn try_join<A, B, E>(
+    first: impl Future<Output = Result<A, E>>,
+    second: impl Future<Output = Result<B, E>>,
+) -> Result<(A, B), E> {
     let (mut first, mut second) = (pin!(first), pin!(second));
     let (mut of_first, mut of_second) = (None, None);
     std::future::poll_fn(|context| {
         if of_first.is_none()
-            && let Poll::Ready(output) = first.as_mut().poll(context)
+            && let Poll::Ready(output) = first.as_mut().poll(context)?
         {
             of_first = Some(output);
         }
         if of_second.is_none()
-            && let Poll::Ready(output) = second.as_mut().poll(context)
+            && let Poll::Ready(output) = second.as_mut().poll(context)?
         {
             of_second = Some(output);
         }
         match (of_first.take(), of_second.take()) {
-            (Some(first), Some(second)) => Poll::Ready((first, second)),
+            (Some(first), Some(second)) => Poll::Ready(Ok((first, second))),
             (first, second) => {
                 (of_first, of_second) = (first, second);
                 Poll::Pending

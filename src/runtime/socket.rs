@@ -152,6 +152,27 @@ impl Receiving {
     }
 }
 
+/// Why there was no connection to accept.
+#[derive(Debug)]
+pub enum AcceptError {
+    /// This one is gone; accept again at once.
+    Again(io::Error),
+    /// No descriptor or memory is left, or the socket is unusable: accepting again at once would fail at once.
+    Exhausted(io::Error),
+}
+
+impl AcceptError {
+    /// As accept(2) tells them apart.
+    fn of(error: io::Error) -> AcceptError {
+        match error.raw_os_error() {
+            Some(libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::ECANCELED | libc::EPROTO) => {
+                AcceptError::Again(error)
+            }
+            _ => AcceptError::Exhausted(error),
+        }
+    }
+}
+
 /// A listening TCP socket.
 pub struct Listener {
     descriptor: Rc<Descriptor>,
@@ -176,26 +197,24 @@ impl Listener {
     /// The next connection. Cancel-safe.
     ///
     /// # Errors
-    /// As accept(2); EMFILE and ENFILE mean that the caller should pause.
-    pub async fn accept(&mut self) -> io::Result<Socket> {
+    /// When accepting failed, with what to do about it.
+    pub async fn accept(&mut self) -> Result<Socket, AcceptError> {
         let io = &self.descriptor.io;
         let listener = &self.descriptor;
         let accepting = self.accepting.get_or_insert_with(|| {
             io.submit(Operation::Accept { listener: listener.clone(), accepted: Default::default() })
         });
-        match poll_fn(|context| accepting.poll_accepted(context)).await {
-            Some(raw) => Ok(Socket { descriptor: Descriptor::new(io, raw) }),
-            None => {
-                let ended = self.accepting.take();
-                match ended {
-                    Some(ended) => match ended.await.result {
-                        Ok(_) => Err(io::ErrorKind::Interrupted.into()),
-                        Err(error) => Err(error),
-                    },
-                    None => Err(io::ErrorKind::Interrupted.into()),
-                }
-            }
+        if let Some(raw) = poll_fn(|context| accepting.poll_accepted(context)).await {
+            return Ok(Socket { descriptor: Descriptor::new(io, raw) });
         }
+        let ended = match self.accepting.take() {
+            Some(ended) => ended.await.result,
+            None => Ok(0),
+        };
+        Err(match ended {
+            Ok(_) => AcceptError::Again(io::ErrorKind::Interrupted.into()),
+            Err(error) => AcceptError::of(error),
+        })
     }
 
     /// Stops accepting and returns the connections that the kernel had accepted on our behalf, so that none is lost.

@@ -146,6 +146,31 @@ pub(super) fn pin_to(cpu: usize) -> io::Result<()> {
     Ok(nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &set)?)
 }
 
+/// The CPUs that this process may run on.
+pub(super) fn allowed_cpus() -> io::Result<Vec<usize>> {
+    let set = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0))?;
+    Ok((0..nix::sched::CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())
+}
+
+/// Raises RLIMIT_NOFILE's soft limit to the hard one.
+pub(super) fn raise_descriptor_limit() -> io::Result<u64> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    // Not being allowed to is no failure: the soft limit then holds.
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard))
+}
+
+/// Binds and listens for a moment without SO_REUSEPORT, which fails while anybody else listens there.
+pub(super) fn probe_address(address: SocketAddr) -> io::Result<()> {
+    let socket = stream_socket(&address)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(1)
+}
+
 const _: () = assert!(mem::size_of::<usize>() == 8, "keys and wakers pack a task into one 64-bit word");
 
 #[cfg(test)]

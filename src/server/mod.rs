@@ -1,1 +1,249 @@
 //! Floor 5: builds every part once, in order; shuts down in reverse.
+//!
+//! Owns the order of things: descriptors, registry, admin address, probes, data-plane threads, readiness; then signals,
+//! the drain, and the end. Does not own what any of the parts does.
+//!
+//! The control thread is the one that [`run`] is called on. It runs on tokio-uring, and meets the data plane only in the
+//! registry and in the cells of `telemetry`.
+
+mod notify;
+mod sample;
+mod signals;
+mod status;
+mod workers;
+
+pub use sample::start as start_sample_backend;
+
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::oneshot;
+
+use crate::base::Instant;
+use crate::control::admin::{self, AdminListener, AdminSource, Readiness};
+use crate::model::{AdminAddress, Configuration, Cores, Layer};
+use crate::prober::Prober;
+use crate::proxy::admission::Admission;
+use crate::registry::{CompileError, Lifecycle, Registry};
+use crate::runtime::{self, Features};
+use crate::server::signals::Signals;
+use crate::server::status::NodeFacts;
+use crate::server::workers::Workers;
+use crate::telemetry::log::{Format, Log};
+
+/// How long the `ready` line waits for the first answers of the instances. One that is slower is out of service until
+/// it answers.
+const FIRST_ROUND: Duration = Duration::from_secs(1);
+
+/// How often the control thread looks whether the data-plane threads have ended.
+const JOIN_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Why the node did not start, or ended without being told to.
+#[derive(Debug)]
+pub enum RunError {
+    /// A part could not be built.
+    Start(String),
+    /// Names that cannot be resolved.
+    Compile(Vec<CompileError>),
+}
+
+impl std::fmt::Display for RunError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RunError::Start(reason) => formatter.write_str(reason),
+            RunError::Compile(errors) => {
+                errors.iter().enumerate().try_for_each(|(index, error)| match index {
+                    0 => write!(formatter, "{error}"),
+                    _ => write!(formatter, "; {error}"),
+                })
+            }
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+/// Serves `configuration` until a signal ends it. `announce` gets the `ready` line.
+///
+/// # Errors
+/// When a part cannot be built; nothing has been served then.
+pub fn run(configuration: Configuration, announce: impl FnOnce(&str)) -> Result<(), RunError> {
+    let directives = std::env::var("ELBOW_LOG").unwrap_or_else(|_| "info".to_owned());
+    let format = std::env::var("ELBOW_LOG_FORMAT").ok().and_then(|word| word.parse().ok()).unwrap_or(Format::Text);
+    let log = Log::start(format, &directives).map_err(|error| RunError::Start(format!("log: {error}")))?;
+    let features = workers::probe_ring()?;
+    let descriptors = runtime::raise_descriptor_limit().unwrap_or(1024);
+    let cpus = cpus(&configuration)?;
+    let registry = Registry::new(&configuration, cpus.len()).map_err(RunError::Compile)?;
+    require_free_addresses(&configuration)?;
+    let node = Node { configuration, registry, cpus, features, descriptors, log };
+    tokio_uring::start(node.serve(announce))
+}
+
+/// Everything that was built before the control thread began to wait.
+struct Node {
+    configuration: Configuration,
+    registry: Registry,
+    cpus: Vec<usize>,
+    features: Features,
+    descriptors: u64,
+    log: Log,
+}
+
+impl Node {
+    async fn serve(self, announce: impl FnOnce(&str)) -> Result<(), RunError> {
+        let mut signals = Signals::new().map_err(|error| RunError::Start(format!("signals: {error}")))?;
+        let admin = AdminListener::bind(&self.configuration.admin).await;
+        let admin = admin.map_err(|error| {
+            RunError::Start(format!("admin address {}: {error}", self.admin_address()))
+        })?;
+        let (prober, first_round) = Prober::new(&self.registry);
+        let probing = tokio::task::spawn_local(prober.run());
+        let admission = Admission::new(self.connection_limit());
+        let workers = Workers::start(&self.registry, &self.cpus, &admission)?;
+        let (stop_admin, stopped) = oneshot::channel::<()>();
+        let node = Rc::new(self);
+        let pages = tokio::task::spawn_local(admin::serve(admin, node.clone().source(), async move {
+            // Ends when the other half is dropped, too.
+            let _ = stopped.await;
+        }));
+        // An instance that does not answer must not keep the node from serving with the others.
+        let _ = tokio::time::timeout(FIRST_ROUND, first_round).await;
+        node.registry.advance(Lifecycle::Serving);
+        announce(&node.ready_line());
+        notify::notify(notify::READY);
+
+        let ended = node.until_stopped(&mut signals, &workers).await;
+        notify::notify(notify::STOPPING);
+        node.registry.advance(Lifecycle::Stopped);
+        workers.wait(JOIN_INTERVAL).await;
+        probing.abort();
+        drop(stop_admin);
+        // A page that is being sent gets a moment; see `admin::serve`.
+        let _ = pages.await;
+        ended
+    }
+
+    /// Waits for the signal to stop, then for the drain: to its end, its limit, or a second signal.
+    async fn until_stopped(&self, signals: &mut Signals, workers: &Workers) -> Result<(), RunError> {
+        tokio::select! {
+            () = signals.stop() => {}
+            () = workers.wait(JOIN_INTERVAL) => {
+                return Err(RunError::Start("every data-plane thread has ended; see the log".to_owned()));
+            }
+        }
+        let limit = self.drain_limit();
+        tracing::info!(limit_seconds = limit.as_secs(), "draining");
+        self.registry.advance(Lifecycle::Draining { deadline: now() + limit });
+        tokio::select! {
+            () = workers.wait(JOIN_INTERVAL) => tracing::info!("drained"),
+            () = signals.stop() => tracing::warn!("stopped before the drain was over"),
+        }
+        Ok(())
+    }
+
+    /// What the admin pages are made from.
+    fn source(self: Rc<Self>) -> AdminSource {
+        let started = SystemTime::now();
+        let (for_readiness, for_reading) = (self.clone(), self.clone());
+        AdminSource {
+            started,
+            readiness: Box::new(move || for_readiness.readiness()),
+            reading: Box::new(move || for_reading.registry.snapshot().reading()),
+            status: Box::new(move || {
+                let facts = NodeFacts {
+                    started,
+                    readiness: self.readiness(),
+                    cpus: &self.cpus,
+                    features: &self.features,
+                    log_lines_dropped: self.log.lines_dropped(),
+                };
+                status::status(&facts, &self.registry.snapshot())
+            }),
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.registry.lifecycle() {
+            Lifecycle::Starting => Readiness::Starting,
+            Lifecycle::Serving => Readiness::Serving,
+            Lifecycle::Draining { .. } | Lifecycle::Stopped => Readiness::Draining,
+        }
+    }
+
+    /// The most client connections at once. By default what the limit on descriptors leaves room for: a TCP connection
+    /// needs two, an HTTP connection one and a share of the kept connections to instances.
+    fn connection_limit(&self) -> usize {
+        if let Some(limit) = self.configuration.node.max_connections {
+            return limit.get() as usize;
+        }
+        let for_clients = match self.listeners().any(|listener| listener.protocols.layer() == Layer::Four) {
+            true => self.descriptors / 2,
+            false => self.descriptors / 10 * 9,
+        };
+        usize::try_from(for_clients.saturating_sub(100).max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// How long connections may take to end when the node stops: the longest that any load balancer grants.
+    fn drain_limit(&self) -> Duration {
+        let limits = self.configuration.load_balancers.values().map(|balancer| balancer.attributes.draining.timeout.get());
+        limits.max().unwrap_or_default()
+    }
+
+    fn ready_line(&self) -> String {
+        let listeners: Vec<String> = self
+            .listeners()
+            .map(|listener| {
+                let scheme = listener.protocols.front().to_string().to_ascii_lowercase();
+                format!("{scheme}://{}", listener.socket_address())
+            })
+            .collect();
+        format!("ready {}", listeners.join(" "))
+    }
+
+    fn listeners(&self) -> impl Iterator<Item = &crate::model::Listener> {
+        self.configuration.load_balancers.values().flat_map(|balancer| &balancer.listeners)
+    }
+
+    fn admin_address(&self) -> String {
+        match &self.configuration.admin {
+            AdminAddress::Tcp(address) => address.to_string(),
+            AdminAddress::Unix(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Time as the data plane tells it.
+fn now() -> Instant {
+    runtime::monotonic_now()
+}
+
+fn cpus(configuration: &Configuration) -> Result<Vec<usize>, RunError> {
+    let allowed = runtime::allowed_cpus().map_err(|error| RunError::Start(format!("CPUs: {error}")))?;
+    let Cores::List(list) = &configuration.node.cores else { return Ok(allowed) };
+    let wanted: Vec<usize> = list.as_slice().iter().map(|cpu| usize::from(*cpu)).collect();
+    match wanted.iter().find(|cpu| !allowed.contains(cpu)) {
+        Some(cpu) => Err(RunError::Start(format!("[node] cores: CPU {cpu} is not one this process may use ({allowed:?})"))),
+        None => Ok(wanted),
+    }
+}
+
+/// A listener's address may be shared by the threads of this process, but not with another process that happens to
+/// share it: half of the traffic would go there. After a crash the old listeners linger for some milliseconds.
+fn require_free_addresses(configuration: &Configuration) -> Result<(), RunError> {
+    const TRIES: u32 = 20;
+    for listener in configuration.load_balancers.values().flat_map(|balancer| &balancer.listeners) {
+        let address = listener.socket_address();
+        for attempt in 1..=TRIES {
+            match runtime::probe_address(address) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < TRIES => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(error) => return Err(RunError::Start(format!("listener {address}: {error}"))),
+            }
+        }
+    }
+    Ok(())
+}

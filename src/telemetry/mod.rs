@@ -8,7 +8,7 @@
 //!
 //! # Reading
 //!
-//! The control thread makes a [`Reading`] when somebody asks, and [`prometheus_text`] or [`interval_log`] sums the
+//! The control thread makes a [`Reading`] when somebody asks, and [`prometheus_text`] or [`interval_log()`] sums the
 //! cores by the list [`METRICS`]. Nothing is reset by reading, and a reading is not a consistent cut over cells: two
 //! counters written together may be read one apart.
 //!

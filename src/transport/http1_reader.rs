@@ -163,6 +163,11 @@ impl Http1Reader {
         self.body.is_ended()
     }
 
+    /// Whether the piece just read was the last one and no trailers follow.
+    pub fn is_finished(&self) -> bool {
+        self.body.is_ended() && self.body.trailers().is_empty()
+    }
+
     /// The trailers of a body that has ended.
     pub fn trailers(&self) -> &Trailers {
         self.body.trailers()

@@ -2,11 +2,14 @@
 
 use std::io;
 
-use crate::runtime::{Chunk, Outgoing};
+use crate::runtime::{Chunk, Outgoing, Socket};
 use crate::transport::Sender;
 use crate::wire::chunk::{CRLF, LAST_CHUNK, chunk_header};
 use crate::wire::framing::BodyFraming;
 use crate::wire::trailers::Trailers;
+
+/// The end of the last piece's chunk, the last chunk, and no trailers.
+const END_OF_LAST: &[u8] = b"\r\n0\r\n\r\n";
 
 /// The writing half of an HTTP/1 connection.
 pub struct Http1Writer {
@@ -47,16 +50,17 @@ impl Http1Writer {
         !self.pending.is_empty()
     }
 
-    /// Sends a piece of the body, behind the head if that has not been sent.
+    /// Sends a piece of the body, behind the head if that has not been sent. `is_last` says that the body ends with it,
+    /// without trailers; the message is then finished.
     ///
     /// # Errors
     /// As send(2).
-    pub async fn send_piece(&mut self, piece: Chunk) -> io::Result<()> {
+    pub async fn send_piece(&mut self, piece: Chunk, is_last: bool) -> io::Result<()> {
         let mut front = std::mem::take(&mut self.pending);
         let outgoing = match self.framing {
             BodyFraming::Chunked => {
                 front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
-                Outgoing::gather(front, piece, CRLF)
+                Outgoing::gather(front, piece, if is_last { END_OF_LAST } else { CRLF })
             }
             _ if front.is_empty() => {
                 self.pending = front;
@@ -64,32 +68,20 @@ impl Http1Writer {
             }
             _ => Outgoing::gather(front, piece, b""),
         };
-        self.send(outgoing).await
-    }
-
-    /// Sends a piece that is the last of a body without trailers.
-    ///
-    /// # Errors
-    /// As send(2).
-    pub async fn send_last_piece(&mut self, piece: Chunk) -> io::Result<()> {
-        if self.framing != BodyFraming::Chunked {
-            return self.send_piece(piece).await;
+        if is_last {
+            self.framing = BodyFraming::None;
         }
-        let mut front = std::mem::take(&mut self.pending);
-        front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
-        self.send(Outgoing::gather(front, piece, b"\r\n0\r\n\r\n")).await
+        self.send(outgoing).await
     }
 
     /// Ends the message: sends what is pending, the last chunk and the trailers.
     ///
     /// # Errors
     /// As send(2).
-    pub async fn finish(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
-        if self.framing == BodyFraming::Chunked {
+    pub async fn finish(&mut self, trailers: &Trailers) -> io::Result<()> {
+        if std::mem::replace(&mut self.framing, BodyFraming::None) == BodyFraming::Chunked {
             self.pending.extend_from_slice(LAST_CHUNK);
-            if let Some(trailers) = trailers {
-                self.pending.extend_from_slice(trailers.as_bytes());
-            }
+            self.pending.extend_from_slice(trailers.as_bytes());
             self.pending.extend_from_slice(CRLF);
         }
         self.flush().await
@@ -121,9 +113,9 @@ impl Http1Writer {
         &mut self.sender
     }
 
-    /// How the body of the current message is framed.
-    pub fn framing(&self) -> BodyFraming {
-        self.framing
+    /// The socket, for the end of the connection.
+    pub fn into_socket(self) -> Socket {
+        self.sender.socket().clone()
     }
 
     async fn send(&mut self, outgoing: Outgoing) -> io::Result<()> {

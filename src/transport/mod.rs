@@ -22,4 +22,4 @@ pub use http1_reader::{Http1Reader, Piece, ReadError};
 pub use http1_writer::Http1Writer;
 pub use linger::linger;
 pub use relay::{Broken, relay};
-pub use splice::{BULK_LENGTH, splice_exactly};
+pub use splice::{BodyBroken, splice_body};

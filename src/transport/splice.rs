@@ -4,14 +4,15 @@
 //! a kernel worker thread and is not used.)
 
 use std::io;
+use std::time::Duration;
 
-use crate::runtime::{Interest, Io, Moved, Pipe, Socket};
-use crate::transport::Activity;
+use crate::runtime::{Either, Interest, Io, Moved, Pipe, Socket, race};
 use crate::transport::relay::Broken;
+use crate::transport::{Activity, Http1Reader, Http1Writer};
 
 /// A message of a known length with at least this much to come moves by splice. Below, a copy is cheaper:
 /// `bench/run --case http_64k` and its neighbours give the figures.
-pub const BULK_LENGTH: u64 = 32 * 1024;
+const BULK_LENGTH: u64 = 32 * 1024;
 
 /// One turn moves at the most this much before other connections get theirs.
 const FAIR_SHARE: u64 = 4 * 1024 * 1024;
@@ -33,24 +34,48 @@ pub(in crate::transport) enum Spliced {
     Slow,
 }
 
-/// Moves exactly `length` bytes. False when the source ends before.
+/// Moves the rest of the body that `reader` is inside of, where its length is known and worth it; the writer has
+/// nothing pending. False when the body has to be read piece by piece.
 ///
 /// # Errors
-/// Which side broke and how.
-pub async fn splice_exactly(
-    io: &Io,
-    source: &Socket,
-    sink: &Socket,
-    length: u64,
-    activity: &Activity,
-    moved: &mut u64,
-) -> Result<bool, Broken> {
-    let Some(mut pipe) = io.pipes().take(io) else {
-        return Err(Broken::Source(io::ErrorKind::OutOfMemory.into()));
+/// Which side broke, the source also by ending early; or that nothing moved for `timeout`.
+pub async fn splice_body(
+    reader: &mut Http1Reader,
+    writer: &mut Http1Writer,
+    timeout: Duration,
+) -> Result<bool, BodyBroken> {
+    let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
+        return Ok(false);
     };
-    let spliced = splice(io, &mut pipe, source, sink, Some(length), activity, moved).await;
+    let (source, sink) = (reader.receiver().socket().clone(), writer.sender().socket().clone());
+    let io = source.io();
+    let Some(mut pipe) = io.pipes().take(io) else { return Ok(false) };
+    let activity = Activity::new(io);
+    let mut moved = 0;
+    let spliced = {
+        let splicing = splice(io, &mut pipe, &source, &sink, Some(length), &activity, &mut moved);
+        race(splicing, activity.until_idle(timeout)).await
+    };
     io.pipes().give_back(pipe);
-    Ok(spliced? == Spliced::All)
+    reader.skip(moved);
+    writer.sender().count_sent(moved);
+    match spliced {
+        Either::First(Ok(Spliced::All)) => Ok(true),
+        Either::First(Ok(Spliced::SourceEnded | Spliced::Slow)) => {
+            Err(BodyBroken::Side(Broken::Source(io::ErrorKind::UnexpectedEof.into())))
+        }
+        Either::First(Err(broken)) => Err(BodyBroken::Side(broken)),
+        Either::Second(()) => Err(BodyBroken::Idle),
+    }
+}
+
+/// Why a body did not move whole.
+#[derive(Debug)]
+pub enum BodyBroken {
+    /// One of the connections.
+    Side(Broken),
+    /// Neither side did anything for the time allowed.
+    Idle,
 }
 
 /// Moves bytes until `limit`, the end of the source, or (without a limit) until it is no longer worth it.

@@ -51,13 +51,7 @@ mod tests {
 
     #[test]
     fn addresses_read_back() {
-        for address in [
-            "0.0.0.0",
-            "10.0.100.9",
-            "255.255.255.255",
-            "::",
-            "2001:db8::1",
-        ] {
+        for address in ["0.0.0.0", "10.0.100.9", "255.255.255.255", "::", "2001:db8::1"] {
             assert_eq!(text(address), address);
         }
         assert_eq!(text("::ffff:192.0.2.1"), "192.0.2.1");

@@ -36,16 +36,12 @@ pub enum Answer {
 macro_rules! answer_bytes {
     ($persistence:expr, $status_and_reason:literal) => {
         match $persistence {
-            Persistence::Close => concat!(
-                "HTTP/1.1 ",
-                $status_and_reason,
-                "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            ),
-            Persistence::KeepAlive => concat!(
-                "HTTP/1.1 ",
-                $status_and_reason,
-                "\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
-            ),
+            Persistence::Close => {
+                concat!("HTTP/1.1 ", $status_and_reason, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            }
+            Persistence::KeepAlive => {
+                concat!("HTTP/1.1 ", $status_and_reason, "\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n")
+            }
         }
         .as_bytes()
     };
@@ -82,10 +78,9 @@ impl Answer {
             }
             Self::NotImplemented => answer_bytes!(persistence, "501 NOT_IMPLEMENTED"),
             Self::BadGateway => answer_bytes!(persistence, "502 BAD_GATEWAY"),
-            Self::ServiceUnavailable => answer_bytes!(
-                persistence,
-                "503 Service Unavailable: Back-end server is at capacity"
-            ),
+            Self::ServiceUnavailable => {
+                answer_bytes!(persistence, "503 Service Unavailable: Back-end server is at capacity")
+            }
             Self::GatewayTimeout => answer_bytes!(persistence, "504 GATEWAY_TIMEOUT"),
             Self::VersionNotSupported => {
                 answer_bytes!(persistence, "505 HTTP_VERSION_NOT_SUPPORTED")
@@ -120,12 +115,7 @@ mod tests {
                 let bytes = answer.bytes(persistence);
                 let mut head = ResponseHead::default();
                 let status = head.parse(bytes, &HeadLimits::default());
-                assert_eq!(
-                    status,
-                    Ok(HeadStatus::Complete {
-                        length: bytes.len()
-                    })
-                );
+                assert_eq!(status, Ok(HeadStatus::Complete { length: bytes.len() }));
                 assert_eq!(head.status(), answer.status());
                 let framing = BodyFraming::Length(0);
                 assert_eq!(head.reply(Asked::default()), Ok(Reply::Final(framing)));

@@ -41,10 +41,7 @@ pub struct Decoded {
 impl Default for BodyDecoder {
     /// A body that has ended.
     fn default() -> Self {
-        Self {
-            state: State::Ended,
-            trailers: Trailers::default(),
-        }
+        Self { state: State::Ended, trailers: Trailers::default() }
     }
 }
 
@@ -169,9 +166,7 @@ impl BodyDecoder {
             State::ChunkData { remaining } => (remaining, State::ChunkCarriageReturn),
             _ => return available,
         };
-        let length = usize::try_from(*remaining)
-            .unwrap_or(usize::MAX)
-            .min(available);
+        let length = usize::try_from(*remaining).unwrap_or(usize::MAX).min(available);
         *remaining -= length as u64;
         if *remaining == 0 {
             self.state = then;
@@ -185,11 +180,7 @@ mod tests {
     use super::*;
 
     /// Data, bytes consumed and whether the body ended, of `input` given in pieces of `step` bytes.
-    fn run(
-        framing: BodyFraming,
-        input: &[u8],
-        step: usize,
-    ) -> Result<(Vec<u8>, usize, bool), BodyFault> {
+    fn run(framing: BodyFraming, input: &[u8], step: usize) -> Result<(Vec<u8>, usize, bool), BodyFault> {
         let mut decoder = BodyDecoder::new(framing);
         let mut data = Vec::new();
         let (mut at, mut end) = (0, 0);
@@ -211,11 +202,7 @@ mod tests {
         let chunked = b"5\r\nhello\r\n6;ext=1\r\n world\r\n0\r\nX-Sum: 1\r\n\r\nGET";
         for step in 1..chunked.len() {
             let result = run(BodyFraming::Chunked, chunked, step);
-            assert_eq!(
-                result,
-                Ok((b"hello world".to_vec(), chunked.len() - 3, true)),
-                "{step}"
-            );
+            assert_eq!(result, Ok((b"hello world".to_vec(), chunked.len() - 3, true)), "{step}");
             let result = run(BodyFraming::Length(5), b"helloGET", step);
             assert_eq!(result, Ok((b"hello".to_vec(), 5, true)), "{step}");
         }
@@ -225,44 +212,22 @@ mod tests {
     fn a_small_chunked_body_is_read_in_one_call() {
         let input = b"5\r\nhello\r\n0\r\n\r\n";
         let decoded = BodyDecoder::new(BodyFraming::Chunked).decode(input);
-        assert_eq!(
-            decoded,
-            Ok(Decoded {
-                consumed: input.len(),
-                data: 3..8,
-                ended: true
-            })
-        );
+        assert_eq!(decoded, Ok(Decoded { consumed: input.len(), data: 3..8, ended: true }));
     }
 
     #[test]
     fn chunk_data_must_end_where_it_said() {
-        for bad in [
-            "5\r\nhelloX\n",
-            "5\r\nhello\n0\r\n",
-            "5\r\nhello\rX",
-            "5\r\nhello world\r\n",
-        ] {
-            assert_eq!(
-                run(BodyFraming::Chunked, bad.as_bytes(), 64),
-                Err(BodyFault::ChunkEnd),
-                "{bad:?}"
-            );
+        for bad in ["5\r\nhelloX\n", "5\r\nhello\n0\r\n", "5\r\nhello\rX", "5\r\nhello world\r\n"] {
+            assert_eq!(run(BodyFraming::Chunked, bad.as_bytes(), 64), Err(BodyFault::ChunkEnd), "{bad:?}");
         }
     }
 
     #[test]
     fn only_a_body_until_close_may_end_by_close() {
-        assert_eq!(
-            BodyDecoder::new(BodyFraming::UntilClose).handle_close(),
-            Ok(())
-        );
+        assert_eq!(BodyDecoder::new(BodyFraming::UntilClose).handle_close(), Ok(()));
         assert_eq!(BodyDecoder::new(BodyFraming::None).handle_close(), Ok(()));
         for framing in [BodyFraming::Length(1), BodyFraming::Chunked] {
-            assert_eq!(
-                BodyDecoder::new(framing).handle_close(),
-                Err(BodyFault::Truncated)
-            );
+            assert_eq!(BodyDecoder::new(framing).handle_close(), Err(BodyFault::Truncated));
         }
         let mut decoder = BodyDecoder::new(BodyFraming::Chunked);
         assert!(!decoder.decode(b"0\r\n").unwrap().ended);
@@ -278,13 +243,7 @@ mod tests {
         assert!(!decoder.is_ended());
         decoder.advance(1);
         assert!(decoder.is_ended());
-        assert_eq!(
-            BodyDecoder::new(BodyFraming::Chunked).remaining_known(),
-            None
-        );
-        assert_eq!(
-            BodyDecoder::new(BodyFraming::UntilClose).remaining_known(),
-            None
-        );
+        assert_eq!(BodyDecoder::new(BodyFraming::Chunked).remaining_known(), None);
+        assert_eq!(BodyDecoder::new(BodyFraming::UntilClose).remaining_known(), None);
     }
 }

@@ -42,9 +42,7 @@ impl ChunkLine {
             (Place::Size, b';') if self.digits > 0 => self.place = Place::Extension,
             (Place::Size, _) => self.take_digit(byte)?,
             (Place::Extension, b'\r') => self.place = Place::LineFeed,
-            (Place::Extension, b'\t' | b' '..=b'~' | 0x80..)
-                if self.extension_length < MAX_EXTENSION =>
-            {
+            (Place::Extension, b'\t' | b' '..=b'~' | 0x80..) if self.extension_length < MAX_EXTENSION => {
                 self.extension_length += 1;
             }
             (Place::Extension, _) => return Err(BodyFault::ChunkExtension),
@@ -93,10 +91,7 @@ pub fn chunk_header(length: u64) -> ChunkHeader {
         if rest == 0 {
             break;
         }
-        if let (Some(slot), Some(digit)) = (
-            text.get_mut(place),
-            char::from_digit((rest & 15) as u32, 16),
-        ) {
+        if let (Some(slot), Some(digit)) = (text.get_mut(place), char::from_digit((rest & 15) as u32, 16)) {
             *slot = digit as u8;
         }
         start = place as u8;
@@ -160,10 +155,7 @@ mod tests {
         ] {
             assert_eq!(read(line), Err(fault), "{line:?}");
         }
-        assert_eq!(
-            read(&format!("5;{}\r\n", "a".repeat(257))),
-            Err(ChunkExtension)
-        );
+        assert_eq!(read(&format!("5;{}\r\n", "a".repeat(257))), Err(ChunkExtension));
     }
 
     #[test]

@@ -55,20 +55,12 @@ impl ConnectionOptions {
 
     /// Persistence of an HTTP/1.1 message: kept unless `close` is named.
     pub fn persistence_http11(self) -> Persistence {
-        if self.close {
-            Persistence::Close
-        } else {
-            Persistence::KeepAlive
-        }
+        if self.close { Persistence::Close } else { Persistence::KeepAlive }
     }
 
     /// Persistence of an HTTP/1.0 message: closed unless `keep-alive` is named and `close` is not.
     pub fn persistence_http10(self) -> Persistence {
-        if self.keep_alive && !self.close {
-            Persistence::KeepAlive
-        } else {
-            Persistence::Close
-        }
+        if self.keep_alive && !self.close { Persistence::KeepAlive } else { Persistence::Close }
     }
 }
 
@@ -94,24 +86,13 @@ pub fn may_be_nominated(option: &[u8]) -> bool {
         b"vary",
         b"via",
     ];
-    const END_TO_END_FAMILIES: [&[u8]; 7] = [
-        b"accept-",
-        b"access-control-",
-        b"content-",
-        b"if-",
-        b"sec-",
-        b"x-forwarded-",
-        b"x-real-",
-    ];
+    const END_TO_END_FAMILIES: [&[u8]; 7] =
+        [b"accept-", b"access-control-", b"content-", b"if-", b"sec-", b"x-forwarded-", b"x-real-"];
     FieldName::classify(option) == FieldName::Other
-        && !END_TO_END
+        && !END_TO_END.iter().any(|name| option.eq_ignore_ascii_case(name))
+        && !END_TO_END_FAMILIES
             .iter()
-            .any(|name| option.eq_ignore_ascii_case(name))
-        && !END_TO_END_FAMILIES.iter().any(|family| {
-            option
-                .get(..family.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(family))
-        })
+            .any(|family| option.get(..family.len()).is_some_and(|start| start.eq_ignore_ascii_case(family)))
 }
 
 #[cfg(test)]
@@ -138,22 +119,12 @@ mod tests {
     fn the_default_depends_on_the_version() {
         assert_eq!(options(&[]).persistence_http11(), Persistence::KeepAlive);
         assert_eq!(options(&[]).persistence_http10(), Persistence::Close);
-        assert_eq!(
-            options(&["keep-alive"]).persistence_http10(),
-            Persistence::KeepAlive
-        );
+        assert_eq!(options(&["keep-alive"]).persistence_http10(), Persistence::KeepAlive);
     }
 
     #[test]
     fn essentials_cannot_be_nominated() {
-        for name in [
-            "Host",
-            "content-length",
-            "X-Forwarded-For",
-            "x-forwarded-host",
-            "Cookie",
-            "If-Match",
-        ] {
+        for name in ["Host", "content-length", "X-Forwarded-For", "x-forwarded-host", "Cookie", "If-Match"] {
             assert!(!may_be_nominated(name.as_bytes()), "{name}");
             assert!(!options(&[name]).nominates(), "{name}");
         }

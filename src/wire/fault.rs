@@ -14,6 +14,8 @@ pub enum SyntaxFault {
     BareLineFeed,
     /// A field line that begins with whitespace (RFC 9112 section 5.2).
     ObsoleteFold,
+    /// The start line is no request line or no status line (RFC 9112 sections 3 and 4).
+    StartLine,
     /// The start line is over its limit.
     StartLineTooLong,
     /// One field line is over its limit.
@@ -28,6 +30,19 @@ pub enum SyntaxFault {
     FieldValue,
 }
 
+impl From<httparse::Error> for SyntaxFault {
+    fn from(error: httparse::Error) -> Self {
+        match error {
+            httparse::Error::HeaderName => Self::FieldName,
+            httparse::Error::HeaderValue => Self::FieldValue,
+            httparse::Error::TooManyHeaders => Self::TooManyFields,
+            httparse::Error::NewLine | httparse::Error::Status | httparse::Error::Token | httparse::Error::Version => {
+                Self::StartLine
+            }
+        }
+    }
+}
+
 impl SyntaxFault {
     /// The stable name of this fault.
     pub fn reason(self) -> &'static str {
@@ -35,6 +50,7 @@ impl SyntaxFault {
             Self::LeadingEmptyLines => "leading_empty_lines",
             Self::BareLineFeed => "bare_line_feed",
             Self::ObsoleteFold => "obsolete_fold",
+            Self::StartLine => "malformed_start_line",
             Self::StartLineTooLong => "start_line_too_long",
             Self::FieldTooLong => "field_too_long",
             Self::FieldsTooLarge => "fields_too_large",
@@ -47,9 +63,7 @@ impl SyntaxFault {
     fn answer(self) -> Answer {
         match self {
             Self::StartLineTooLong => Answer::UriTooLong,
-            Self::FieldTooLong | Self::FieldsTooLarge | Self::TooManyFields => {
-                Answer::HeaderFieldsTooLarge
-            }
+            Self::FieldTooLong | Self::FieldsTooLarge | Self::TooManyFields => Answer::HeaderFieldsTooLarge,
             _ => Answer::BadRequest,
         }
     }
@@ -107,8 +121,6 @@ pub enum RequestFault {
     Syntax(SyntaxFault),
     /// Its body cannot be delimited with certainty.
     Framing(FramingFault),
-    /// The request line is not `method SP target SP version`.
-    RequestLine,
     /// A method of more than 127 characters (ELB).
     MethodTooLong,
     /// `CONNECT`: Elbow is no tunnel.
@@ -135,7 +147,6 @@ impl RequestFault {
         match self {
             Self::Syntax(fault) => fault.reason(),
             Self::Framing(fault) => fault.reason(),
-            Self::RequestLine => "malformed_request_line",
             Self::MethodTooLong => "method_too_long",
             Self::Connect => "connect_refused",
             Self::Version => "version_not_supported",
@@ -155,8 +166,7 @@ impl RequestFault {
             Self::Framing(fault) => fault.answer(),
             Self::MethodTooLong => Answer::MethodNotAllowed,
             Self::Version => Answer::VersionNotSupported,
-            Self::RequestLine
-            | Self::Connect
+            Self::Connect
             | Self::Target
             | Self::HostMissing
             | Self::HostRepeated
@@ -199,8 +209,6 @@ pub enum ResponseFault {
     Syntax(SyntaxFault),
     /// Its body cannot be delimited with certainty.
     Framing(FramingFault),
-    /// The status line is not `HTTP/1.x SP status SP [reason]`.
-    StatusLine,
     /// A 1xx response that announces a body.
     InterimBody,
     /// 101 to a request that asked for no upgrade.
@@ -213,7 +221,6 @@ impl ResponseFault {
         match self {
             Self::Syntax(fault) => fault.reason(),
             Self::Framing(fault) => fault.reason(),
-            Self::StatusLine => "malformed_status_line",
             Self::InterimBody => "interim_body",
             Self::UnexpectedUpgrade => "unexpected_upgrade",
         }

@@ -45,11 +45,7 @@ impl DeclaredFraming {
     }
 
     /// Takes in a `Transfer-Encoding` value of a message of this version.
-    pub fn add_transfer_encoding(
-        &mut self,
-        value: &[u8],
-        version: Version,
-    ) -> Result<(), FramingFault> {
+    pub fn add_transfer_encoding(&mut self, value: &[u8], version: Version) -> Result<(), FramingFault> {
         match self {
             _ if version == Version::Http10 => Err(FramingFault::TransferEncodingInHttp10),
             Self::Length(_) => Err(FramingFault::LengthAndTransferEncoding),
@@ -69,9 +65,7 @@ fn parse_content_length(value: &[u8]) -> Result<u64, FramingFault> {
     }
     value
         .iter()
-        .try_fold(0u64, |length, digit| {
-            length.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-        })
+        .try_fold(0u64, |length, digit| length.checked_mul(10)?.checked_add(u64::from(digit - b'0')))
         // Back ends count in signed 64 bits; a length they would read as negative must not reach them.
         .filter(|length| i64::try_from(*length).is_ok())
         .ok_or(FramingFault::ContentLengthTooLarge)
@@ -83,14 +77,9 @@ fn refused_transfer_encoding(value: &[u8]) -> FramingFault {
     let codings = || value.split(|byte| *byte == b',').map(trim_whitespace);
     let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
     let count = codings().count();
-    let well_formed = codings()
-        .enumerate()
-        .all(|(index, coding)| is_token(coding) && (!is_chunked(coding) || index + 1 == count));
-    if well_formed {
-        FramingFault::TransferEncodingUnsupported
-    } else {
-        FramingFault::TransferEncodingInvalid
-    }
+    let well_formed =
+        codings().enumerate().all(|(index, coding)| is_token(coding) && (!is_chunked(coding) || index + 1 == count));
+    if well_formed { FramingFault::TransferEncodingUnsupported } else { FramingFault::TransferEncodingInvalid }
 }
 
 #[cfg(test)]
@@ -117,19 +106,13 @@ mod tests {
             ("1.0", Err(Invalid)),
         ];
         for (value, expected) in cases {
-            assert_eq!(
-                parse_content_length(value.as_bytes()),
-                expected,
-                "{value:?}"
-            );
+            assert_eq!(parse_content_length(value.as_bytes()), expected, "{value:?}");
         }
     }
 
     #[test]
     fn transfer_encoding_is_exactly_chunked() {
-        use FramingFault::{
-            TransferEncodingInvalid as Invalid, TransferEncodingUnsupported as Unsupported,
-        };
+        use FramingFault::{TransferEncodingInvalid as Invalid, TransferEncodingUnsupported as Unsupported};
         let cases = [
             ("chunked", Ok(())),
             ("Chunked", Ok(())),

@@ -25,9 +25,7 @@ pub fn is_token(bytes: &[u8]) -> bool {
 /// Whether `bytes` may be a field value: visible bytes, SP, HTAB and obs-text, no controls
 /// (RFC 9110 section 5.5). Surrounding whitespace is the caller's business.
 pub fn is_field_value(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+    bytes.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
 
 /// `bytes` without the optional whitespace (SP, HTAB) around it.
@@ -43,10 +41,7 @@ pub fn trim_whitespace(mut bytes: &[u8]) -> &[u8] {
 
 /// The members of a comma-separated list, trimmed, empty ones left out (RFC 9110 section 5.6.1.2).
 pub fn list_members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|byte| *byte == b',')
-        .map(trim_whitespace)
-        .filter(|member| !member.is_empty())
+    value.split(|byte| *byte == b',').map(trim_whitespace).filter(|member| !member.is_empty())
 }
 
 #[cfg(test)]
@@ -57,11 +52,7 @@ mod tests {
     fn separators_and_controls_are_no_token_bytes() {
         for byte in 0..=255u8 {
             let separator = b"()<>@,;:\\\"/[]?={} \t".contains(&byte);
-            assert_eq!(
-                is_token_byte(byte),
-                byte.is_ascii_graphic() && !separator,
-                "{byte:#x}"
-            );
+            assert_eq!(is_token_byte(byte), byte.is_ascii_graphic() && !separator, "{byte:#x}");
         }
     }
 

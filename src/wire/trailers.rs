@@ -25,9 +25,7 @@ impl Trailers {
 
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.as_bytes()
-            .split(|byte| *byte == b'\n')
-            .filter_map(split_field_line)
+        self.as_bytes().split(|byte| *byte == b'\n').filter_map(split_field_line)
     }
 
     /// Whether there are none.
@@ -45,9 +43,7 @@ impl Trailers {
     /// Takes bytes up to the end of one line. Returns how many, and whether the line ended the section.
     pub(super) fn take(&mut self, input: &[u8]) -> Result<(usize, bool), BodyFault> {
         let line_end = memchr::memchr(b'\n', input).map(|at| at + 1);
-        let piece = input
-            .get(..line_end.unwrap_or(input.len()))
-            .unwrap_or_default();
+        let piece = input.get(..line_end.unwrap_or(input.len())).unwrap_or_default();
         self.received += piece.len();
         if self.received > MAX_TRAILERS {
             return Err(BodyFault::TrailersTooLarge);
@@ -111,10 +107,9 @@ fn may_be_trailer(name: &[u8]) -> bool {
     const HEAD_ONLY_FAMILIES: [&[u8]; 3] = [b"content-", b"if-", b"x-forwarded-"];
     FieldName::classify(name) == FieldName::Other
         && !HEAD_ONLY.iter().any(|only| name.eq_ignore_ascii_case(only))
-        && !HEAD_ONLY_FAMILIES.iter().any(|family| {
-            name.get(..family.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(family))
-        })
+        && !HEAD_ONLY_FAMILIES
+            .iter()
+            .any(|family| name.get(..family.len()).is_some_and(|start| start.eq_ignore_ascii_case(family)))
 }
 
 #[cfg(test)]
@@ -136,8 +131,7 @@ mod tests {
 
     #[test]
     fn keeps_good_fields_and_drops_what_belongs_in_a_head() {
-        let section =
-            b"X-Checksum:  abc \r\nContent-Length: 5\r\nhost: evil\r\nAuthorization: x\r\n\
+        let section = b"X-Checksum:  abc \r\nContent-Length: 5\r\nhost: evil\r\nAuthorization: x\r\n\
             X_Forwarded_For: 1\r\nContent-Type: a\r\nEmpty:\r\n\r\nrest";
         let (trailers, taken) = read(section).unwrap();
         assert_eq!(trailers.as_bytes(), b"X-Checksum: abc\r\nEmpty: \r\n");
@@ -148,21 +142,8 @@ mod tests {
 
     #[test]
     fn refuses_what_a_head_would_refuse() {
-        for bad in [
-            "a: b\n",
-            "\n",
-            "a : b\r\n",
-            " a: b\r\n",
-            "a\r\n",
-            ": b\r\n",
-            "a: b\0\r\n",
-            "a: b\rc\r\n",
-        ] {
-            assert_eq!(
-                read(bad.as_bytes()).err(),
-                Some(BodyFault::Trailer),
-                "{bad:?}"
-            );
+        for bad in ["a: b\n", "\n", "a : b\r\n", " a: b\r\n", "a\r\n", ": b\r\n", "a: b\0\r\n", "a: b\rc\r\n"] {
+            assert_eq!(read(bad.as_bytes()).err(), Some(BodyFault::Trailer), "{bad:?}");
         }
     }
 

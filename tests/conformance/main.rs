@@ -1,1 +1,3 @@
-//! Placeholder until the room it tests stands.
+//! Conformance: what standards, and our own documents, promise.
+
+mod config;

@@ -27,9 +27,7 @@ pub struct Additions<'a> {
 impl Additions<'_> {
     /// Whether a field of that name is replaced.
     fn replaces(&self, name: &[u8]) -> bool {
-        self.replace
-            .iter()
-            .any(|(replaced, _)| name.eq_ignore_ascii_case(replaced))
+        self.replace.iter().any(|(replaced, _)| name.eq_ignore_ascii_case(replaced))
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -64,8 +62,5 @@ fn is_nominated(table: &FieldTable, options: ConnectionOptions, field: &Field) -
     }
     let name = table.slice(field.name);
     may_be_nominated(name)
-        && table
-            .values(FieldName::Connection)
-            .flat_map(list_members)
-            .any(|option| option.eq_ignore_ascii_case(name))
+        && table.values(FieldName::Connection).flat_map(list_members).any(|option| option.eq_ignore_ascii_case(name))
 }

@@ -56,8 +56,7 @@ pub fn write_request_head(head: &RequestHead, forward: &RequestForward<'_>, out:
     if head.rewrites_host() {
         write_host(head, forward.node, out);
     }
-    head.table()
-        .write_fields(|field| is_passed_on(head, forward, field), out);
+    head.table().write_fields(|field| is_passed_on(head, forward, field), out);
     if head.version() == Version::Http2 {
         write_joined_cookies(head, out);
     }
@@ -73,9 +72,7 @@ fn is_passed_on(head: &RequestHead, forward: &RequestForward<'_>, field: &Field)
         FieldName::Other => !is_nominated(head.table(), head.connection(), field),
         FieldName::Host => !head.rewrites_host(),
         FieldName::Cookie => head.version() != Version::Http2,
-        FieldName::Expect => {
-            !head.expects_continue() || forward.expectation == Expectation::Relayed
-        }
+        FieldName::Expect => !head.expects_continue() || forward.expectation == Expectation::Relayed,
         FieldName::Trailer => head.framing() == BodyFraming::Chunked,
         FieldName::XForwardedFor | FieldName::XForwardedPort | FieldName::XForwardedProto => false,
         FieldName::Lookalike => false,
@@ -111,10 +108,7 @@ fn write_joined_cookies(head: &RequestHead, out: &mut Vec<u8>) {
 
 fn write_forwarded(head: &RequestHead, forward: &RequestForward<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"X-Forwarded-For: ");
-    for known in head
-        .values(FieldName::XForwardedFor)
-        .filter(|known| !known.is_empty())
-    {
+    for known in head.values(FieldName::XForwardedFor).filter(|known| !known.is_empty()) {
         out.extend_from_slice(known);
         out.extend_from_slice(b", ");
     }
@@ -151,20 +145,14 @@ mod tests {
         node: IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
         expectation: Expectation::Answered,
         persistence: Persistence::KeepAlive,
-        additions: Additions {
-            replace: &[],
-            append: &[],
-        },
+        additions: Additions { replace: &[], append: &[] },
     };
-    const FORWARDED: &str =
-        "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\n";
+    const FORWARDED: &str = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\n";
     const KEPT: &str = "Connection: keep-alive\r\n\r\n";
 
     fn forward_with(head: &str, forward: &RequestForward<'_>) -> String {
         let mut parsed = RequestHead::default();
-        parsed
-            .parse(head.as_bytes(), &HeadLimits::default())
-            .unwrap();
+        parsed.parse(head.as_bytes(), &HeadLimits::default()).unwrap();
         let mut out = Vec::new();
         write_request_head(&parsed, forward, &mut out);
         String::from_utf8(out).unwrap()
@@ -181,9 +169,7 @@ mod tests {
                 "GET /a HTTP/1.1\r\nHost: h\r\nACCEPT:*/*  \r\nX-A: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\n\
                  X-B:\r\nProxy: http://evil\r\nProxy-Connection: close\r\nX-C: 3\r\nX_Forwarded_For: 6\r\n\r\n"
             ),
-            format!(
-                "GET /a HTTP/1.1\r\nHost: h\r\nACCEPT: */*\r\nX-A: 1\r\nX-B: \r\nX-C: 3\r\n{FORWARDED}{KEPT}"
-            )
+            format!("GET /a HTTP/1.1\r\nHost: h\r\nACCEPT: */*\r\nX-A: 1\r\nX-B: \r\nX-C: 3\r\n{FORWARDED}{KEPT}")
         );
     }
 
@@ -220,12 +206,8 @@ mod tests {
             format!("POST / HTTP/1.1\r\nHost: h\r\n{FORWARDED}Content-Length: 7\r\n{KEPT}")
         );
         assert_eq!(
-            forward(
-                "POST / HTTP/1.1\r\nHost: h\r\ntransfer-encoding: CHUNKED\r\nTrailer: X\r\n\r\n"
-            ),
-            format!(
-                "POST / HTTP/1.1\r\nHost: h\r\nTrailer: X\r\n{FORWARDED}Transfer-Encoding: chunked\r\n{KEPT}"
-            )
+            forward("POST / HTTP/1.1\r\nHost: h\r\ntransfer-encoding: CHUNKED\r\nTrailer: X\r\n\r\n"),
+            format!("POST / HTTP/1.1\r\nHost: h\r\nTrailer: X\r\n{FORWARDED}Transfer-Encoding: chunked\r\n{KEPT}")
         );
     }
 
@@ -235,53 +217,33 @@ mod tests {
             forward("GET http://real:80/p HTTP/1.1\r\nHost: fake\r\n\r\n"),
             format!("GET /p HTTP/1.1\r\nHost: real:80\r\n{FORWARDED}{KEPT}")
         );
-        assert_eq!(
-            forward("GET / HTTP/1.0\r\n\r\n"),
-            format!("GET / HTTP/1.1\r\nHost: [::1]\r\n{FORWARDED}{KEPT}")
-        );
+        assert_eq!(forward("GET / HTTP/1.0\r\n\r\n"), format!("GET / HTTP/1.1\r\nHost: [::1]\r\n{FORWARDED}{KEPT}"));
     }
 
     #[test]
     fn expect_goes_on_only_when_the_back_end_answers_it() {
-        let request =
-            "PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n";
+        let request = "PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\n";
         assert!(!forward(request).contains("Expect"));
-        let relayed = RequestForward {
-            expectation: Expectation::Relayed,
-            ..FORWARD
-        };
+        let relayed = RequestForward { expectation: Expectation::Relayed, ..FORWARD };
         assert!(forward_with(request, &relayed).contains("\r\nExpect: 100-Continue\r\n"));
     }
 
     #[test]
     fn upgrades_keep_their_upgrade() {
-        let request = |protocol: &str| {
-            format!(
-                "GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
-            )
-        };
+        let request =
+            |protocol: &str| format!("GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n");
         let base = format!("GET / HTTP/1.1\r\nHost: h\r\n{FORWARDED}");
-        assert_eq!(
-            forward(&request("websocket")),
-            format!("{base}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n")
-        );
+        assert_eq!(forward(&request("websocket")), format!("{base}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"));
         assert_eq!(forward(&request("h2c")), format!("{base}{KEPT}"));
     }
 
     #[test]
     fn additions_replace_or_append() {
-        let additions = Additions {
-            replace: &[(b"X-Request-Id", b"1")],
-            append: &[(b"X-A", b"2")],
-        };
+        let additions = Additions { replace: &[(b"X-Request-Id", b"1")], append: &[(b"X-A", b"2")] };
         assert_eq!(
             forward_with(
                 "GET / HTTP/1.1\r\nHost: h\r\nx-request-id: 9\r\nX-A: 1\r\n\r\n",
-                &RequestForward {
-                    additions,
-                    persistence: Persistence::Close,
-                    ..FORWARD
-                }
+                &RequestForward { additions, persistence: Persistence::Close, ..FORWARD }
             ),
             format!(
                 "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n{FORWARDED}X-Request-Id: 1\r\nX-A: 2\r\n\
@@ -294,12 +256,7 @@ mod tests {
     fn a_built_head_reads_like_a_parsed_one() {
         let mut head = RequestHead::default();
         head.begin(b"GET", Some(b"h"), b"/").unwrap();
-        for (name, value) in [
-            ("cookie", "a=1"),
-            ("accept", "*/*"),
-            ("cookie", "b=2"),
-            ("host", "x"),
-        ] {
+        for (name, value) in [("cookie", "a=1"), ("accept", "*/*"), ("cookie", "b=2"), ("host", "x")] {
             head.push_field(name.as_bytes(), value.as_bytes()).unwrap();
         }
         head.finish(Content::Empty).unwrap();
@@ -307,9 +264,7 @@ mod tests {
         write_request_head(&head, &FORWARD, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            format!(
-                "GET / HTTP/1.1\r\nHost: h\r\naccept: */*\r\nCookie: a=1; b=2\r\n{FORWARDED}{KEPT}"
-            )
+            format!("GET / HTTP/1.1\r\nHost: h\r\naccept: */*\r\nCookie: a=1; b=2\r\n{FORWARDED}{KEPT}")
         );
     }
 }

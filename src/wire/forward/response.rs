@@ -43,16 +43,12 @@ pub fn write_response_head(
         BodyFraming::UntilClose => Persistence::Close,
         _ => forward.persistence,
     };
-    let sent = Sent {
-        framing,
-        persistence,
-    };
+    let sent = Sent { framing, persistence };
     if reply == Reply::Interim && forward.client == Version::Http10 {
         return sent;
     }
     write_status_line(head, out);
-    head.table()
-        .write_fields(|field| is_passed_on(head, forward, framing, field), out);
+    head.table().write_fields(|field| is_passed_on(head, forward, framing, field), out);
     match reply {
         Reply::Interim => {}
         Reply::SwitchingProtocols => write_upgrade(head, out),
@@ -83,12 +79,7 @@ fn write_status_line(head: &ResponseHead, out: &mut Vec<u8>) {
     }
 }
 
-fn is_passed_on(
-    head: &ResponseHead,
-    forward: &ResponseForward<'_>,
-    framing: BodyFraming,
-    field: &Field,
-) -> bool {
+fn is_passed_on(head: &ResponseHead, forward: &ResponseForward<'_>, framing: BodyFraming, field: &Field) -> bool {
     let by_name = match field.kind {
         FieldName::Other => !is_nominated(head.table(), head.connection(), field),
         FieldName::Trailer => framing == BodyFraming::Chunked,
@@ -129,41 +120,25 @@ mod tests {
     use super::*;
     use crate::wire::head::{Asked, HeadLimits, Method};
 
-    const GET: Asked = Asked {
-        method: Method::Get,
-        upgrade: false,
-    };
-    const HEAD: Asked = Asked {
-        method: Method::Head,
-        upgrade: false,
-    };
+    const GET: Asked = Asked { method: Method::Get, upgrade: false };
+    const HEAD: Asked = Asked { method: Method::Head, upgrade: false };
     const TO_HTTP11: ResponseForward<'static> = ResponseForward {
         client: Version::Http11,
         persistence: Persistence::KeepAlive,
-        additions: Additions {
-            replace: &[],
-            append: &[],
-        },
+        additions: Additions { replace: &[], append: &[] },
     };
-    const TO_HTTP10: ResponseForward<'static> = ResponseForward {
-        client: Version::Http10,
-        ..TO_HTTP11
-    };
+    const TO_HTTP10: ResponseForward<'static> = ResponseForward { client: Version::Http10, ..TO_HTTP11 };
 
     fn forward(response: &str, asked: Asked, forward: &ResponseForward<'_>) -> (String, Sent) {
         let mut head = ResponseHead::default();
-        head.parse(response.as_bytes(), &HeadLimits::default())
-            .unwrap();
+        head.parse(response.as_bytes(), &HeadLimits::default()).unwrap();
         let mut out = Vec::new();
         let sent = write_response_head(&head, head.reply(asked).unwrap(), forward, &mut out);
         (String::from_utf8(out).unwrap(), sent)
     }
 
     fn kept(framing: BodyFraming) -> Sent {
-        Sent {
-            framing,
-            persistence: Persistence::KeepAlive,
-        }
+        Sent { framing, persistence: Persistence::KeepAlive }
     }
 
     #[test]
@@ -174,10 +149,7 @@ mod tests {
             GET,
             &TO_HTTP11,
         );
-        assert_eq!(
-            text,
-            "HTTP/1.1 200 OK\r\nServer: s\r\nDate: d\r\nSet-Cookie: a\r\nContent-Length: 5\r\n\r\n"
-        );
+        assert_eq!(text, "HTTP/1.1 200 OK\r\nServer: s\r\nDate: d\r\nSet-Cookie: a\r\nContent-Length: 5\r\n\r\n");
         assert_eq!(sent, kept(BodyFraming::Length(5)));
     }
 
@@ -185,10 +157,7 @@ mod tests {
     fn framing_suits_the_client() {
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n\r\n";
         let closing = "HTTP/1.0 200 OK\r\n\r\n";
-        let closed = Sent {
-            framing: BodyFraming::UntilClose,
-            persistence: Persistence::Close,
-        };
+        let closed = Sent { framing: BodyFraming::UntilClose, persistence: Persistence::Close };
         for (response, to, text, sent) in [
             (
                 chunked,
@@ -196,24 +165,9 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nTrailer: X\r\nTransfer-Encoding: chunked\r\n\r\n",
                 kept(BodyFraming::Chunked),
             ),
-            (
-                chunked,
-                &TO_HTTP10,
-                "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
-                closed,
-            ),
-            (
-                closing,
-                &TO_HTTP11,
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                kept(BodyFraming::Chunked),
-            ),
-            (
-                closing,
-                &TO_HTTP10,
-                "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
-                closed,
-            ),
+            (chunked, &TO_HTTP10, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", closed),
+            (closing, &TO_HTTP11, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", kept(BodyFraming::Chunked)),
+            (closing, &TO_HTTP10, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", closed),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n",
                 &TO_HTTP10,
@@ -221,32 +175,16 @@ mod tests {
                 kept(BodyFraming::Length(1)),
             ),
         ] {
-            assert_eq!(
-                forward(response, GET, to),
-                (text.to_owned(), sent),
-                "{response:?}"
-            );
+            assert_eq!(forward(response, GET, to), (text.to_owned(), sent), "{response:?}");
         }
     }
 
     #[test]
     fn answers_without_a_body_may_still_say_its_length() {
         for (response, asked, text) in [
-            (
-                "200 OK\r\nContent-Length: 9\r\n\r\n",
-                HEAD,
-                "200 OK\r\nContent-Length: 9\r\n\r\n",
-            ),
-            (
-                "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-                HEAD,
-                "200 OK\r\n\r\n",
-            ),
-            (
-                "304 N\r\nContent-Length: 9\r\n\r\n",
-                GET,
-                "304 N\r\nContent-Length: 9\r\n\r\n",
-            ),
+            ("200 OK\r\nContent-Length: 9\r\n\r\n", HEAD, "200 OK\r\nContent-Length: 9\r\n\r\n"),
+            ("200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", HEAD, "200 OK\r\n\r\n"),
+            ("304 N\r\nContent-Length: 9\r\n\r\n", GET, "304 N\r\nContent-Length: 9\r\n\r\n"),
             ("204 N\r\nContent-Length: 9\r\n\r\n", GET, "204 N\r\n\r\n"),
         ] {
             let (written, sent) = forward(&format!("HTTP/1.1 {response}"), asked, &TO_HTTP11);
@@ -258,10 +196,7 @@ mod tests {
     #[test]
     fn interim_answers_go_to_http11_only() {
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: a\r\nConnection: close\r\n\r\n";
-        assert_eq!(
-            forward(hints, GET, &TO_HTTP11).0,
-            "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"
-        );
+        assert_eq!(forward(hints, GET, &TO_HTTP11).0, "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n");
         assert_eq!(forward(hints, GET, &TO_HTTP10).0, "");
     }
 
@@ -270,10 +205,7 @@ mod tests {
         let (text, _) = forward(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: x\r\n\r\n",
-            Asked {
-                method: Method::Get,
-                upgrade: true,
-            },
+            Asked { method: Method::Get, upgrade: true },
             &TO_HTTP11,
         );
         assert_eq!(
@@ -285,18 +217,11 @@ mod tests {
 
     #[test]
     fn additions_and_close() {
-        let additions = Additions {
-            replace: &[],
-            append: &[(b"Set-Cookie", b"AWSELB=1")],
-        };
+        let additions = Additions { replace: &[], append: &[(b"Set-Cookie", b"AWSELB=1")] };
         let (text, sent) = forward(
             "HTTP/1.1 200 OK\r\nSet-Cookie: a\r\nContent-Length: 0\r\n\r\n",
             GET,
-            &ResponseForward {
-                additions,
-                persistence: Persistence::Close,
-                ..TO_HTTP11
-            },
+            &ResponseForward { additions, persistence: Persistence::Close, ..TO_HTTP11 },
         );
         assert_eq!(
             text,

@@ -74,29 +74,15 @@ impl FieldName {
             ],
             11 => &[(b"traceparent", Self::Traceparent)],
             12 => &[(b"x-request-id", Self::XRequestId)],
-            14 => &[
-                (b"content-length", Self::ContentLength),
-                (b"http2-settings", Self::Http2Settings),
-            ],
-            15 => &[
-                (b"x-forwarded-for", Self::XForwardedFor),
-                (b"x-amzn-trace-id", Self::XAmznTraceId),
-            ],
-            16 => &[
-                (b"x-forwarded-port", Self::XForwardedPort),
-                (b"proxy-connection", Self::ProxyConnection),
-            ],
-            17 => &[
-                (b"transfer-encoding", Self::TransferEncoding),
-                (b"x-forwarded-proto", Self::XForwardedProto),
-            ],
+            14 => &[(b"content-length", Self::ContentLength), (b"http2-settings", Self::Http2Settings)],
+            15 => &[(b"x-forwarded-for", Self::XForwardedFor), (b"x-amzn-trace-id", Self::XAmznTraceId)],
+            16 => &[(b"x-forwarded-port", Self::XForwardedPort), (b"proxy-connection", Self::ProxyConnection)],
+            17 => &[(b"transfer-encoding", Self::TransferEncoding), (b"x-forwarded-proto", Self::XForwardedProto)],
             18 => &[(b"proxy-authenticate", Self::ProxyAuthenticate)],
             19 => &[(b"proxy-authorization", Self::ProxyAuthorization)],
             _ => &[],
         };
-        let known = same_length
-            .iter()
-            .find(|(known, _)| matches_loosely(name, known));
+        let known = same_length.iter().find(|(known, _)| matches_loosely(name, known));
         match known {
             None => Self::Other,
             Some((_, found)) if !name.contains(&b'_') => *found,
@@ -141,9 +127,9 @@ impl FieldName {
 
 /// Whether `name` is `lower_case`, ignoring case and taking `_` for `-`. Both have the same length.
 fn matches_loosely(name: &[u8], lower_case: &[u8]) -> bool {
-    name.iter().zip(lower_case).all(|(byte, known)| {
-        byte.to_ascii_lowercase() == *known || (*byte == b'_' && *known == b'-')
-    })
+    name.iter()
+        .zip(lower_case)
+        .all(|(byte, known)| byte.to_ascii_lowercase() == *known || (*byte == b'_' && *known == b'-'))
 }
 
 #[cfg(test)]
@@ -153,32 +139,17 @@ mod tests {
     #[test]
     fn names_are_known_in_any_case() {
         assert_eq!(FieldName::classify(b"HOST"), FieldName::Host);
-        assert_eq!(
-            FieldName::classify(b"content-Length"),
-            FieldName::ContentLength
-        );
-        assert_eq!(
-            FieldName::classify(b"X-Forwarded-For"),
-            FieldName::XForwardedFor
-        );
+        assert_eq!(FieldName::classify(b"content-Length"), FieldName::ContentLength);
+        assert_eq!(FieldName::classify(b"X-Forwarded-For"), FieldName::XForwardedFor);
         assert_eq!(FieldName::classify(b"X-Forwarded-Fox"), FieldName::Other);
         assert_eq!(FieldName::classify(b""), FieldName::Other);
     }
 
     #[test]
     fn underscores_make_a_lookalike() {
-        assert_eq!(
-            FieldName::classify(b"Content_Length"),
-            FieldName::FramingLookalike
-        );
-        assert_eq!(
-            FieldName::classify(b"TRANSFER_ENCODING"),
-            FieldName::FramingLookalike
-        );
-        assert_eq!(
-            FieldName::classify(b"X-Forwarded_For"),
-            FieldName::Lookalike
-        );
+        assert_eq!(FieldName::classify(b"Content_Length"), FieldName::FramingLookalike);
+        assert_eq!(FieldName::classify(b"TRANSFER_ENCODING"), FieldName::FramingLookalike);
+        assert_eq!(FieldName::classify(b"X-Forwarded_For"), FieldName::Lookalike);
         assert_eq!(FieldName::classify(b"my_field"), FieldName::Other);
     }
 }

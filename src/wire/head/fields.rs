@@ -1,5 +1,6 @@
 //! The bytes of one head and where its fields lie in them.
 
+use crate::wire::fault::SyntaxFault;
 use crate::wire::head::FieldName;
 
 /// A capacity above this is given back when a head is cleared, so that one large head does not make its
@@ -53,15 +54,12 @@ impl FieldTable {
     pub(super) fn fill<T>(
         &mut self,
         head: &[u8],
-        tokenise: impl FnOnce(&[u8], &mut FieldSink<'_>) -> T,
-    ) -> T {
+        tokenise: impl FnOnce(&[u8], &mut FieldSink<'_>) -> Result<T, SyntaxFault>,
+    ) -> Result<T, SyntaxFault> {
         self.fields.clear();
         self.bytes.clear();
         self.bytes.extend_from_slice(head);
-        let mut sink = FieldSink {
-            bytes: &self.bytes,
-            fields: &mut self.fields,
-        };
+        let mut sink = FieldSink { bytes: &self.bytes, fields: &mut self.fields };
         tokenise(&self.bytes, &mut sink)
     }
 
@@ -78,19 +76,12 @@ impl FieldTable {
         self.bytes.extend_from_slice(b": ");
         let value = self.push_bytes(value);
         self.bytes.extend_from_slice(b"\r\n");
-        self.fields.push(Field {
-            name,
-            value,
-            kind,
-            canonical: true,
-        });
+        self.fields.push(Field { name, value, kind, canonical: true });
     }
 
     /// The bytes of a span; empty if it is not one of this table's.
     pub fn slice(&self, span: Span) -> &[u8] {
-        self.bytes
-            .get(span.start as usize..span.end as usize)
-            .unwrap_or_default()
+        self.bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
     }
 
     /// The fields in order.
@@ -100,17 +91,12 @@ impl FieldTable {
 
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields
-            .iter()
-            .map(|field| (self.slice(field.name), self.slice(field.value)))
+        self.fields.iter().map(|field| (self.slice(field.name), self.slice(field.value)))
     }
 
     /// The values of every line of that kind, in order.
     pub fn values(&self, kind: FieldName) -> impl Iterator<Item = &[u8]> {
-        self.fields
-            .iter()
-            .filter(move |field| field.kind == kind)
-            .map(|field| self.slice(field.value))
+        self.fields.iter().filter(move |field| field.kind == kind).map(|field| self.slice(field.value))
     }
 
     /// Writes the fields that `keep` chooses as field lines.
@@ -124,10 +110,7 @@ impl FieldTable {
             }
             out.extend_from_slice(self.slice(run));
             if field.canonical {
-                run = Span {
-                    start: field.name.start,
-                    end: field.value.end + CRLF_LENGTH,
-                };
+                run = Span { start: field.name.start, end: field.value.end + CRLF_LENGTH };
             } else {
                 run = Span::default();
                 self.write_line(field, out);
@@ -137,12 +120,7 @@ impl FieldTable {
     }
 
     fn write_line(&self, field: &Field, out: &mut Vec<u8>) {
-        for part in [
-            self.slice(field.name),
-            b": ",
-            self.slice(field.value),
-            b"\r\n",
-        ] {
+        for part in [self.slice(field.name), b": ", self.slice(field.value), b"\r\n"] {
             out.extend_from_slice(part);
         }
     }
@@ -160,39 +138,22 @@ impl FieldSink<'_> {
         let kind = FieldName::classify(name);
         let name = self.span_of(name);
         // An empty value may point anywhere; it is taken to stand behind the colon.
-        let value = if value.is_empty() {
-            Span {
-                start: name.end + 1,
-                end: name.end + 1,
-            }
-        } else {
-            self.span_of(value)
-        };
+        let value =
+            if value.is_empty() { Span { start: name.end + 1, end: name.end + 1 } } else { self.span_of(value) };
         let canonical = value.start == name.end + 2
             && self.bytes.get(name.end as usize + 1) == Some(&b' ')
             && self.bytes.get(value.end as usize..value.end as usize + 2) == Some(b"\r\n");
-        self.fields.push(Field {
-            name,
-            value,
-            kind,
-            canonical,
-        });
+        self.fields.push(Field { name, value, kind, canonical });
         kind
     }
 
     /// Where `part`, a slice of the table's bytes, lies.
     pub fn span_of(&self, part: &[u8]) -> Span {
-        let start = part
-            .as_ptr()
-            .addr()
-            .wrapping_sub(self.bytes.as_ptr().addr());
+        let start = part.as_ptr().addr().wrapping_sub(self.bytes.as_ptr().addr());
         span(start, start.wrapping_add(part.len()))
     }
 }
 
 fn span(start: usize, end: usize) -> Span {
-    Span {
-        start: start as u32,
-        end: end as u32,
-    }
+    Span { start: start as u32, end: end as u32 }
 }

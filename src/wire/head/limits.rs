@@ -24,11 +24,6 @@ pub struct HeadLimits {
 impl Default for HeadLimits {
     /// The sizes ALB documents; ELB documents none.
     fn default() -> Self {
-        Self {
-            request_line: 16384,
-            header: 16384,
-            headers_total: 65536,
-            header_count: 100,
-        }
+        Self { request_line: 16384, header: 16384, headers_total: 65536, header_count: 100 }
     }
 }

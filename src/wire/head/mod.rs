@@ -8,11 +8,12 @@
 pub mod field_name;
 pub mod fields;
 pub mod limits;
+mod meaning;
 pub mod method;
 pub mod request;
 pub mod response;
-pub(in crate::wire) mod scan;
-pub(in crate::wire) mod target;
+mod scan;
+mod target;
 
 pub use field_name::FieldName;
 pub use fields::{Field, FieldTable, Span};

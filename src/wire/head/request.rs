@@ -7,10 +7,11 @@ use crate::wire::connection::{ConnectionOptions, Persistence};
 use crate::wire::fault::{RequestFault, SyntaxFault};
 use crate::wire::framing::{BodyFraming, DeclaredFraming};
 use crate::wire::head::limits::{HeadLimits, MAX_FIELDS};
-use crate::wire::head::scan::{HeadScan, LeadingEmptyLines};
+use crate::wire::head::meaning::{Authority, Meaning};
+use crate::wire::head::scan::{HeadKind, HeadScan, Progress};
 use crate::wire::head::target::{TargetForm, is_host};
 use crate::wire::head::{Asked, FieldName, FieldTable, HeadStatus, Method, Span, Version};
-use crate::wire::token::{is_field_value, is_token, is_token_byte};
+use crate::wire::token::{is_field_value, is_token};
 
 /// The longest method; a longer one is answered 405, as ELB does.
 const MAX_METHOD: usize = 127;
@@ -33,28 +34,6 @@ struct RequestLine {
     /// Target as a back end gets it: path and query, or `*`.
     path: Span,
     version: Version,
-}
-
-/// What the fields say to a gateway.
-#[derive(Clone, Copy, Debug, Default)]
-struct Meaning {
-    authority: Authority,
-    framing: DeclaredFraming,
-    connection: ConnectionOptions,
-    expects_continue: bool,
-    upgrade: Option<Span>,
-}
-
-/// Where the host that is asked for comes from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Authority {
-    /// HTTP/1.0 without `Host`.
-    #[default]
-    Missing,
-    /// The one `Host` line.
-    Host(Span),
-    /// The target, which overrules `Host` (RFC 9112 section 3.2.2, RFC 9113 section 8.3.1).
-    Target(Span),
 }
 
 /// Whether a request built for HTTP/2 has content.
@@ -86,20 +65,12 @@ impl RequestHead {
     /// up on a partial head; parsing and building start afresh by themselves.
     pub fn clear(&mut self) {
         self.table.clear();
-        *self = Self {
-            table: std::mem::take(&mut self.table),
-            ..Self::default()
-        };
+        *self = Self { table: std::mem::take(&mut self.table), ..Self::default() };
     }
 
     /// Begins a head that did not come as HTTP/1 bytes. `path` is origin-form or `*`; `authority` is
     /// `:authority` where there is one.
-    pub fn begin(
-        &mut self,
-        method: &[u8],
-        authority: Option<&[u8]>,
-        path: &[u8],
-    ) -> Result<(), RequestFault> {
+    pub fn begin(&mut self, method: &[u8], authority: Option<&[u8]>, path: &[u8]) -> Result<(), RequestFault> {
         self.clear();
         let method_kind = check_method(method)?;
         if let TargetForm::Absolute { .. } = TargetForm::parse(method_kind, path)? {
@@ -113,13 +84,7 @@ impl RequestHead {
         }
         let method = self.table.push_bytes(method);
         let path = self.table.push_bytes(path);
-        self.line = RequestLine {
-            method,
-            method_kind,
-            target: path,
-            path,
-            version: Version::Http2,
-        };
+        self.line = RequestLine { method, method_kind, target: path, path, version: Version::Http2 };
         Ok(())
     }
 
@@ -140,9 +105,7 @@ impl RequestHead {
             | FieldName::ProxyConnection
             | FieldName::TransferEncoding
             | FieldName::Upgrade => Err(RequestFault::ConnectionSpecific),
-            FieldName::Te if !value.eq_ignore_ascii_case(b"trailers") => {
-                Err(RequestFault::ConnectionSpecific)
-            }
+            FieldName::Te if !value.eq_ignore_ascii_case(b"trailers") => Err(RequestFault::ConnectionSpecific),
             _ => {
                 self.table.push_field(name, value, kind);
                 Ok(())
@@ -153,7 +116,11 @@ impl RequestHead {
     /// Completes a head that was begun: judges its fields together. Content without a length goes to an
     /// HTTP/1.1 back end in chunks.
     pub fn finish(&mut self, content: Content) -> Result<(), RequestFault> {
-        self.judge_fields()?;
+        let authority = match self.meaning.authority {
+            Authority::Target(authority) => Some(authority),
+            Authority::Host(_) | Authority::Missing => None,
+        };
+        self.meaning = Meaning::of(&self.table, self.line.version, authority)?;
         if content == Content::Follows && self.meaning.framing == DeclaredFraming::Absent {
             self.meaning.framing = DeclaredFraming::Chunked;
         }
@@ -255,50 +222,25 @@ impl RequestHead {
 
     /// What the answer has to be read with.
     pub fn asked(&self) -> Asked {
-        Asked {
-            method: self.line.method_kind,
-            upgrade: self.meaning.upgrade.is_some(),
-        }
+        Asked { method: self.line.method_kind, upgrade: self.meaning.upgrade.is_some() }
     }
 
     fn advance(&mut self, input: &[u8], limits: &HeadLimits) -> Result<HeadStatus, RequestFault> {
-        let start_line_was_known = self.scan.fields_start().is_some();
-        let extent = self
-            .scan
-            .advance(input, limits, LeadingEmptyLines::Tolerated)?;
-        if !start_line_was_known {
-            self.line.version = self.check_start_line(input)?;
-        }
-        let Some(extent) = extent else {
-            return Ok(HeadStatus::Partial);
+        let extent = loop {
+            match self.scan.advance(input, limits, HeadKind::Request)? {
+                Progress::Partial => return Ok(HeadStatus::Partial),
+                Progress::StartLine(line) => {
+                    self.line.version = parse_version(input.get(line).unwrap_or_default())?;
+                }
+                Progress::Complete(extent) => break extent,
+            }
         };
         self.scan = HeadScan::default();
-        self.tokenise(input.get(extent.start..extent.end).unwrap_or_default())?;
-        self.judge_fields()?;
-        self.judge_target()?;
-        Ok(HeadStatus::Complete { length: extent.end })
-    }
-
-    /// Tells as early as possible that this is not HTTP/1 at all.
-    fn check_start_line(&self, input: &[u8]) -> Result<Version, RequestFault> {
-        let start = self.scan.head_start();
-        let Some(end) = self.scan.fields_start() else {
-            return match input.get(start) {
-                Some(byte) if !is_token_byte(*byte) && *byte != b'\r' => {
-                    Err(RequestFault::RequestLine)
-                }
-                _ => Ok(Version::Http11),
-            };
-        };
-        let line = input.get(start..end - 2).unwrap_or_default();
-        match line.rsplit(|byte| *byte == b' ').next().unwrap_or_default() {
-            b"HTTP/1.1" => Ok(Version::Http11),
-            b"HTTP/1.0" => Ok(Version::Http10),
-            [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
-                Err(RequestFault::Version)
-            }
-            _ => Err(RequestFault::RequestLine),
-        }
+        let length = extent.end;
+        self.tokenise(input.get(extent).unwrap_or_default())?;
+        let authority = self.resolve_target()?;
+        self.meaning = Meaning::of(&self.table, self.line.version, authority)?;
+        Ok(HeadStatus::Complete { length })
     }
 
     fn tokenise(&mut self, head: &[u8]) -> Result<(), RequestFault> {
@@ -307,19 +249,16 @@ impl RequestHead {
             let mut request = httparse::Request::new(&mut []);
             let status = request.parse_with_uninit_headers(head, &mut headers)?;
             let (Some(method), Some(target)) = (request.method, request.path) else {
-                return Err(RequestFault::RequestLine);
+                return Err(SyntaxFault::StartLine);
             };
             // The tokeniser and the scan must have seen the same head.
             if status != httparse::Status::Complete(head.len()) {
-                return Err(SyntaxFault::FieldName.into());
+                return Err(SyntaxFault::FieldName);
             }
             for header in &*request.headers {
                 sink.add(header.name.as_bytes(), header.value);
             }
-            Ok((
-                sink.span_of(method.as_bytes()),
-                sink.span_of(target.as_bytes()),
-            ))
+            Ok((sink.span_of(method.as_bytes()), sink.span_of(target.as_bytes())))
         })?;
         self.line.method = method;
         self.line.target = target;
@@ -327,83 +266,32 @@ impl RequestHead {
         Ok(())
     }
 
-    fn judge_fields(&mut self) -> Result<(), RequestFault> {
-        let Self {
-            table,
-            line,
-            meaning,
-            ..
-        } = self;
-        let mut found = Meaning {
-            authority: meaning.authority,
-            ..Meaning::default()
-        };
-        let mut host = None;
-        for field in table.fields() {
-            let value = table.slice(field.value);
-            match field.kind {
-                FieldName::Host if host.is_some() => return Err(RequestFault::HostRepeated),
-                FieldName::Host if !is_host(value) => return Err(RequestFault::HostInvalid),
-                FieldName::Host => host = Some(field.value),
-                FieldName::ContentLength => found.framing.add_content_length(value)?,
-                FieldName::TransferEncoding => {
-                    found.framing.add_transfer_encoding(value, line.version)?;
-                }
-                FieldName::FramingLookalike => return Err(RequestFault::FramingLookalike),
-                FieldName::Connection => found.connection.add(value),
-                FieldName::Expect => {
-                    found.expects_continue |= line.version != Version::Http10
-                        && value.eq_ignore_ascii_case(b"100-continue");
-                }
-                _ => {}
-            }
-        }
-        if found.authority == Authority::Missing {
-            found.authority = match host {
-                Some(span) => Authority::Host(span),
-                None if line.version == Version::Http10 => Authority::Missing,
-                None => return Err(RequestFault::HostMissing),
-            };
-        }
-        if line.version == Version::Http11 && found.connection.upgrade() {
-            found.upgrade = tunnelled_protocol(table, found.framing);
-        }
-        *meaning = found;
-        Ok(())
-    }
-
-    fn judge_target(&mut self) -> Result<(), RequestFault> {
+    /// Finds the path for the back end, and the authority if the target names one.
+    fn resolve_target(&mut self) -> Result<Option<Span>, RequestFault> {
+        let Span { end, .. } = self.line.target;
         let target = self.table.slice(self.line.target);
-        match TargetForm::parse(self.line.method_kind, target)? {
-            TargetForm::Origin | TargetForm::Asterisk => self.line.path = self.line.target,
-            TargetForm::Absolute { authority, path } => {
-                let end = self.line.target.end;
-                let path_start = end - path.len() as u32;
-                self.meaning.authority = Authority::Target(Span {
-                    start: path_start - authority.len() as u32,
-                    end: path_start,
-                });
-                self.line.path = match path.first() {
-                    Some(b'/') => Span {
-                        start: path_start,
-                        end,
-                    },
-                    Some(_) => {
-                        let path = [b"/", path].concat();
-                        self.table.push_bytes(&path)
-                    }
-                    None if self.line.method_kind == Method::Options => self.table.push_bytes(b"*"),
-                    None => self.table.push_bytes(b"/"),
-                };
+        let TargetForm::Absolute { authority, path } = TargetForm::parse(self.line.method_kind, target)? else {
+            self.line.path = self.line.target;
+            return Ok(None);
+        };
+        let path_start = end - path.len() as u32;
+        let authority = Span { start: path_start - authority.len() as u32, end: path_start };
+        self.line.path = match path.first() {
+            Some(b'/') => Span { start: path_start, end },
+            Some(_) => {
+                let path = [b"/", path].concat();
+                self.table.push_bytes(&path)
             }
-        }
-        Ok(())
+            None if self.line.method_kind == Method::Options => self.table.push_bytes(b"*"),
+            None => self.table.push_bytes(b"/"),
+        };
+        Ok(Some(authority))
     }
 }
 
 fn check_method(method: &[u8]) -> Result<Method, RequestFault> {
     if !is_token(method) {
-        Err(RequestFault::RequestLine)
+        Err(SyntaxFault::StartLine.into())
     } else if method.len() > MAX_METHOD {
         Err(RequestFault::MethodTooLong)
     } else {
@@ -411,41 +299,14 @@ fn check_method(method: &[u8]) -> Result<Method, RequestFault> {
     }
 }
 
-/// The protocol that the request may be upgraded to; the rules are at [`RequestHead::upgrade`].
-fn tunnelled_protocol(table: &FieldTable, framing: DeclaredFraming) -> Option<Span> {
-    if !matches!(
-        framing,
-        DeclaredFraming::Absent | DeclaredFraming::Length(0)
-    ) {
-        return None;
-    }
-    let mut lines = table
-        .fields()
-        .iter()
-        .filter(|field| field.kind == FieldName::Upgrade);
-    let (Some(only), None) = (lines.next(), lines.next()) else {
-        return None;
-    };
-    let mut parts = table.slice(only.value).splitn(2, |byte| *byte == b'/');
-    let name = parts.next().unwrap_or_default();
-    let is_http = [&b"h2c"[..], b"h2", b"http", b"tls"]
-        .iter()
-        .any(|http| name.eq_ignore_ascii_case(http));
-    let is_protocol = is_token(name) && parts.next().is_none_or(is_token);
-    (is_protocol && !is_http).then_some(only.value)
-}
-
-impl From<httparse::Error> for RequestFault {
-    fn from(error: httparse::Error) -> Self {
-        match error {
-            httparse::Error::HeaderName => SyntaxFault::FieldName.into(),
-            httparse::Error::HeaderValue => SyntaxFault::FieldValue.into(),
-            httparse::Error::TooManyHeaders => SyntaxFault::TooManyFields.into(),
-            httparse::Error::NewLine
-            | httparse::Error::Status
-            | httparse::Error::Token
-            | httparse::Error::Version => Self::RequestLine,
-        }
+/// The version at the end of a request line. Another version of HTTP is told from no HTTP at all.
+fn parse_version(request_line: &[u8]) -> Result<Version, RequestFault> {
+    let version = request_line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    match version {
+        b"HTTP/1.1" => Ok(Version::Http11),
+        b"HTTP/1.0" => Ok(Version::Http10),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(RequestFault::Version),
+        _ => Err(SyntaxFault::StartLine.into()),
     }
 }
 
@@ -463,22 +324,13 @@ mod tests {
 
     #[test]
     fn a_plain_request() {
-        let head =
-            parse(b"POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nEmpty:\r\n\r\nabc")
-                .unwrap();
+        let head = parse(b"POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nEmpty:\r\n\r\nabc").unwrap();
         assert_eq!(head.method(), b"POST");
         assert_eq!((head.target(), head.path()), (&b"/a?b"[..], &b"/a?b"[..]));
         assert_eq!(head.host(), Some(&b"x"[..]));
         assert_eq!(head.framing(), BodyFraming::Length(3));
         let fields: Vec<_> = head.fields().collect();
-        assert_eq!(
-            fields,
-            [
-                (&b"Host"[..], &b"x"[..]),
-                (b"Content-Length", b"3"),
-                (b"Empty", b"")
-            ]
-        );
+        assert_eq!(fields, [(&b"Host"[..], &b"x"[..]), (b"Content-Length", b"3"), (b"Empty", b"")]);
     }
 
     #[test]
@@ -489,9 +341,7 @@ mod tests {
             ("http://real?q", "/?q", "GET"),
             ("http://real", "*", "OPTIONS"),
         ] {
-            let head =
-                parse(format!("{method} {target} HTTP/1.1\r\nHost: fake\r\n\r\n").as_bytes())
-                    .unwrap();
+            let head = parse(format!("{method} {target} HTTP/1.1\r\nHost: fake\r\n\r\n").as_bytes()).unwrap();
             assert_eq!(head.host(), Some(&b"real"[..]));
             assert_eq!(head.path(), path.as_bytes());
             assert!(head.rewrites_host());
@@ -503,37 +353,23 @@ mod tests {
         let mut head = RequestHead::default();
         let stream = b"GET /1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: b\r\n\r\n";
         let limits = HeadLimits::default();
-        let Ok(HeadStatus::Complete { length }) = head.parse(stream, &limits) else {
-            panic!()
-        };
+        let Ok(HeadStatus::Complete { length }) = head.parse(stream, &limits) else { panic!() };
         assert_eq!(head.persistence(), Persistence::Close);
         let rest = stream.len() - length;
-        assert_eq!(
-            head.parse(&stream[length..], &limits),
-            Ok(HeadStatus::Complete { length: rest })
-        );
-        assert_eq!(
-            (head.path(), head.persistence()),
-            (&b"/2"[..], Persistence::KeepAlive)
-        );
+        assert_eq!(head.parse(&stream[length..], &limits), Ok(HeadStatus::Complete { length: rest }));
+        assert_eq!((head.path(), head.persistence()), (&b"/2"[..], Persistence::KeepAlive));
         assert_eq!(head.fields().count(), 1);
     }
 
     #[test]
     fn what_is_not_http_is_told_early() {
         for (input, fault) in [
-            (&b"\x16\x03\x01"[..], RequestFault::RequestLine),
-            (b"GET /\r\n", RequestFault::RequestLine),
+            (&b"\x16\x03\x01"[..], SyntaxFault::StartLine.into()),
+            (b"GET /\r\n", SyntaxFault::StartLine.into()),
             (b"PRI * HTTP/2.0\r\n", RequestFault::Version),
-            (
-                b"GET / HTTP/1.1\nHost",
-                RequestFault::Syntax(SyntaxFault::BareLineFeed),
-            ),
+            (b"GET / HTTP/1.1\nHost", RequestFault::Syntax(SyntaxFault::BareLineFeed)),
         ] {
-            assert_eq!(
-                RequestHead::default().parse(input, &HeadLimits::default()),
-                Err(fault)
-            );
+            assert_eq!(RequestHead::default().parse(input, &HeadLimits::default()), Err(fault));
         }
     }
 
@@ -546,14 +382,8 @@ mod tests {
                 .map(<[u8]>::to_vec)
         };
         let websocket = Some(b"websocket".to_vec());
-        assert_eq!(
-            upgrade("Connection: Upgrade\r\nUpgrade: websocket\r\n"),
-            websocket
-        );
-        assert_eq!(
-            upgrade("Connection: keep-alive, upgrade\r\nUpgrade: websocket\r\n"),
-            websocket
-        );
+        assert_eq!(upgrade("Connection: Upgrade\r\nUpgrade: websocket\r\n"), websocket);
+        assert_eq!(upgrade("Connection: keep-alive, upgrade\r\nUpgrade: websocket\r\n"), websocket);
         for refused in [
             "Upgrade: websocket\r\n",
             "Connection: upgrade\r\n",
@@ -579,29 +409,15 @@ mod tests {
 
         let mut refuse = |name: &[u8], value: &[u8]| {
             head.begin(b"GET", Some(b"a"), b"/").unwrap();
-            head.push_field(name, value)
-                .and_then(|()| head.finish(Content::Empty))
-                .unwrap_err()
+            head.push_field(name, value).and_then(|()| head.finish(Content::Empty)).unwrap_err()
         };
-        assert_eq!(
-            refuse(b"transfer-encoding", b"chunked"),
-            RequestFault::ConnectionSpecific
-        );
+        assert_eq!(refuse(b"transfer-encoding", b"chunked"), RequestFault::ConnectionSpecific);
         assert_eq!(refuse(b"te", b"gzip"), RequestFault::ConnectionSpecific);
         assert_eq!(refuse(b"a b", b""), SyntaxFault::FieldName.into());
         assert_eq!(refuse(b":path", b"/"), SyntaxFault::FieldName.into());
-        assert_eq!(
-            refuse(b"a", b"b\r\nhost: c"),
-            SyntaxFault::FieldValue.into()
-        );
-        assert_eq!(
-            refuse(b"content_length", b"1"),
-            RequestFault::FramingLookalike
-        );
-        assert_eq!(
-            head.begin(b"GET", Some(b"a"), b"http://b/"),
-            Err(RequestFault::Target)
-        );
+        assert_eq!(refuse(b"a", b"b\r\nhost: c"), SyntaxFault::FieldValue.into());
+        assert_eq!(refuse(b"content_length", b"1"), RequestFault::FramingLookalike);
+        assert_eq!(head.begin(b"GET", Some(b"a"), b"http://b/"), Err(RequestFault::Target));
         head.begin(b"GET", None, b"/").unwrap();
         assert_eq!(head.finish(Content::Empty), Err(RequestFault::HostMissing));
     }

@@ -6,7 +6,7 @@ use crate::wire::connection::{ConnectionOptions, Persistence};
 use crate::wire::fault::{ResponseFault, SyntaxFault};
 use crate::wire::framing::{BodyFraming, DeclaredFraming};
 use crate::wire::head::limits::{HeadLimits, MAX_FIELDS};
-use crate::wire::head::scan::{HeadScan, LeadingEmptyLines};
+use crate::wire::head::scan::{HeadKind, HeadScan, Progress};
 use crate::wire::head::{FieldName, FieldTable, HeadStatus, Method, Span, Version};
 
 /// The head of one response. Reused from response to response.
@@ -44,11 +44,7 @@ pub enum Reply {
 impl ResponseHead {
     /// Parses the head at the start of `input`, as [`crate::wire::head::RequestHead::parse`] does. The limit
     /// for the request line holds for the status line. Nothing may stand before the status line.
-    pub fn parse(
-        &mut self,
-        input: &[u8],
-        limits: &HeadLimits,
-    ) -> Result<HeadStatus, ResponseFault> {
+    pub fn parse(&mut self, input: &[u8], limits: &HeadLimits) -> Result<HeadStatus, ResponseFault> {
         self.table.clear();
         let result = self.advance(input, limits);
         if result.is_err() {
@@ -60,10 +56,7 @@ impl ResponseHead {
     /// Forgets everything and keeps the allocations up to a bound. Needed only to give up on a partial head.
     pub fn clear(&mut self) {
         self.table.clear();
-        *self = Self {
-            table: std::mem::take(&mut self.table),
-            ..Self::default()
-        };
+        *self = Self { table: std::mem::take(&mut self.table), ..Self::default() };
     }
 
     /// The status code, 100 to 999.
@@ -146,23 +139,22 @@ impl ResponseHead {
     }
 
     fn announces_body(&self) -> bool {
-        !matches!(
-            self.framing,
-            DeclaredFraming::Absent | DeclaredFraming::Length(0)
-        )
+        !matches!(self.framing, DeclaredFraming::Absent | DeclaredFraming::Length(0))
     }
 
     fn advance(&mut self, input: &[u8], limits: &HeadLimits) -> Result<HeadStatus, ResponseFault> {
-        let Some(extent) = self
-            .scan
-            .advance(input, limits, LeadingEmptyLines::Refused)?
-        else {
-            return check_beginning(input);
+        let extent = loop {
+            match self.scan.advance(input, limits, HeadKind::Response)? {
+                Progress::Partial => return Ok(HeadStatus::Partial),
+                Progress::StartLine(_) => {}
+                Progress::Complete(extent) => break extent,
+            }
         };
         self.scan = HeadScan::default();
-        self.tokenise(input.get(extent.start..extent.end).unwrap_or_default())?;
+        let length = extent.end;
+        self.tokenise(input.get(extent).unwrap_or_default())?;
         self.judge_fields()?;
-        Ok(HeadStatus::Complete { length: extent.end })
+        Ok(HeadStatus::Complete { length })
     }
 
     fn tokenise(&mut self, head: &[u8]) -> Result<(), ResponseFault> {
@@ -176,7 +168,7 @@ impl ResponseHead {
             )?;
             // The tokeniser and the scan must have seen the same head.
             if parsed != httparse::Status::Complete(head.len()) {
-                return Err(SyntaxFault::FieldName.into());
+                return Err(SyntaxFault::FieldName);
             }
             for header in &*response.headers {
                 sink.add(header.name.as_bytes(), header.value);
@@ -184,7 +176,7 @@ impl ResponseHead {
             match (response.code, response.version) {
                 (Some(code @ 100..), Some(0)) => Ok((code, Version::Http10)),
                 (Some(code @ 100..), Some(1)) => Ok((code, Version::Http11)),
-                _ => Err(ResponseFault::StatusLine),
+                _ => Err(SyntaxFault::StartLine),
             }
         })?;
         self.status = status;
@@ -211,39 +203,11 @@ impl ResponseHead {
     }
 }
 
-/// Tells early that what a back end sends is not HTTP/1, instead of waiting for the end of a head.
-fn check_beginning(input: &[u8]) -> Result<HeadStatus, ResponseFault> {
-    const BEGINNING: &[u8] = b"HTTP/1.";
-    let common = input.len().min(BEGINNING.len());
-    if input.get(..common) == BEGINNING.get(..common) {
-        Ok(HeadStatus::Partial)
-    } else {
-        Err(ResponseFault::StatusLine)
-    }
-}
-
 /// Where the reason phrase lies in a head whose status line has been found good.
 fn reason_span(head: &[u8]) -> Span {
     const BEFORE_REASON: usize = "HTTP/1.1 200 ".len();
     let end = memchr::memchr(b'\r', head).unwrap_or_default();
-    Span {
-        start: BEFORE_REASON.min(end) as u32,
-        end: end as u32,
-    }
-}
-
-impl From<httparse::Error> for ResponseFault {
-    fn from(error: httparse::Error) -> Self {
-        match error {
-            httparse::Error::HeaderName => SyntaxFault::FieldName.into(),
-            httparse::Error::HeaderValue => SyntaxFault::FieldValue.into(),
-            httparse::Error::TooManyHeaders => SyntaxFault::TooManyFields.into(),
-            httparse::Error::NewLine
-            | httparse::Error::Status
-            | httparse::Error::Token
-            | httparse::Error::Version => Self::StatusLine,
-        }
-    }
+    Span { start: BEFORE_REASON.min(end) as u32, end: end as u32 }
 }
 
 #[cfg(test)]
@@ -268,11 +232,7 @@ mod tests {
             ("HTTP/1.1 999 Sp\u{e4}t", 999, "Sp\u{e4}t"),
         ] {
             let head = parse(&format!("{line}\r\n\r\n")).unwrap();
-            assert_eq!(
-                (head.status(), head.reason()),
-                (status, reason.as_bytes()),
-                "{line:?}"
-            );
+            assert_eq!((head.status(), head.reason()), (status, reason.as_bytes()), "{line:?}");
         }
         for line in [
             "HTTP/2.0 200 OK",
@@ -283,57 +243,28 @@ mod tests {
             "ICY 200 OK",
         ] {
             let fault = parse(&format!("{line}\r\n\r\n")).err();
-            assert_eq!(fault, Some(ResponseFault::StatusLine), "{line:?}");
+            assert_eq!(fault, Some(SyntaxFault::StartLine.into()), "{line:?}");
         }
     }
 
     #[test]
     fn the_meaning_depends_on_the_request() {
-        let get = Asked {
-            method: Method::Get,
-            upgrade: false,
-        };
-        let head = Asked {
-            method: Method::Head,
-            upgrade: false,
-        };
-        let upgrade = Asked {
-            method: Method::Get,
-            upgrade: true,
-        };
+        let get = Asked { method: Method::Get, upgrade: false };
+        let head = Asked { method: Method::Head, upgrade: false };
+        let upgrade = Asked { method: Method::Get, upgrade: true };
         let none = Reply::Final(BodyFraming::None);
         for (response, asked, expected) in [
-            (
-                "200 OK\r\nContent-Length: 5\r\n",
-                get,
-                Ok(Reply::Final(BodyFraming::Length(5))),
-            ),
-            (
-                "200 OK\r\nTransfer-Encoding: chunked\r\n",
-                get,
-                Ok(Reply::Final(BodyFraming::Chunked)),
-            ),
+            ("200 OK\r\nContent-Length: 5\r\n", get, Ok(Reply::Final(BodyFraming::Length(5)))),
+            ("200 OK\r\nTransfer-Encoding: chunked\r\n", get, Ok(Reply::Final(BodyFraming::Chunked))),
             ("200 OK\r\n", get, Ok(Reply::Final(BodyFraming::UntilClose))),
             ("200 OK\r\nContent-Length: 5\r\n", head, Ok(none)),
             ("304 Not Modified\r\nContent-Length: 5\r\n", get, Ok(none)),
             ("204 No Content\r\n", get, Ok(none)),
             ("100 Continue\r\n", get, Ok(Reply::Interim)),
             ("103 Early Hints\r\nLink: a\r\n", head, Ok(Reply::Interim)),
-            (
-                "100 Continue\r\nContent-Length: 5\r\n",
-                get,
-                Err(ResponseFault::InterimBody),
-            ),
-            (
-                "101 Switching Protocols\r\n",
-                upgrade,
-                Ok(Reply::SwitchingProtocols),
-            ),
-            (
-                "101 Switching Protocols\r\n",
-                get,
-                Err(ResponseFault::UnexpectedUpgrade),
-            ),
+            ("100 Continue\r\nContent-Length: 5\r\n", get, Err(ResponseFault::InterimBody)),
+            ("101 Switching Protocols\r\n", upgrade, Ok(Reply::SwitchingProtocols)),
+            ("101 Switching Protocols\r\n", get, Err(ResponseFault::UnexpectedUpgrade)),
         ] {
             let parsed = parse(&format!("HTTP/1.1 {response}\r\n")).unwrap();
             assert_eq!(parsed.reply(asked), expected, "{response:?}");
@@ -344,65 +275,18 @@ mod tests {
     fn a_connection_with_doubtful_bytes_behind_the_answer_is_not_kept() {
         let none = BodyFraming::None;
         for (response, framing, expected) in [
-            (
-                "HTTP/1.1 200 OK\r\n",
-                BodyFraming::UntilClose,
-                Persistence::Close,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\n",
-                BodyFraming::Chunked,
-                Persistence::KeepAlive,
-            ),
+            ("HTTP/1.1 200 OK\r\n", BodyFraming::UntilClose, Persistence::Close),
+            ("HTTP/1.1 200 OK\r\n", BodyFraming::Chunked, Persistence::KeepAlive),
             ("HTTP/1.1 204 No Content\r\n", none, Persistence::KeepAlive),
-            (
-                "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n",
-                none,
-                Persistence::KeepAlive,
-            ),
-            (
-                "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n",
-                none,
-                Persistence::Close,
-            ),
-            (
-                "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n",
-                none,
-                Persistence::Close,
-            ),
-            (
-                "HTTP/1.0 200 OK\r\n",
-                BodyFraming::Length(1),
-                Persistence::Close,
-            ),
-            (
-                "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n",
-                none,
-                Persistence::KeepAlive,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nConnection: close\r\n",
-                none,
-                Persistence::Close,
-            ),
+            ("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n", none, Persistence::KeepAlive),
+            ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n", none, Persistence::Close),
+            ("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n", none, Persistence::Close),
+            ("HTTP/1.0 200 OK\r\n", BodyFraming::Length(1), Persistence::Close),
+            ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n", none, Persistence::KeepAlive),
+            ("HTTP/1.1 200 OK\r\nConnection: close\r\n", none, Persistence::Close),
         ] {
             let head = parse(&format!("{response}\r\n")).unwrap();
             assert_eq!(head.persistence(framing), expected, "{response:?}");
         }
-    }
-
-    #[test]
-    fn what_is_not_http_is_told_early() {
-        let mut head = ResponseHead::default();
-        let limits = HeadLimits::default();
-        assert_eq!(head.parse(b"HTTP/1.", &limits), Ok(HeadStatus::Partial));
-        assert_eq!(
-            head.parse(b"SSH-2.0-x", &limits),
-            Err(ResponseFault::StatusLine)
-        );
-        assert_eq!(
-            head.parse(b"\r\nHTTP/1.1 200", &limits),
-            Err(ResponseFault::Syntax(SyntaxFault::LeadingEmptyLines))
-        );
     }
 }

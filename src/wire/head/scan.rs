@@ -4,14 +4,31 @@
 //! It remembers where it stopped, so a head that arrives byte by byte is looked through once, and the
 //! tokeniser behind it runs once per head.
 
+use std::ops::Range;
+
 use crate::wire::fault::SyntaxFault;
 use crate::wire::head::limits::{HeadLimits, MAX_FIELDS, MAX_LEADING_EMPTY_LINES};
+use crate::wire::token::is_token_byte;
 
-/// Which empty lines may come before the start line.
+const CRLF_LENGTH: usize = 2;
+
+/// Which kind of start line is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LeadingEmptyLines {
-    Tolerated,
-    Refused,
+pub(super) enum HeadKind {
+    Request,
+    Response,
+}
+
+impl HeadKind {
+    /// Whether a head may begin with these bytes. What is not HTTP at all is told by its first bytes, not
+    /// waited for. Empty lines may stand before a request line, nothing before a status line.
+    fn may_begin_with(self, bytes: &[u8]) -> bool {
+        const STATUS_LINE: &[u8] = b"HTTP/1.";
+        match self {
+            Self::Request => bytes.first().is_none_or(|byte| is_token_byte(*byte) || matches!(byte, b'\r' | b'\n')),
+            Self::Response => bytes.iter().zip(STATUS_LINE).all(|(byte, expected)| byte == expected),
+        }
+    }
 }
 
 /// What is known of a head that has been looked at up to `cursor`.
@@ -28,74 +45,75 @@ pub(super) struct HeadScan {
     field_lines: usize,
 }
 
-/// A whole head within the input: from the start line to behind the empty line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct HeadExtent {
-    pub start: usize,
-    pub end: usize,
+/// What was found, as ranges of the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The input ends inside the head.
+    Partial,
+    /// The start line, without CR LF; told once, the head goes on.
+    StartLine(Range<usize>),
+    /// The whole head, from the start line to behind the empty line.
+    Complete(Range<usize>),
 }
 
 impl HeadScan {
-    /// Looks at the bytes of `input` behind those it has seen. `None`: the head goes on.
-    pub fn advance(
-        &mut self,
-        input: &[u8],
-        limits: &HeadLimits,
-        leading: LeadingEmptyLines,
-    ) -> Result<Option<HeadExtent>, SyntaxFault> {
-        while let Some(unseen) = input.get(self.cursor..)
-            && let Some(offset) = memchr::memchr(b'\n', unseen)
-        {
-            let line_feed = self.cursor + offset;
-            let line = input.get(self.line_start..line_feed).unwrap_or_default();
-            let Some((b'\r', line)) = line.split_last() else {
-                return Err(SyntaxFault::BareLineFeed);
-            };
-            let next = line_feed + 1;
-            if !line.is_empty() {
-                self.take_line(line, next, limits)?;
-            } else if self.start_line_ended() {
-                return Ok(Some(HeadExtent {
-                    start: self.head_start,
-                    end: next,
-                }));
-            } else {
-                self.skip_empty_line(next, leading)?;
+    /// Looks at the bytes of `input` behind those it has seen. What is found, and which fault, does not
+    /// depend on the pieces the input came in.
+    pub fn advance(&mut self, input: &[u8], limits: &HeadLimits, kind: HeadKind) -> Result<Progress, SyntaxFault> {
+        loop {
+            let line = input.get(self.line_start..).unwrap_or_default();
+            if !self.start_line_ended() && !kind.may_begin_with(line) {
+                return Err(SyntaxFault::StartLine);
             }
+            let unseen = input.get(self.cursor..).unwrap_or_default();
+            let Some(offset) = memchr::memchr(b'\n', unseen) else {
+                self.cursor = input.len();
+                self.check_length(line.strip_suffix(b"\r").unwrap_or(line), limits)?;
+                return Ok(Progress::Partial);
+            };
+            let next = self.cursor + offset + 1;
+            let line = input.get(self.line_start..next - 1).unwrap_or_default();
+            let content = line.strip_suffix(b"\r");
+            self.check_length(content.unwrap_or(line), limits)?;
+            let content = content.ok_or(SyntaxFault::BareLineFeed)?;
+            let line_start = std::mem::replace(&mut self.line_start, next);
             self.cursor = next;
-            self.line_start = next;
+            match (self.start_line_ended(), content.is_empty()) {
+                (false, true) => self.take_leading_empty_line(next)?,
+                (false, false) => {
+                    self.fields_start = next;
+                    return Ok(Progress::StartLine(line_start..next - CRLF_LENGTH));
+                }
+                (true, false) => self.take_field_line(content, next, limits)?,
+                (true, true) => return Ok(Progress::Complete(self.head_start..next)),
+            }
         }
-        self.cursor = input.len();
-        self.check_length(input.len().saturating_sub(self.line_start), limits)?;
-        Ok(None)
-    }
-
-    /// Where the start line begins, as far as is known.
-    pub fn head_start(&self) -> usize {
-        self.head_start
-    }
-
-    /// Where the line after the start line begins, once that has ended.
-    pub fn fields_start(&self) -> Option<usize> {
-        self.start_line_ended().then_some(self.fields_start)
     }
 
     fn start_line_ended(&self) -> bool {
         self.fields_start != 0
     }
 
-    fn take_line(
-        &mut self,
-        line: &[u8],
-        next: usize,
-        limits: &HeadLimits,
-    ) -> Result<(), SyntaxFault> {
-        self.check_length(line.len(), limits)?;
-        if !self.start_line_ended() {
-            self.fields_start = next;
-            return Ok(());
+    fn check_length(&self, content: &[u8], limits: &HeadLimits) -> Result<(), SyntaxFault> {
+        if !self.start_line_ended() && content.len() > limits.request_line {
+            Err(SyntaxFault::StartLineTooLong)
+        } else if self.start_line_ended() && content.len() > limits.header {
+            Err(SyntaxFault::FieldTooLong)
+        } else {
+            Ok(())
         }
-        if let Some(b' ' | b'\t') = line.first() {
+    }
+
+    fn take_leading_empty_line(&mut self, next: usize) -> Result<(), SyntaxFault> {
+        if next > MAX_LEADING_EMPTY_LINES * CRLF_LENGTH {
+            return Err(SyntaxFault::LeadingEmptyLines);
+        }
+        self.head_start = next;
+        Ok(())
+    }
+
+    fn take_field_line(&mut self, content: &[u8], next: usize, limits: &HeadLimits) -> Result<(), SyntaxFault> {
+        if let Some(b' ' | b'\t') = content.first() {
             return Err(SyntaxFault::ObsoleteFold);
         }
         self.field_lines += 1;
@@ -107,56 +125,36 @@ impl HeadScan {
         }
         Ok(())
     }
-
-    fn check_length(&self, line_length: usize, limits: &HeadLimits) -> Result<(), SyntaxFault> {
-        if !self.start_line_ended() && line_length > limits.request_line {
-            Err(SyntaxFault::StartLineTooLong)
-        } else if self.start_line_ended() && line_length > limits.header {
-            Err(SyntaxFault::FieldTooLong)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn skip_empty_line(
-        &mut self,
-        next: usize,
-        leading: LeadingEmptyLines,
-    ) -> Result<(), SyntaxFault> {
-        const CRLF: usize = 2;
-        if leading == LeadingEmptyLines::Refused || next > MAX_LEADING_EMPTY_LINES * CRLF {
-            return Err(SyntaxFault::LeadingEmptyLines);
-        }
-        self.head_start = next;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn scan(input: &[u8]) -> Result<Option<HeadExtent>, SyntaxFault> {
-        HeadScan::default().advance(input, &HeadLimits::default(), LeadingEmptyLines::Tolerated)
+    fn scan_within(input: &[u8], limits: &HeadLimits) -> Result<Progress, SyntaxFault> {
+        let mut scan = HeadScan::default();
+        match scan.advance(input, limits, HeadKind::Request)? {
+            Progress::StartLine(_) => scan.advance(input, limits, HeadKind::Request),
+            progress => Ok(progress),
+        }
+    }
+
+    fn scan(input: &[u8]) -> Result<Progress, SyntaxFault> {
+        scan_within(input, &HeadLimits::default())
     }
 
     #[test]
     fn finds_the_empty_line_and_leaves_what_follows() {
-        assert_eq!(
-            scan(b"\r\nGET / HTTP/1.1\r\na: b\r\n\r\nbody"),
-            Ok(Some(HeadExtent { start: 2, end: 26 }))
-        );
-        assert_eq!(scan(b"GET / HTTP/1.1\r\na: b\r\n\r"), Ok(None));
+        let input = b"\r\nGET / HTTP/1.1\r\na: b\r\n\r\nbody";
+        assert_eq!(scan(input), Ok(Progress::Complete(2..26)));
+        let mut scan = HeadScan::default();
+        let progress = scan.advance(input, &HeadLimits::default(), HeadKind::Request);
+        assert_eq!(progress, Ok(Progress::StartLine(2..16)));
     }
 
     #[test]
     fn a_line_feed_alone_ends_nothing() {
-        for input in [
-            &b"\nGET"[..],
-            b"GET / HTTP/1.1\n",
-            b"GET / HTTP/1.1\r\na: b\n",
-            b"x\r\n\n",
-        ] {
+        for input in [&b"\nGET"[..], b"GET / HTTP/1.1\n", b"GET / HTTP/1.1\r\na: b\n", b"x\r\n\n"] {
             assert_eq!(scan(input), Err(SyntaxFault::BareLineFeed), "{input:?}");
         }
     }
@@ -164,54 +162,49 @@ mod tests {
     #[test]
     fn remembers_where_it_stopped() {
         let whole = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
-        let mut scan = HeadScan::default();
+        let (mut scan, mut start_lines) = (HeadScan::default(), 0);
         for end in 0..whole.len() {
-            let seen = scan.advance(
-                &whole[..end],
-                &HeadLimits::default(),
-                LeadingEmptyLines::Tolerated,
-            );
-            assert_eq!(seen, Ok(None));
+            let input = &whole[..end];
+            match scan.advance(input, &HeadLimits::default(), HeadKind::Request) {
+                Ok(Progress::StartLine(_)) => start_lines += 1,
+                progress => assert_eq!(progress, Ok(Progress::Partial)),
+            }
             assert_eq!(scan.cursor, end);
         }
+        assert_eq!(start_lines, 1);
     }
 
     #[test]
     fn limits_hold_before_a_line_has_ended() {
-        let limits = HeadLimits {
-            request_line: 20,
-            header: 10,
-            headers_total: 24,
-            header_count: 3,
-        };
-        let scan = |input: &str| {
-            HeadScan::default().advance(input.as_bytes(), &limits, LeadingEmptyLines::Tolerated)
-        };
-        assert_eq!(scan(&"G".repeat(20)), Ok(None));
+        let limits = HeadLimits { request_line: 20, header: 10, headers_total: 24, header_count: 3 };
+        let scan = |input: &str| scan_within(input.as_bytes(), &limits);
+        assert_eq!(scan(&"G".repeat(20)), Ok(Progress::Partial));
+        assert_eq!(scan(&format!("{}\r", "G".repeat(20))), Ok(Progress::Partial));
         assert_eq!(scan(&"G".repeat(21)), Err(SyntaxFault::StartLineTooLong));
-        assert_eq!(scan("GET / HTTP/1.1\r\na: 4567890"), Ok(None));
-        assert_eq!(
-            scan("GET / HTTP/1.1\r\na: 45678901"),
-            Err(SyntaxFault::FieldTooLong)
-        );
+        assert_eq!(scan("GET / HTTP/1.1\r\na: 4567890\r"), Ok(Progress::Partial));
+        assert_eq!(scan("GET / HTTP/1.1\r\na: 45678901"), Err(SyntaxFault::FieldTooLong));
         let total = "GET / HTTP/1.1\r\na: 4567890\r\nb: 4567890\r\n";
-        assert_eq!(scan(total), Ok(None));
-        assert_eq!(
-            scan(&format!("{total}c:\r\n")),
-            Err(SyntaxFault::FieldsTooLarge)
-        );
-        assert_eq!(
-            scan("GET / HTTP/1.1\r\na:\r\na:\r\na:\r\na:\r\n"),
-            Err(SyntaxFault::TooManyFields)
-        );
+        assert_eq!(scan(total), Ok(Progress::Partial));
+        assert_eq!(scan(&format!("{total}c:\r\n")), Err(SyntaxFault::FieldsTooLarge));
+        assert_eq!(scan("GET / HTTP/1.1\r\na:\r\na:\r\na:\r\na:\r\n"), Err(SyntaxFault::TooManyFields));
     }
 
     #[test]
     fn empty_lines_before_the_start_line_are_bounded() {
-        assert_eq!(scan(&b"\r\n".repeat(MAX_LEADING_EMPTY_LINES)), Ok(None));
-        assert_eq!(
-            scan(&b"\r\n".repeat(MAX_LEADING_EMPTY_LINES + 1)),
-            Err(SyntaxFault::LeadingEmptyLines)
-        );
+        assert_eq!(scan(&b"\r\n".repeat(MAX_LEADING_EMPTY_LINES)), Ok(Progress::Partial));
+        assert_eq!(scan(&b"\r\n".repeat(MAX_LEADING_EMPTY_LINES + 1)), Err(SyntaxFault::LeadingEmptyLines));
+    }
+
+    #[test]
+    fn what_is_not_http_is_told_by_its_first_bytes() {
+        let advance = |input: &[u8], kind| HeadScan::default().advance(input, &HeadLimits::default(), kind);
+        let fault = Err(SyntaxFault::StartLine);
+        assert_eq!(advance(b"\x16\x03\x01", HeadKind::Request), fault);
+        assert_eq!(advance(b"\r\n ", HeadKind::Request), fault);
+        assert_eq!(advance(b"\r\n", HeadKind::Request), Ok(Progress::Partial));
+        assert_eq!(advance(b"HTTP", HeadKind::Response), Ok(Progress::Partial));
+        for input in [&b"SSH-2.0-x"[..], b"\r\nHTTP/1.1", b"HTTP/2"] {
+            assert_eq!(advance(input, HeadKind::Response), fault);
+        }
     }
 }

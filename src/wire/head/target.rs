@@ -21,10 +21,7 @@ impl<'a> TargetForm<'a> {
         if method == Method::Connect {
             return Err(RequestFault::Connect);
         }
-        if !target
-            .iter()
-            .all(|byte| byte.is_ascii_graphic() && *byte != b'#')
-        {
+        if !target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#') {
             return Err(RequestFault::Target);
         }
         match target {
@@ -38,10 +35,7 @@ impl<'a> TargetForm<'a> {
         let rest = strip_prefix_ignoring_case(target, b"http://")
             .or_else(|| strip_prefix_ignoring_case(target, b"https://"))
             .ok_or(RequestFault::Target)?;
-        let end = rest
-            .iter()
-            .position(|byte| matches!(byte, b'/' | b'?'))
-            .unwrap_or(rest.len());
+        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
         let (authority, path) = rest.split_at_checked(end).ok_or(RequestFault::Target)?;
         if authority.is_empty() || !is_host(authority) {
             return Err(RequestFault::HostInvalid);
@@ -62,10 +56,7 @@ pub(super) fn is_host(value: &[u8]) -> bool {
             (is_ip_literal(address), port.get(1..).unwrap_or_default())
         }
         _ => {
-            let end = value
-                .iter()
-                .position(|byte| *byte == b':')
-                .unwrap_or(value.len());
+            let end = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
             let (name, port) = value.split_at(end);
             (name.iter().all(|byte| is_registered_name_byte(*byte)), port)
         }
@@ -102,10 +93,7 @@ mod tests {
     #[test]
     fn forms() {
         let absolute = |authority: &'static str, path: &'static str| {
-            Ok(TargetForm::Absolute {
-                authority: authority.as_bytes(),
-                path: path.as_bytes(),
-            })
+            Ok(TargetForm::Absolute { authority: authority.as_bytes(), path: path.as_bytes() })
         };
         let cases = [
             (Method::Get, "/", Ok(TargetForm::Origin)),
@@ -118,11 +106,7 @@ mod tests {
             (Method::Get, "http://a?b", absolute("a", "?b")),
             (Method::Get, "http://", Err(RequestFault::HostInvalid)),
             (Method::Get, "http:///a", Err(RequestFault::HostInvalid)),
-            (
-                Method::Get,
-                "http://user@a/",
-                Err(RequestFault::HostInvalid),
-            ),
+            (Method::Get, "http://user@a/", Err(RequestFault::HostInvalid)),
             (Method::Get, "http://a\\b/", Err(RequestFault::HostInvalid)),
             (Method::Get, "ftp://a/", Err(RequestFault::Target)),
             (Method::Get, "a:80", Err(RequestFault::Target)),
@@ -134,32 +118,18 @@ mod tests {
             (Method::Connect, "/", Err(RequestFault::Connect)),
         ];
         for (method, target, expected) in cases {
-            assert_eq!(
-                TargetForm::parse(method, target.as_bytes()),
-                expected,
-                "{target:?}"
-            );
+            assert_eq!(TargetForm::parse(method, target.as_bytes()), expected, "{target:?}");
         }
     }
 
     #[test]
     fn hosts() {
-        for good in [
-            "",
-            "a",
-            "a.example:80",
-            "a:",
-            "[::1]",
-            "[::1]:8080",
-            "10.0.0.1",
-            "a_b",
-            "%41",
-        ] {
+        for good in ["", "a", "a.example:80", "a:", "[::1]", "[::1]:8080", "10.0.0.1", "a_b", "%41"] {
             assert!(is_host(good.as_bytes()), "{good:?}");
         }
         for bad in [
-            "a b", "a,b", "a/b", "a@b", "a:b", "a:80:80", "a:123456", "::1", "[::1", "[::1]80",
-            "[a]", "a?b", "a#b", "a\\b", "\"a\"", "a\tb", "\u{e4}",
+            "a b", "a,b", "a/b", "a@b", "a:b", "a:80:80", "a:123456", "::1", "[::1", "[::1]80", "[a]", "a?b", "a#b",
+            "a\\b", "\"a\"", "a\tb", "\u{e4}",
         ] {
             assert!(!is_host(bad.as_bytes()), "{bad:?}");
         }

@@ -1,0 +1,1 @@
+"""Elbow's benchmark: one room per noun, put together by `bench/run`."""

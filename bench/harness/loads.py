@@ -1,0 +1,113 @@
+"""The load generators: each runs to its end and says how much work was done and what went wrong."""
+
+import json
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from .backends import TRAFFIC
+from .process import Client
+from .proxies import PEERS
+
+CONNECTIONS = 64
+GRACE_SECONDS = 30
+# The open-loop client's own default.
+WARM_UP_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a load generator got done."""
+
+    done: int
+    seconds: float
+    errors: int = 0
+
+
+def wrk(cpu: int, port: int, path: str, seconds: float, close: bool = False) -> Work:
+    """Closed loop over HTTP; with `close`, a connection per request."""
+    command = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{max(1, round(seconds))}s", "--timeout", "5s", "-s", str(PEERS / "wrk_report.lua")]
+    if close:
+        command += ["-H", "Connection: close"]
+    output = Client([*command, f"http://127.0.0.1:{port}{path}"], cpu).output(seconds + GRACE_SECONDS)
+    report = json.loads(output.splitlines()[-1])
+    return Work(report["requests"], report["duration_us"] / 1e6, report["errors"])
+
+
+def ping(cpu: int, port: int, seconds: float) -> Work:
+    """Closed loop of 64-byte messages over TCP."""
+    report = _traffic(cpu, ["ping", "--to", f"127.0.0.1:{port}", "--connections", str(CONNECTIONS), "--seconds", str(seconds)], seconds)
+    return Work(report["round_trips"], report["seconds"], report["errors"])
+
+
+def sink(cpu: int, port: int, total_bytes: int) -> Work:
+    """Bulk bytes from the source behind the proxy, four streams at once."""
+    report = _traffic(cpu, ["sink", "--from", f"127.0.0.1:{port}", "--streams", "4", "--bytes", str(total_bytes)], 120)
+    return Work(report["bytes"], report["seconds"], report["errors"])
+
+
+def open_loop(cpu: int, port: int, rate: float, seconds: float, deadline_ms: int = 10_000, midway: Callable[[], None] | None = None) -> dict:
+    """Requests at a fixed rate; the report of the traffic tool as it is. `midway` is called after a quarter of the time."""
+    arguments = ["open-loop", "--to", f"127.0.0.1:{port}", "--rate", str(rate), "--seconds", str(seconds), "--deadline-ms", str(deadline_ms)]
+    client = Client([TRAFFIC, *arguments], cpu)
+    try:
+        if midway:
+            time.sleep(WARM_UP_SECONDS + seconds / 4)
+            midway()
+    finally:
+        output = client.output(seconds + deadline_ms / 1000 + GRACE_SECONDS)
+    return json.loads(output)
+
+
+@contextmanager
+def idle_connections(port: int, count: int) -> Iterator[list[socket.socket]]:
+    """Opens keep-alive connections, each of which has served one request, and holds them."""
+    held: list[socket.socket] = []
+    try:
+        for place in range(count):
+            # Several source addresses, so that no port range is exhausted.
+            connection = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(f"127.0.0.{2 + place % 8}", 0))
+            held.append(connection)
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
+            _read_answer(connection)
+        yield held
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def still_open(connections: list[socket.socket]) -> int:
+    """How many of them the proxy has neither closed nor written to."""
+    poll = select.poll()
+    for connection in connections:
+        poll.register(connection, select.POLLIN)
+    return len(connections) - len(poll.poll(0))
+
+
+def _read_answer(connection: socket.socket) -> None:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _some(connection)
+    head, _, body = received.partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"answer to an idle connection: {head[:80]!r}")
+    fields = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:])
+    if fields.get(b"connection", b"").strip() == b"close":
+        raise RuntimeError("the proxy does not keep the connection")
+    left = int(fields[b"content-length"]) - len(body)
+    while left > 0:
+        left -= len(_some(connection))
+
+
+def _some(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    if not received:
+        raise RuntimeError("the proxy closed a connection instead of answering")
+    return received
+
+
+def _traffic(cpu: int, arguments: list[str], seconds: float) -> dict:
+    return json.loads(Client([TRAFFIC, *arguments], cpu).output(seconds + GRACE_SECONDS))

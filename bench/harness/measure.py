@@ -1,0 +1,46 @@
+"""One measurement: what the proxy used while a load ran, and what else disturbed the machine meanwhile."""
+
+from dataclasses import dataclass, field
+
+from .process import Child
+from .procfs import CpuTimes
+
+
+@dataclass
+class Sample:
+    """One round of one proxy in one case."""
+
+    values: dict[str, float]
+    errors: int = 0
+    stolen_percent: float = 0.0
+    foreign_percent: float = 0.0
+    doubts: list[str] = field(default_factory=list)
+
+
+class Window:
+    """The span of a measurement: `with Window(child, cpus) as window: ...`, then read it."""
+
+    def __init__(self, child: Child, proxy_cpu: int, load_cpu: int):
+        self._child = child
+        self._cpus = {proxy_cpu, load_cpu}
+        self._proxy_cpu = proxy_cpu
+        self.proxy_seconds = 0.0
+        self.stolen_percent = 0.0
+        self.foreign_percent = 0.0
+
+    def __enter__(self) -> "Window":
+        self._before = {cpu: CpuTimes.of(cpu) for cpu in self._cpus}
+        self._proxy_before = self._child.cpu_seconds()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.proxy_seconds = self._child.cpu_seconds() - self._proxy_before
+        spent = {cpu: CpuTimes.of(cpu).since(before) for cpu, before in self._before.items()}
+        total = max(sum(times.total for times in spent.values()), 0.01)
+        self.stolen_percent = 100 * sum(times.stolen for times in spent.values()) / total
+        own = spent[self._proxy_cpu]
+        # Ticks are sampled, so a small negative difference is noise as well.
+        self.foreign_percent = max(0.0, 100 * (own.busy - self.proxy_seconds) / max(own.total, 0.01))
+
+    def sample(self, values: dict[str, float], errors: int = 0) -> Sample:
+        return Sample(values, errors, self.stolen_percent, self.foreign_percent)

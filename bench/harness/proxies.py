@@ -1,0 +1,191 @@
+"""The proxies under test: how each is configured, started and recognised as ready."""
+
+import http.client
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .process import Child, StartFailed, free_port
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PEERS = REPOSITORY / "bench" / "peers"
+EXAMPLES = REPOSITORY / "target" / "release" / "examples"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long a proxy waits for back ends, and whether it tries a safe request again; the same for all."""
+
+    connect_timeout_s: int = 5
+    response_timeout_s: int = 60
+    retry_safe_requests: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a proxy is to do: the back ends behind its HTTP and its TCP listener."""
+
+    http_backends: list[int]
+    tcp_backends: list[int]
+    policy: Policy = Policy()
+    max_connections: int = 11_000
+
+
+@dataclass
+class Running:
+    """A proxy that carries traffic."""
+
+    child: Child
+    http_port: int
+    tcp_port: int
+
+
+class Proxy:
+    """One column of the results."""
+
+    def __init__(self, name: str, title: str, cpu: int):
+        self.name = name
+        self.title = title
+        self.cpu = cpu
+
+    @contextmanager
+    def running(self, task: Task, directory: Path) -> Iterator[Running]:
+        """Starts it on fresh ports, waits until an answer comes through, and stops it at the end."""
+        http_port, tcp_port = free_port(), free_port()
+        child = self.start(task, http_port, tcp_port, directory)
+        try:
+            self.await_ready(child, http_port, tcp_port)
+            yield Running(child, http_port, tcp_port)
+        finally:
+            child.stop()
+
+    def start(self, task: Task, http_port: int, tcp_port: int, directory: Path) -> Child:
+        raise NotImplementedError
+
+    def await_ready(self, child: Child, http_port: int, tcp_port: int) -> None:
+        child.wait_for_port(http_port)
+        child.wait_for_port(tcp_port)
+        await_answer(http_port)
+
+    def _render(self, template: str, directory: Path, values: dict[str, object]) -> Path:
+        text = (PEERS / template).read_text()
+        for name, value in values.items():
+            text = text.replace(f"@{name}@", str(value))
+        path = directory / template
+        path.write_text(text)
+        return path
+
+
+def common_values(task: Task, http_port: int, tcp_port: int, directory: Path, cpu: int) -> dict[str, object]:
+    return {
+        "HTTP_PORT": http_port,
+        "TCP_PORT": tcp_port,
+        "MAX_CONNECTIONS": task.max_connections,
+        "CONNECT_TIMEOUT": task.policy.connect_timeout_s,
+        "RESPONSE_TIMEOUT": task.policy.response_timeout_s,
+        "DIRECTORY": directory,
+        "CPU": cpu,
+    }
+
+
+class Haproxy(Proxy):
+    def __init__(self, cpu: int, name: str = "haproxy", title: str = "HAProxy", pipe_bytes: int | None = None):
+        super().__init__(name, title, cpu)
+        self.pipe_bytes = pipe_bytes
+
+    def start(self, task, http_port, tcp_port, directory):
+        def servers(ports):
+            return "\n".join(f"    server b{place} 127.0.0.1:{port} check" for place, port in enumerate(ports))
+
+        path = self._render("haproxy.cfg", directory, {
+            **common_values(task, http_port, tcp_port, directory, self.cpu),
+            "HTTP_SERVERS": servers(task.http_backends),
+            "TCP_SERVERS": servers(task.tcp_backends),
+            "RETRY_ON": "conn-failure empty-response response-timeout" if task.policy.retry_safe_requests else "conn-failure",
+            "PIPE_SIZE": f"tune.pipesize {self.pipe_bytes}" if self.pipe_bytes else "",
+        })
+        return Child(self.name, ["haproxy", "-db", "-f", str(path)], self.cpu, directory / f"{self.name}.log")
+
+
+class Nginx(Proxy):
+    def __init__(self, cpu: int):
+        super().__init__("nginx", "nginx", cpu)
+
+    def start(self, task, http_port, tcp_port, directory):
+        def servers(ports):
+            return "\n".join(f"        server 127.0.0.1:{port};" for port in ports)
+
+        path = self._render("nginx.conf", directory, {
+            **common_values(task, http_port, tcp_port, directory, self.cpu),
+            "HTTP_SERVERS": servers(task.http_backends),
+            "TCP_SERVERS": servers(task.tcp_backends),
+        })
+        return Child("nginx", ["nginx", "-p", str(directory), "-c", str(path), "-e", "stderr"], self.cpu, directory / "nginx.log")
+
+
+class Elbow(Proxy):
+    """The binary under test: `ELBOW_BIN`, or the release build of this tree."""
+
+    def __init__(self, cpu: int, name: str = "elbow", title: str = "Elbow", environment: dict[str, str] | None = None):
+        super().__init__(name, title, cpu)
+        self.environment = environment
+
+    @staticmethod
+    def binary() -> str:
+        return os.environ.get("ELBOW_BIN", str(REPOSITORY / "target" / "release" / "elbow"))
+
+    def start(self, task, http_port, tcp_port, directory):
+        def instances(ports):
+            return ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+
+        path = self._render("elbow.toml", directory, {
+            **common_values(task, http_port, tcp_port, directory, self.cpu),
+            "ADMIN_PORT": free_port(),
+            "HTTP_INSTANCES": instances(task.http_backends),
+            "HTTP_BACKEND_PORT": task.http_backends[0],
+            "TCP_INSTANCES": instances(task.tcp_backends),
+            "TCP_BACKEND_PORT": task.tcp_backends[0],
+        })
+        command = [self.binary(), "run", "-c", str(path)]
+        return Child(self.name, command, self.cpu, directory / f"{self.name}.log", self.environment)
+
+    def await_ready(self, child, http_port, tcp_port):
+        child.wait_for_line("ready")
+        super().await_ready(child, http_port, tcp_port)
+
+
+class Relay(Proxy):
+    """The bare ring relay: the floor, no proxy."""
+
+    def __init__(self, cpu: int):
+        super().__init__("relay", "ring relay", cpu)
+
+    def start(self, task, http_port, tcp_port, directory):
+        routes = [f"127.0.0.1:{http_port}=127.0.0.1:{task.http_backends[0]}", f"127.0.0.1:{tcp_port}=127.0.0.1:{task.tcp_backends[0]}"]
+        child = Child("relay", [str(EXAMPLES / "ring_relay"), *routes], self.cpu, directory / "relay.log")
+        child.wait_for_line("ready")
+        return child
+
+
+def await_answer(http_port: int, seconds: float = 15) -> None:
+    """Returns once a request gets its 200 through the proxy; back ends may have to pass health checks first."""
+    deadline = time.monotonic() + seconds
+    outcome = "nothing"
+    while time.monotonic() < deadline:
+        connection = http.client.HTTPConnection("127.0.0.1", http_port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            response = connection.getresponse()
+            body = response.read()
+            if response.status == 200 and body:
+                return
+            outcome = f"status {response.status}"
+        except (OSError, http.client.HTTPException) as error:
+            outcome = repr(error)
+        finally:
+            connection.close()
+        time.sleep(0.1)
+    raise StartFailed(f"no good answer on port {http_port} within {seconds:.0f} s, last: {outcome}")

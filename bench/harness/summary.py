@@ -1,0 +1,120 @@
+"""Rounds boiled down: medians, spread, ratios, and the bars they are held against."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .cases import Case, Metric
+from .measure import Sample
+
+# Results[case name][proxy name] = the rounds, in order.
+Results = dict[str, dict[str, list[Sample]]]
+
+SPREAD_LIMIT_PERCENT = 10.0
+STOLEN_LIMIT_PERCENT = 2.0
+FOREIGN_LIMIT_PERCENT = 5.0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What Elbow is held to: at most `factor` times the best of `peers`, or at most `limit`."""
+
+    case: str
+    metric: str
+    text: str
+    peers: tuple[str, ...] = ()
+    factor: float = 1.0
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A bar and what was measured; `met` is None when a side of the comparison is missing."""
+
+    bar: Bar
+    measured: str
+    met: bool | None
+
+
+BARS = (
+    Bar("http_small", "cpu_us", "≤ 0.70 × HAProxy", ("haproxy",), 0.70),
+    Bar("http_small", "cpu_us", "≤ 0.85 × nginx", ("nginx",), 0.85),
+    Bar("http_small", "cpu_us", "≤ 1.25 × the bare ring relay", ("relay",), 1.25),
+    Bar("http_close", "cpu_us", "≤ 0.85 × HAProxy", ("haproxy",), 0.85),
+    Bar("http_close", "cpu_us", "≤ 0.90 × nginx", ("nginx",), 0.90),
+    Bar("http_64k", "cpu_s_gib", "≤ 0.80 × the better of HAProxy and nginx", ("haproxy", "nginx"), 0.80),
+    Bar("tcp_small", "cpu_us", "≤ 0.95 × HAProxy", ("haproxy",), 0.95),
+    Bar("tcp_bulk", "cpu_s_gib", "≤ 0.75 × HAProxy with splice-auto", ("haproxy",), 0.75),
+    Bar("tcp_bulk", "cpu_s_gib", "≤ 0.75 × our own copying path", ("elbow-copy",), 0.75),
+    Bar("idle_10k", "rss_kib", "≤ 0.6 KiB each", limit=0.6),
+    Bar("latency", "p99_9", "p99.9 ≤ HAProxy's", ("haproxy",)),
+    Bar("latency", "p99_9", "p99.9 ≤ nginx's", ("nginx",)),
+    *(
+        bar
+        for fault in ("kill", "freeze", "black_hole")
+        for bar in (
+            Bar(f"failure_{fault}", "failed", "0 failed requests", limit=0),
+            Bar(f"failure_{fault}", "failed", "no more failed than HAProxy", ("haproxy",)),
+            Bar(f"failure_{fault}", "slow", "no more slow than HAProxy", ("haproxy",)),
+        )
+    ),
+)
+
+
+def rounds_of(samples: Sequence[Sample], metric: Metric) -> list[float]:
+    return [sample.values[metric.key] for sample in samples]
+
+
+def figure(samples: Sequence[Sample], metric: Metric) -> float:
+    """The one number a metric is reported as."""
+    rounds = rounds_of(samples, metric)
+    return max(rounds) if metric.worst else statistics.median(rounds)
+
+
+def spread_percent(values: Sequence[float]) -> float:
+    """Distance between the quartiles, in percent of the median."""
+    middle = statistics.median(values)
+    if len(values) < 3 or not middle:
+        return 0.0
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return 100 * (high - low) / middle
+
+
+def judge(case: Case, bar: Bar, results: Results) -> Verdict:
+    """Holds Elbow's figure against the bar."""
+    by_proxy = results.get(case.name, {})
+    metric = next(metric for metric in case.metrics if metric.key == bar.metric)
+    own = by_proxy.get("elbow")
+    if not own or not all(by_proxy.get(peer) for peer in bar.peers):
+        return Verdict(bar, "not measured", None)
+    value = figure(own, metric)
+    if bar.limit is not None:
+        return Verdict(bar, f"{value:.{metric.digits}f}", value <= bar.limit)
+    peer = min(bar.peers, key=lambda name: figure(by_proxy[name], metric))
+    reference = figure(by_proxy[peer], metric)
+    if metric.worst or not reference:
+        return Verdict(bar, f"{value:.{metric.digits}f} against {reference:.{metric.digits}f}", value <= bar.factor * reference)
+    pairs = [a / b for a, b in zip(rounds_of(own, metric), rounds_of(by_proxy[peer], metric)) if b]
+    measured = f"{value / reference:.2f} × {peer} (rounds {min(pairs):.2f}-{max(pairs):.2f})"
+    return Verdict(bar, measured, value <= bar.factor * reference)
+
+
+def noise_warnings(case: Case, by_proxy: dict[str, list[Sample]]) -> list[str]:
+    """Reasons to doubt a case: other work on the machine, rounds that disagree, failed requests."""
+    warnings = []
+    primary = case.metrics[0]
+    for proxy, samples in by_proxy.items():
+        where = f"{case.name}, {proxy}"
+        spread = spread_percent(rounds_of(samples, primary))
+        if spread > SPREAD_LIMIT_PERCENT and not primary.worst:
+            warnings.append(f"{where}: the rounds disagree, spread {spread:.0f} %")
+        if (stolen := statistics.median(sample.stolen_percent for sample in samples)) > STOLEN_LIMIT_PERCENT:
+            warnings.append(f"{where}: the hypervisor took {stolen:.1f} % of the processors' time")
+        if (foreign := statistics.median(sample.foreign_percent for sample in samples)) > FOREIGN_LIMIT_PERCENT:
+            warnings.append(f"{where}: other programs took {foreign:.0f} % of the proxy's processor")
+        if errors := sum(sample.errors for sample in samples):
+            warnings.append(f"{where}: {errors} requests failed in all rounds together")
+        doubts = Counter(doubt for sample in samples for doubt in sample.doubts)
+        warnings += [f"{where}: {doubt} ({count} of {len(samples)} rounds)" for doubt, count in doubts.items()]
+    return warnings

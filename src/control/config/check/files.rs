@@ -1,0 +1,37 @@
+//! Files that the configuration names must be there and readable, or a start or a reload would fail on them later.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use super::super::Problem;
+use super::super::section::{FileRole, MentionedFile};
+
+/// An error for every file that cannot be read, a warning for every log whose directory is not there.
+pub(in super::super) fn files(files: &[MentionedFile]) -> Vec<Problem> {
+    files.iter().filter_map(problem).collect()
+}
+
+fn problem(file: &MentionedFile) -> Option<Problem> {
+    let MentionedFile { path, span, object, key, role } = file;
+    match role {
+        FileRole::Input => {
+            let why = unreadable(path)?;
+            let message = format!("{key}: cannot read {}: {why}", path.display());
+            Some(Problem::error(span.clone(), object.as_str(), message))
+        }
+        FileRole::Log => {
+            let directory = path.parent().filter(|directory| !directory.is_dir())?;
+            let message = format!("{key}: the directory {} does not exist", directory.display());
+            Some(Problem::warning(span.clone(), object.as_str(), message))
+        }
+    }
+}
+
+/// Why the file cannot be read. It is looked at before it is opened: to open a pipe would wait for its writer.
+fn unreadable(path: &Path) -> Option<String> {
+    match fs::metadata(path) {
+        Err(error) => Some(error.to_string()),
+        Ok(metadata) if !metadata.is_file() => Some("not a regular file".to_owned()),
+        Ok(_) => File::open(path).err().map(|error| error.to_string()),
+    }
+}

@@ -1,0 +1,71 @@
+//! What a good answer to a probe is, and what a bad one is called.
+
+use std::fmt;
+
+/// Why a probe was bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The instance refused the connection.
+    ConnectRefused,
+    /// The instance did not accept in time.
+    ConnectTimeout,
+    /// There is no way to the instance.
+    ConnectUnreachable,
+    /// The way to the instance failed for another cause: a reset, a rule of the firewall.
+    ConnectFailed,
+    /// The answer's head was not there in time.
+    AnswerTimeout,
+    /// The connection was closed or reset before the answer's head was there.
+    Closed,
+    /// What came is not an HTTP answer, or its head is too large.
+    Malformed,
+    /// The answer has another status code than 200.
+    Status(u16),
+    /// The check asks for TLS, which this version does not speak to instances.
+    TlsUnsupported,
+}
+
+impl Failure {
+    /// Whether the instance could not be connected to at all: ELB counts that as a back-end connection error.
+    pub const fn is_connection_error(self) -> bool {
+        matches!(self, Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectUnreachable | Self::ConnectFailed)
+    }
+}
+
+/// As it stands in the log.
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::ConnectRefused => "connection refused",
+            Self::ConnectTimeout => "connecting timed out",
+            Self::ConnectUnreachable => "unreachable",
+            Self::ConnectFailed => "connecting failed",
+            Self::AnswerTimeout => "no answer in time",
+            Self::Closed => "connection closed before an answer",
+            Self::Malformed => "malformed answer",
+            Self::Status(status) => return write!(formatter, "status {status}"),
+            Self::TlsUnsupported => "probes over TLS are not supported yet",
+        })
+    }
+}
+
+/// Whether an answer with this status code is a good one: Classic ELB takes 200 alone, not the rest of 2xx.
+pub const fn judge_status(status: u16) -> Result<(), Failure> {
+    match status {
+        200 => Ok(()),
+        other => Err(Failure::Status(other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_200_is_good() {
+        assert_eq!(judge_status(200), Ok(()));
+        for status in [100, 201, 204, 301, 304, 404, 500, 999] {
+            assert_eq!(judge_status(status), Err(Failure::Status(status)));
+        }
+    }
+}

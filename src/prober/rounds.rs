@@ -1,0 +1,269 @@
+//! Which instance is probed when, and what becomes of the results.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+use super::probe::{Outcome, probe};
+use crate::base::Instant;
+use crate::base::slab::{Key, Slab};
+use crate::base::wheel::Wheel;
+use crate::health::{Change, Condition, Failure, Health, Schedule};
+use crate::model::HealthCheck;
+use crate::registry::{Lifecycle, Live, LiveId, Reader, Registry};
+
+/// Probes underway at a time, each with a descriptor of its own. With ELB's defaults that is enough for six thousand
+/// instances that do not answer at all; with more, probes wait for each other and come late.
+const PROBES_MAX: usize = 1_000;
+
+/// Probes every registered instance on the schedule of its load balancer.
+pub struct Prober {
+    reader: Reader,
+    clock: tokio::time::Instant,
+    instances: Slab<Probed>,
+    keys: HashMap<LiveId, Key>,
+    timers: Wheel<Key>,
+    /// Due, first come first served.
+    due: VecDeque<Key>,
+    underway: JoinSet<(Key, Outcome)>,
+    /// Whether the last probe that ended could not ask: said once, not ten thousand times.
+    cannot_ask: bool,
+    first_round: FirstRound,
+}
+
+/// One registered instance.
+struct Probed {
+    live: Arc<Live>,
+    check: HealthCheck,
+    health: Health,
+    schedule: Schedule,
+    /// Not armed while it is due.
+    timer: Option<Key>,
+    underway: Option<AbortHandle>,
+}
+
+/// The instances registered at the start whose first result is awaited, and who awaits it.
+struct FirstRound {
+    missing: HashSet<u64>,
+    over: Option<oneshot::Sender<()>>,
+}
+
+impl Prober {
+    /// A prober for what `registry` publishes, on the tokio runtime it is called on. The receiver completes when every
+    /// instance registered now has been probed once: before that, nobody knows who is in service.
+    pub fn new(registry: &Registry) -> (Self, oneshot::Receiver<()>) {
+        let (over, first_round) = oneshot::channel();
+        let mut prober = Self {
+            reader: registry.reader(),
+            clock: tokio::time::Instant::now(),
+            instances: Slab::default(),
+            keys: HashMap::new(),
+            timers: Wheel::new(Instant::ZERO),
+            due: VecDeque::new(),
+            underway: JoinSet::new(),
+            cannot_ask: false,
+            first_round: FirstRound { missing: HashSet::new(), over: Some(over) },
+        };
+        prober.follow();
+        prober.first_round.missing = prober.instances.iter().map(|(key, _)| key.to_bits()).collect();
+        prober.first_round.tell_if_over();
+        (prober, first_round)
+    }
+
+    /// Probes until the node stops.
+    pub async fn run(mut self) {
+        while self.reader.lifecycle() != Lifecycle::Stopped {
+            let wake_at = self.timers.next().map(|next| self.clock + next.since(Instant::ZERO));
+            tokio::select! {
+                () = self.reader.change() => self.follow(),
+                () = sleep_until(wake_at) => self.collect_due(),
+                Some(ended) = self.underway.join_next_with_id() => self.handle_end(ended),
+            }
+            self.begin_due();
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.clock.elapsed()
+    }
+
+    /// Takes up what is newly registered and forgets what no longer is.
+    fn follow(&mut self) {
+        let now = self.now();
+        let snapshot = Arc::clone(self.reader.current());
+        let gone: Vec<Key> = self
+            .instances
+            .iter()
+            .filter(|(_, probed)| !snapshot.is_registered(probed.live.id()))
+            .map(|(key, _)| key)
+            .collect();
+        gone.into_iter().for_each(|key| self.forget(key));
+        let mut new = 0;
+        for (balancer, entry) in snapshot.instances() {
+            match self.keys.get(&entry.live.id()).copied() {
+                Some(key) => self.update(key, &balancer.health_check, now),
+                None => {
+                    let schedule = Schedule::new(now, new, balancer.health_check.interval().get());
+                    self.take_up(&entry.live, &balancer.health_check, schedule);
+                    new += 1;
+                }
+            }
+        }
+    }
+
+    fn take_up(&mut self, live: &Arc<Live>, check: &HealthCheck, schedule: Schedule) {
+        let due = schedule.due();
+        let key = self.instances.insert(Probed {
+            live: Arc::clone(live),
+            check: check.clone(),
+            health: Health::registered(),
+            schedule,
+            timer: None,
+            underway: None,
+        });
+        self.keys.insert(live.id(), key);
+        self.arm(key, due);
+    }
+
+    /// Goes over to the health check of the snapshot adopted last. If it is another one, what the old one has found so
+    /// far in a row is forgotten, and what it is just asking does not count.
+    fn update(&mut self, key: Key, check: &HealthCheck, now: Instant) {
+        let Some(probed) = self.instances.get_mut(key).filter(|probed| probed.check != *check) else { return };
+        probed.check = check.clone();
+        probed.health.restart_counting();
+        probed.live.set_condition(probed.health.condition());
+        if let Some(underway) = probed.underway.take() {
+            underway.abort();
+        }
+        probed.schedule.change_interval(now, check.interval().get());
+        let due = probed.schedule.due();
+        if let Some(timer) = probed.timer.take() {
+            self.timers.disarm(timer);
+            self.arm(key, due);
+        }
+    }
+
+    fn forget(&mut self, key: Key) {
+        let Some(probed) = self.instances.remove(key) else { return };
+        self.keys.remove(&probed.live.id());
+        if let Some(timer) = probed.timer {
+            self.timers.disarm(timer);
+        }
+        if let Some(underway) = probed.underway {
+            underway.abort();
+        }
+        self.first_round.handle_result(key);
+    }
+
+    fn arm(&mut self, key: Key, due: Instant) {
+        if let Some(probed) = self.instances.get_mut(key) {
+            probed.timer = Some(self.timers.arm(due, key));
+        }
+    }
+
+    fn collect_due(&mut self) {
+        let (now, instances, due) = (self.now(), &mut self.instances, &mut self.due);
+        self.timers.fire(now, |key| {
+            if let Some(probed) = instances.get_mut(key) {
+                probed.timer = None;
+                due.push_back(key);
+            }
+        });
+    }
+
+    fn begin_due(&mut self) {
+        let now = self.now();
+        while self.underway.len() < PROBES_MAX
+            && let Some(key) = self.due.pop_front()
+        {
+            self.begin(key, now);
+        }
+    }
+
+    fn begin(&mut self, key: Key, now: Instant) {
+        let Some(probed) = self.instances.get_mut(key) else { return };
+        // One that began late may still be underway. It counts for this one too.
+        if probed.underway.is_none() {
+            let check = probed.check.clone();
+            let address = probed.live.address(check.target().port());
+            let work = async move { (key, probe(address, &check).await) };
+            probed.underway = Some(self.underway.spawn(work));
+        }
+        probed.schedule.handle_begun(now);
+        let due = probed.schedule.due();
+        self.arm(key, due);
+    }
+
+    fn handle_end(&mut self, ended: Result<(Id, (Key, Outcome)), JoinError>) {
+        // Only a probe that was aborted gives an error. One that was to be aborted but had already ended is known by
+        // its id: the instance is forgotten, or waits for another.
+        let Ok((id, (key, outcome))) = ended else { return };
+        let Some(probed) = self.instances.get_mut(key) else { return };
+        if probed.underway.take_if(|underway| underway.id() == id).is_none() {
+            return;
+        }
+        let refused = match outcome {
+            Outcome::Judged(result) => {
+                probed.handle_result(result);
+                None
+            }
+            Outcome::NotAsked(error) => Some(error),
+        };
+        if let Some(error) = refused.as_ref().filter(|_| !self.cannot_ask) {
+            tracing::warn!(%error, "cannot probe instances; their states stay as they are");
+        }
+        self.cannot_ask = refused.is_some();
+        self.first_round.handle_result(key);
+    }
+}
+
+impl Probed {
+    fn handle_result(&mut self, result: Result<(), Failure>) {
+        if result.is_err_and(Failure::is_connection_error) {
+            self.live.control_cells().connection_errors.increment();
+        }
+        if let Some(change) = self.health.handle_result(result, &self.check) {
+            self.live.set_condition(change.to);
+            self.log(change, result);
+        }
+    }
+
+    fn log(&self, change: Change, result: Result<(), Failure>) {
+        let (load_balancer, instance) = (self.live.load_balancer(), self.live.instance());
+        let reason = result.err().map(tracing::field::display);
+        match (change.from, change.to) {
+            (_, Condition::InService) => tracing::info!(%load_balancer, %instance, "instance in service"),
+            (Condition::Registering | Condition::InService, _) => {
+                tracing::warn!(%load_balancer, %instance, reason, "instance out of service");
+            }
+            (_, Condition::Recovering) => tracing::debug!(%load_balancer, %instance, "instance recovering"),
+            (_, _) => tracing::debug!(%load_balancer, %instance, reason, "instance failing again"),
+        }
+    }
+}
+
+impl FirstRound {
+    fn handle_result(&mut self, key: Key) {
+        self.missing.remove(&key.to_bits());
+        self.tell_if_over();
+    }
+
+    fn tell_if_over(&mut self) {
+        if self.missing.is_empty()
+            && let Some(over) = self.over.take()
+        {
+            // Nobody may be waiting for it.
+            let _ = over.send(());
+        }
+    }
+}
+
+/// Never, without a time.
+async fn sleep_until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,85 @@
+//! Takes connections from one listener of one core.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Layer, Reason};
+use crate::proxy::core::Core;
+use crate::proxy::session::Session;
+use crate::proxy::{http1, tcp};
+use crate::registry::ListenerEntry;
+use crate::runtime::{AcceptError, Either, Listener, Socket, race};
+
+/// How long accepting pauses when the process has no descriptor or memory left. Connections wait in the kernel's queue.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until `stopped` ends, then serves what was accepted by then and closes the listening socket. The rules for
+/// each connection are those of the core's snapshot at that moment.
+pub async fn run(core: Rc<Core>, mut listener: Listener, address: SocketAddr, stopped: impl Future<Output = ()>) {
+    let mut last = None;
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        let accepted = race(stopped.as_mut(), listener.accept()).await;
+        last = core.listener(address).or(last);
+        let Some(entry) = &last else { return };
+        match accepted {
+            Either::First(()) => break,
+            Either::Second(Ok(socket)) => admit(&core, entry, socket),
+            // The connection was gone before it was taken; or the kernel ended the multishot.
+            Either::Second(Err(AcceptError::Again(_))) => core.io.give_way().await,
+            Either::Second(Err(AcceptError::Exhausted(_))) => {
+                entry.cells.core(core.number).errors.record(Reason::ResourcesExhausted);
+                core.io.sleep(PAUSE).await;
+            }
+        }
+    }
+    let waiting = listener.stop().await;
+    if let Some(entry) = &last {
+        waiting.into_iter().for_each(|socket| admit(&core, entry, socket));
+    }
+}
+
+/// Starts a flow for a connection, unless a limit forbids it.
+fn admit(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
+    let cells = entry.cells.core(core.number);
+    cells.connections_total.increment();
+    let Some(guard) = core.admit() else {
+        cells.errors.record(Reason::NodeConnectionLimit);
+        return;
+    };
+    let (Ok(client), Ok(local)) = (socket.peer_address(), socket.local_address()) else {
+        // The client is gone already.
+        return;
+    };
+    let session = Session { core: core.clone(), entry: entry.clone(), client, local };
+    let layer = entry.listener.protocols.layer();
+    core.io.spawn(async move {
+        let active = Active::new(&session);
+        match layer {
+            Layer::Seven => http1::serve(session, socket).await,
+            Layer::Four => tcp::serve(session, socket).await,
+        }
+        drop((active, guard));
+    });
+}
+
+/// Counts a connection as active while it lives.
+struct Active {
+    core: usize,
+    entry: Arc<ListenerEntry>,
+}
+
+impl Active {
+    fn new(session: &Session) -> Active {
+        session.cells().connections_active.increment();
+        Active { core: session.core.number, entry: session.entry.clone() }
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.entry.cells.core(self.core).connections_active.decrement();
+    }
+}

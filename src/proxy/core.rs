@@ -1,0 +1,149 @@
+//! What all flows of one core share.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use crate::balance::RetryBudget;
+use crate::base::Instant;
+use crate::proxy::admission::{Admission, Admitted};
+use crate::proxy::idle_pool::IdlePool;
+use crate::registry::{ListenerEntry, Snapshot};
+use crate::runtime::Io;
+use crate::wire::head::{RequestHead, ResponseHead};
+
+/// Heads kept for reuse by one core; as many as requests are usually in flight at once.
+const KEPT_HEADS: usize = 128;
+
+/// One data-plane thread's common things. Nothing in here leaves the thread.
+pub struct Core {
+    /// The executor.
+    pub io: Io,
+    /// Which core this is, counted from 0 in the order of the workers.
+    pub number: usize,
+    /// Idle connections to instances.
+    pub idle: IdlePool,
+    /// What may be repeated when instances fail.
+    pub retry_budget: RefCell<RetryBudget>,
+    /// Whether bulk moves by splice; off only to measure what it gains.
+    pub may_splice: bool,
+    snapshot: RefCell<Arc<Snapshot>>,
+    draining_since: Cell<Option<Instant>>,
+    admission: Arc<Admission>,
+    connections: Cell<usize>,
+    finished: RefCell<Option<Waker>>,
+    heads: RefCell<Vec<Box<Heads>>>,
+}
+
+/// Memory for the heads of one exchange.
+#[derive(Default)]
+pub struct Heads {
+    /// What the client asks.
+    pub request: RequestHead,
+    /// What the instance answers.
+    pub response: ResponseHead,
+    /// Bytes being written.
+    pub memory: Vec<u8>,
+}
+
+impl Core {
+    /// A core that serves `snapshot`.
+    pub fn new(
+        io: Io,
+        number: usize,
+        may_splice: bool,
+        admission: Arc<Admission>,
+        snapshot: Arc<Snapshot>,
+    ) -> Core {
+        Core {
+            retry_budget: RefCell::new(RetryBudget::new(io.now())),
+            io,
+            number,
+            idle: IdlePool::default(),
+            may_splice,
+            snapshot: RefCell::new(snapshot),
+            draining_since: Cell::new(None),
+            admission,
+            connections: Cell::new(0),
+            finished: RefCell::default(),
+            heads: RefCell::default(),
+        }
+    }
+
+    /// What should be, as this core knows it.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Serves another snapshot from the next request on.
+    pub fn adopt(&self, snapshot: Arc<Snapshot>) {
+        *self.snapshot.borrow_mut() = snapshot;
+    }
+
+    /// Since when this core takes no new connections and asks clients to close theirs.
+    pub fn draining_since(&self) -> Option<Instant> {
+        self.draining_since.get()
+    }
+
+    /// Begins to drain: every flow is polled once more and sees it.
+    pub fn drain(&self) {
+        if self.draining_since.get().is_none() {
+            self.draining_since.set(Some(self.io.now()));
+            self.idle.clear();
+            self.io.wake_all();
+        }
+    }
+
+    /// The listener at `address` as this core knows it now.
+    pub fn listener(&self, address: SocketAddr) -> Option<Arc<ListenerEntry>> {
+        self.snapshot.borrow().listener(address).cloned()
+    }
+
+    /// Admits a client connection, counted for as long as the guard lives; `None` when the node is full.
+    pub fn admit(self: &Rc<Core>) -> Option<ConnectionGuard> {
+        let admitted = self.admission.admit()?;
+        self.connections.set(self.connections.get() + 1);
+        Some(ConnectionGuard { core: self.clone(), _admitted: admitted })
+    }
+
+    /// Waits until no client connection is left.
+    pub async fn finished(&self) {
+        poll_fn(|context| {
+            *self.finished.borrow_mut() = Some(context.waker().clone());
+            if self.connections.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Memory for one exchange, used before if possible.
+    pub fn take_heads(&self) -> Box<Heads> {
+        self.heads.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives the memory back for the next exchange.
+    pub fn give_back_heads(&self, heads: Box<Heads>) {
+        let mut kept = self.heads.borrow_mut();
+        if kept.len() < KEPT_HEADS {
+            kept.push(heads);
+        }
+    }
+}
+
+/// A client connection that is counted until this is dropped.
+pub struct ConnectionGuard {
+    core: Rc<Core>,
+    _admitted: Admitted,
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        let left = self.core.connections.get() - 1;
+        self.core.connections.set(left);
+        if left == 0 {
+            self.core.finished.borrow().iter().for_each(Waker::wake_by_ref);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! An answer on its way to the client, once its head has been read from the instance.
+
+use std::io;
+
+use crate::model::Reason;
+use crate::proxy::session::Session;
+use crate::transport::{BodyBroken, Broken, Http1Reader, Http1Writer, Piece, ReadError, splice_body};
+use crate::wire::connection::Persistence;
+use crate::wire::forward::{Additions, ResponseForward, write_response_head};
+use crate::wire::framing::BodyFraming;
+use crate::wire::head::{Reply, RequestHead, ResponseHead};
+
+/// Relays one answer.
+pub struct Download<'a> {
+    session: &'a Session,
+    request: &'a RequestHead,
+    response: &'a ResponseHead,
+}
+
+/// An answer that was relayed whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Downloaded {
+    /// Whether the client's connection may carry another.
+    pub persistence: Persistence,
+    /// Whether the instance's connection may carry another.
+    pub reusable: bool,
+}
+
+impl<'a> Download<'a> {
+    /// The answer whose head is `response`, to `request`.
+    pub fn new(session: &'a Session, request: &'a RequestHead, response: &'a ResponseHead) -> Download<'a> {
+        Download { session, request, response }
+    }
+
+    /// Sends a head without a body: an interim answer, or one that switches protocols.
+    ///
+    /// # Errors
+    /// When the client does not take it.
+    pub async fn send_head(&self, reply: Reply, writer: &mut Http1Writer) -> Result<(), Reason> {
+        self.begin(reply, Persistence::KeepAlive, writer);
+        self.taken(writer.flush()).await
+    }
+
+    /// Sends a final answer whose body is framed like `framing` and comes from `reader`. The head leaves together with
+    /// the first piece of the body.
+    ///
+    /// # Errors
+    /// Why the answer was cut.
+    pub async fn run(
+        &self,
+        framing: BodyFraming,
+        persistence: Persistence,
+        reader: &mut Http1Reader,
+        writer: &mut Http1Writer,
+    ) -> Result<Downloaded, Reason> {
+        let persistence = self.begin(Reply::Final(framing), persistence, writer);
+        reader.begin_body(framing);
+        loop {
+            let at_hand = reader.piece_at_hand().map_err(|_| Reason::ResponseBodyMalformed)?;
+            let piece = match at_hand {
+                Some(piece) => piece,
+                None => {
+                    // The head, or what came before, does not wait for more.
+                    self.taken(writer.flush()).await?;
+                    match self.splice_rest(reader, writer).await? {
+                        true => Piece::End,
+                        false => self.next_piece(reader).await?,
+                    }
+                }
+            };
+            match piece {
+                Piece::Data(piece) => self.taken(writer.send_piece(piece, reader.is_finished())).await?,
+                Piece::End => break,
+            }
+        }
+        self.taken(writer.finish(reader.trailers())).await?;
+        let kept = self.response.persistence(framing) == Persistence::KeepAlive;
+        Ok(Downloaded { persistence, reusable: kept && !reader.has_unread() })
+    }
+
+    fn begin(&self, reply: Reply, persistence: Persistence, writer: &mut Http1Writer) -> Persistence {
+        let forward =
+            ResponseForward { client: self.request.version(), persistence, additions: Additions::default() };
+        writer.begin(|out| {
+            let sent = write_response_head(self.response, reply, &forward, out);
+            (sent.framing, sent.persistence)
+        })
+    }
+
+    async fn splice_rest(&self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<bool, Reason> {
+        if !self.session.core.may_splice {
+            return Ok(false);
+        }
+        splice_body(reader, writer, self.session.idle_timeout()).await.map_err(|broken| match broken {
+            BodyBroken::Side(Broken::Source(error)) => of_source(&error),
+            BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
+            BodyBroken::Idle => Reason::ResponseIdleTimeout,
+        })
+    }
+
+    async fn next_piece(&self, reader: &mut Http1Reader) -> Result<Piece, Reason> {
+        let deadline = self.session.now() + self.session.idle_timeout();
+        match self.session.core.io.within(deadline, reader.next_piece()).await {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(ReadError::Fault(_))) => Err(Reason::ResponseBodyMalformed),
+            Ok(Err(ReadError::Closed { .. })) => Err(Reason::ResponseTruncated),
+            Ok(Err(ReadError::Broken(error))) => Err(of_source(&error)),
+            Err(_elapsed) => Err(Reason::ResponseIdleTimeout),
+        }
+    }
+
+    async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Reason> {
+        self.session.client_takes(sending).await
+    }
+}
+
+fn of_source(error: &io::Error) -> Reason {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Reason::ResponseTruncated,
+        _ => Reason::ResponseReset,
+    }
+}

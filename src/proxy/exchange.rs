@@ -1,0 +1,276 @@
+//! One request and its answer, between any client and an instance.
+//!
+//! Choose an instance, send the request, wait for the head of the answer, relay its body. What fails before the answer
+//! has begun is tried again where that is safe, on another instance or a fresh connection; what fails later is cut.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+
+use crate::balance::{Lost, Retry};
+use crate::model::Reason;
+use crate::proxy::backend::Backend;
+use crate::proxy::download::{Download, Downloaded};
+use crate::proxy::failure;
+use crate::proxy::session::Session;
+use crate::proxy::upload::{Progress, Upload};
+use crate::proxy::upstream::{Choice, Search};
+use crate::runtime::{Either, race};
+use crate::telemetry::AnswerSource;
+use crate::transport::{Http1Reader, Http1Writer, ReadError};
+use crate::wire::answer::CONTINUE;
+use crate::wire::connection::Persistence;
+use crate::wire::forward::{Additions, Expectation, RequestForward, write_request_head};
+use crate::wire::head::{Asked, Reply, RequestHead, ResponseHead};
+
+/// How an exchange ended.
+pub enum Ended {
+    /// The answer was sent whole; the client's connection may go on or not.
+    Answered(Persistence),
+    /// Both connections carry another protocol from here on.
+    Switched(Box<Switched>),
+    /// Nothing of an answer was sent.
+    Refused(Reason),
+    /// The answer was cut.
+    Cut(Reason),
+}
+
+/// What is left when the protocol was switched.
+pub struct Switched {
+    /// The connection to the instance.
+    pub backend: Backend,
+    /// The instance, counted as busy until this is dropped.
+    pub choice: Choice,
+}
+
+/// The client's side of an exchange.
+pub struct Client<'a> {
+    /// Where its request comes from; the head has been read.
+    pub reader: &'a mut Http1Reader,
+    /// Where its answer goes.
+    pub writer: &'a mut Http1Writer,
+}
+
+/// The request that an exchange carries.
+pub struct Exchange<'a> {
+    /// The client's connection.
+    pub session: &'a Session,
+    /// What it asks.
+    pub request: &'a RequestHead,
+    /// Memory for what it is answered.
+    pub response: &'a mut ResponseHead,
+    /// The node stops or the connection has carried all it may: tell the client to close.
+    pub persistence: Persistence,
+    /// The client waits to be told to send its body.
+    pub expects_continue: bool,
+}
+
+impl Exchange<'_> {
+    /// Carries the request until it is answered or cannot be.
+    pub async fn run(mut self, client: &mut Client<'_>) -> Ended {
+        let mut search = Search::new(self.session);
+        let mut fresh_only = false;
+        loop {
+            let choice = match search.choose() {
+                Ok(choice) => choice,
+                Err(reason) => return Ended::Refused(reason),
+            };
+            let (backend, kept) = match self.connect(&choice, fresh_only).await {
+                Ok(connected) => connected,
+                Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
+                    Some(_) => continue,
+                    None => return Ended::Refused(reason),
+                },
+            };
+            let progress = Progress::default();
+            let (reason, choice) = match self.attempt(backend, choice, &progress, client).await {
+                Ok(ended) => return ended,
+                Err(failed) => failed,
+            };
+            let lost = self.lost(reason, kept, &progress);
+            match search.lost(choice, reason, lost) {
+                Some(Retry::Fresh) => fresh_only = true,
+                Some(Retry::Elsewhere) => {}
+                None => return Ended::Refused(reason),
+            }
+            self.session.count_failure(reason);
+        }
+    }
+
+    /// A kept connection to the chosen instance, or a new one. The flag says which.
+    async fn connect(&self, choice: &Choice, fresh_only: bool) -> Result<(Backend, bool), Reason> {
+        let kept = if fresh_only { None } else { self.session.core.idle.take(choice.target()) };
+        if let Some(backend) = kept {
+            choice.cells().connections_reused.increment();
+            return Ok((backend, true));
+        }
+        let socket = choice.dial(self.session).await?;
+        Ok((Backend::new(socket), false))
+    }
+
+    async fn attempt(
+        &mut self,
+        mut backend: Backend,
+        choice: Choice,
+        progress: &Progress,
+        client: &mut Client<'_>,
+    ) -> Result<Ended, (Reason, Choice)> {
+        match self.converse(&mut backend, &choice, progress, client).await {
+            Ok(Conversed::Answered { persistence, reusable }) => {
+                if reusable {
+                    self.session.core.idle.put(choice.target(), backend, self.session.now());
+                }
+                Ok(Ended::Answered(persistence))
+            }
+            Ok(Conversed::Switched) => Ok(Ended::Switched(Box::new(Switched { backend, choice }))),
+            Ok(Conversed::Cut(reason)) => {
+                backend.abort();
+                Ok(Ended::Cut(reason))
+            }
+            Err(reason) => {
+                backend.abort();
+                Err((reason, choice))
+            }
+        }
+    }
+
+    /// Sends the request and waits for the answer while the rest of it goes out; then relays the answer.
+    async fn converse(
+        &mut self,
+        backend: &mut Backend,
+        choice: &Choice,
+        progress: &Progress,
+        client: &mut Client<'_>,
+    ) -> Result<Conversed, Reason> {
+        let session = self.session;
+        self.invite_body(client).await?;
+        backend.writer.lend_memory(client.writer.take_memory());
+        backend.writer.begin(|out| {
+            write_request_head(self.request, &self.forward(), out);
+            (self.request.framing(), ())
+        });
+        let mut uploading = pin!(Upload::new(session, progress).run(client.reader, &mut backend.writer));
+        let reply = {
+            let answering = pin!(self.read_answer(&mut backend.reader, client.writer));
+            first_byte(session, progress, answering, uploading.as_mut()).await?
+        };
+        let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
+        choice.cells().backend_latency.record(session.now().since(sent_at));
+        let download = Download::new(session, self.request, self.response);
+        let framing = match reply {
+            Reply::Final(framing) => framing,
+            Reply::SwitchingProtocols | Reply::Interim => {
+                return Ok(match download.send_head(reply, client.writer).await {
+                    Ok(()) => Conversed::Switched,
+                    Err(reason) => Conversed::Cut(reason),
+                });
+            }
+        };
+        // When the instance answers before it has read all, the rest of the request is not waited for.
+        let persistence = if progress.is_whole() { self.persistence } else { Persistence::Close };
+        let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
+        match race(downloading, uploading.as_mut()).await {
+            Either::First(Ok(Downloaded { persistence, reusable })) => {
+                session.count_answer(self.response.status(), AnswerSource::Backend);
+                Ok(Conversed::Answered { persistence, reusable: reusable && progress.is_whole() })
+            }
+            Either::First(Err(reason)) | Either::Second(reason) => Ok(Conversed::Cut(reason)),
+        }
+    }
+
+    /// Answers `Expect: 100-continue` itself, as ELB does, unless the body is coming already or has been asked for.
+    async fn invite_body(&mut self, client: &mut Client<'_>) -> Result<(), Reason> {
+        let expected = std::mem::take(&mut self.expects_continue);
+        if !expected || client.reader.has_unread() {
+            return Ok(());
+        }
+        self.session.client_takes(client.writer.send_fixed(CONTINUE)).await
+    }
+
+    /// Reads heads until the one that answers; interim ones are passed on.
+    async fn read_answer(
+        &mut self,
+        reader: &mut Http1Reader,
+        writer: &mut Http1Writer,
+    ) -> Result<Reply, Reason> {
+        let limits = self.session.response_limits();
+        let asked = Asked { method: self.request.method_kind(), upgrade: self.request.upgrade().is_some() };
+        loop {
+            let read = reader.read_head(|bytes| self.response.parse(bytes, &limits)).await;
+            read.map_err(|error| match error {
+                ReadError::Fault(fault) => failure::of_response_head(&fault),
+                ReadError::Closed { clean: true } => Reason::BackendClosedEarly,
+                ReadError::Closed { clean: false } => Reason::ResponseMalformed,
+                ReadError::Broken(error) => failure::of_backend_before_answer(&error),
+            })?;
+            match self.response.reply(asked) {
+                Ok(Reply::Interim) => self.pass_on_interim(writer).await?,
+                Ok(reply) => return Ok(reply),
+                Err(fault) => return Err(failure::of_response_head(&fault)),
+            }
+        }
+    }
+
+    /// A 100 that the instance sends although the client has had Elbow's is dropped; other interim answers go on.
+    async fn pass_on_interim(&self, writer: &mut Http1Writer) -> Result<(), Reason> {
+        if self.response.status() == 100 {
+            return Ok(());
+        }
+        Download::new(self.session, self.request, self.response).send_head(Reply::Interim, writer).await
+    }
+
+    fn forward(&self) -> RequestForward<'_> {
+        RequestForward {
+            client: self.session.client.ip(),
+            scheme: self.session.scheme(),
+            listener_port: self.session.listener_port(),
+            node: self.session.local.ip(),
+            expectation: Expectation::Answered,
+            persistence: Persistence::KeepAlive,
+            additions: Additions::default(),
+        }
+    }
+
+    /// What an attempt lost that ended for `reason` before its answer began.
+    fn lost(&self, reason: Reason, kept: bool, progress: &Progress) -> Lost {
+        match reason {
+            Reason::BackendClosedEarly | Reason::BackendReset => Lost::Sent {
+                kept,
+                idempotent: self.request.method_kind().is_idempotent(),
+                repeatable: !progress.is_body_taken(),
+            },
+            _ => Lost::Underway,
+        }
+    }
+}
+
+/// How a conversation ended once its answer had begun.
+enum Conversed {
+    Answered { persistence: Persistence, reusable: bool },
+    Switched,
+    Cut(Reason),
+}
+
+/// Waits for the head of the answer. The time allowed runs from the end of the request; `uploading` ends only
+/// when the client fails.
+async fn first_byte(
+    session: &Session,
+    progress: &Progress,
+    mut answering: Pin<&mut impl Future<Output = Result<Reply, Reason>>>,
+    mut uploading: Pin<&mut impl Future<Output = Reason>>,
+) -> Result<Reply, Reason> {
+    let mut deadline = None;
+    poll_fn(|context| {
+        if let Poll::Ready(reason) = uploading.as_mut().poll(context) {
+            return Poll::Ready(Err(reason));
+        }
+        if let Poll::Ready(answered) = answering.as_mut().poll(context) {
+            return Poll::Ready(answered);
+        }
+        let Some(ended_at) = progress.ended_at() else { return Poll::Pending };
+        let until = ended_at + session.first_byte_timeout();
+        let sleep = deadline.get_or_insert_with(|| session.core.io.sleep_until(until));
+        Pin::new(sleep).poll(context).map(|()| Err(Reason::FirstByteTimeout))
+    })
+    .await
+}

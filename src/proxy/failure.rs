@@ -1,0 +1,86 @@
+//! What a failure on a connection means: from errors of `transport` and faults of `wire` to the one list of reasons.
+
+use std::io;
+
+use crate::model::Reason;
+use crate::transport::DialError;
+use crate::wire::answer::Answer;
+use crate::wire::fault::{BodyFault, FramingFault, RequestFault, ResponseFault, SyntaxFault};
+
+/// The answer a client gets for `reason` when nothing of another answer has been sent; `None` when it gets none.
+pub fn answer(reason: Reason) -> Option<Answer> {
+    let answer = match reason.fault().status? {
+        400 => Answer::BadRequest,
+        405 => Answer::MethodNotAllowed,
+        408 => Answer::RequestTimeout,
+        413 => Answer::ContentTooLarge,
+        414 => Answer::UriTooLong,
+        431 => Answer::HeaderFieldsTooLarge,
+        501 => Answer::NotImplemented,
+        502 => Answer::BadGateway,
+        504 => Answer::GatewayTimeout,
+        505 => Answer::VersionNotSupported,
+        _ => Answer::ServiceUnavailable,
+    };
+    Some(answer)
+}
+
+/// A request head that was refused.
+pub fn of_request_head(fault: &RequestFault) -> Reason {
+    match fault {
+        RequestFault::Syntax(SyntaxFault::StartLineTooLong) => Reason::RequestLineTooLong,
+        RequestFault::Syntax(SyntaxFault::FieldTooLong) => Reason::HeaderTooLarge,
+        RequestFault::Syntax(SyntaxFault::FieldsTooLarge) => Reason::HeadersTooLarge,
+        RequestFault::Syntax(SyntaxFault::TooManyFields) => Reason::TooManyHeaders,
+        RequestFault::Framing(FramingFault::TransferEncodingUnsupported) => Reason::TransferCodingUnknown,
+        RequestFault::Framing(_) | RequestFault::FramingLookalike => Reason::AmbiguousFraming,
+        RequestFault::MethodTooLong => Reason::MethodNotAllowed,
+        RequestFault::Version => Reason::VersionNotSupported,
+        RequestFault::HostMissing | RequestFault::HostRepeated | RequestFault::HostInvalid => Reason::HostInvalid,
+        _ => Reason::MalformedRequest,
+    }
+}
+
+/// A response head that was refused.
+pub fn of_response_head(fault: &ResponseFault) -> Reason {
+    match fault {
+        ResponseFault::Syntax(
+            SyntaxFault::StartLineTooLong
+            | SyntaxFault::FieldTooLong
+            | SyntaxFault::FieldsTooLarge
+            | SyntaxFault::TooManyFields,
+        ) => Reason::ResponseHeadersTooLarge,
+        _ => Reason::ResponseMalformed,
+    }
+}
+
+/// A request body that was refused.
+pub fn of_request_body(fault: &BodyFault) -> Reason {
+    match fault.answer() {
+        Answer::HeaderFieldsTooLarge => Reason::RequestTrailersTooLarge,
+        _ => Reason::RequestBodyMalformed,
+    }
+}
+
+/// A connection to an instance that did not come about.
+pub fn of_dial(error: &DialError) -> Reason {
+    let DialError::Failed(error) = error else { return Reason::ConnectTimeout };
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Reason::ConnectRefused,
+        io::ErrorKind::TimedOut => Reason::ConnectTimeout,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            Reason::ConnectUnreachable
+        }
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Reason::LocalPortsExhausted,
+        _ => Reason::ConnectFailed,
+    }
+}
+
+/// A connection to an instance that broke before the answer began.
+pub fn of_backend_before_answer(error: &io::Error) -> Reason {
+    match error.kind() {
+        io::ErrorKind::TimedOut => Reason::FirstByteTimeout,
+        io::ErrorKind::UnexpectedEof => Reason::BackendClosedEarly,
+        _ => Reason::BackendReset,
+    }
+}

@@ -1,0 +1,204 @@
+//! An HTTP/1 client's connection: request after request until one side wants no more (RFC 9112 section 9).
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::base::Instant;
+use crate::model::Reason;
+use crate::proxy::core::Heads;
+use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
+use crate::proxy::failure;
+use crate::proxy::session::Session;
+use crate::proxy::tunnel;
+use crate::runtime::Socket;
+use crate::telemetry::AnswerSource;
+use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, linger};
+use crate::wire::answer::Answer;
+use crate::wire::connection::Persistence;
+
+/// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// Serves one connection to its end.
+pub async fn serve(session: Session, socket: Socket) {
+    let mut receiver = Receiver::new(socket.clone());
+    receiver.expect_more();
+    let reader = Http1Reader::new(receiver);
+    let writer = Http1Writer::new(Sender::new(socket));
+    let mut front = Front { session, reader, writer, carried: 0 };
+    let mut idle_since = front.session.now();
+    let parting = loop {
+        match front.wait(idle_since).await {
+            // What a request needs lives in a box that goes with it: an idle connection stays small.
+            Wake::Request => match Box::pin(front.serve_requests()).await {
+                Next::Wait => idle_since = front.session.now(),
+                Next::Part(parting) => break parting,
+            },
+            Wake::Part => break Parting::Close,
+        }
+    };
+    front.count_bytes();
+    match parting {
+        Parting::Close => {}
+        Parting::Linger => linger(front.reader.into_receiver()).await,
+        Parting::Reset => front.writer.into_socket().reset_on_close(),
+        Parting::Tunnel(switched) => Box::pin(front.tunnel(*switched)).await,
+    }
+}
+
+/// The connection and how many requests it has carried.
+struct Front {
+    session: Session,
+    reader: Http1Reader,
+    writer: Http1Writer,
+    carried: u64,
+}
+
+/// Why an idle connection woke.
+enum Wake {
+    Request,
+    Part,
+}
+
+/// What follows after the requests at hand.
+enum Next {
+    Wait,
+    Part(Parting),
+}
+
+/// How a connection ends.
+enum Parting {
+    /// Both sides know: nothing is lost by a plain close.
+    Close,
+    /// The client may still be sending.
+    Linger,
+    /// An answer was cut: the client shall not take it for a whole one.
+    Reset,
+    /// Both connections carry another protocol.
+    Tunnel(Box<Switched>),
+}
+
+impl Front {
+    /// Waits for the first byte of a request.
+    async fn wait(&mut self, idle_since: Instant) -> Wake {
+        let core = self.session.core.clone();
+        let idle_timeout = self.session.idle_timeout();
+        let mut arriving = pin!(self.reader.wait());
+        let mut deadline = core.io.sleep_until(idle_since + idle_timeout);
+        poll_fn(|context| {
+            if let Poll::Ready(arrived) = arriving.as_mut().poll(context) {
+                return Poll::Ready(if matches!(arrived, Ok(true)) { Wake::Request } else { Wake::Part });
+            }
+            if let Some(since) = core.draining_since() {
+                deadline.reset((since + DRAIN_GRACE).min(idle_since + idle_timeout));
+            }
+            Pin::new(&mut deadline).poll(context).map(|()| Wake::Part)
+        })
+        .await
+    }
+
+    /// Serves requests for as long as the next one is at hand.
+    async fn serve_requests(&mut self) -> Next {
+        let mut heads = self.session.core.take_heads();
+        self.writer.lend_memory(std::mem::take(&mut heads.memory));
+        let next = loop {
+            let next = self.serve_request(&mut heads).await;
+            self.count_bytes();
+            match next {
+                Next::Wait if self.reader.has_unread() => self.session.core.io.give_way().await,
+                next => break next,
+            }
+        };
+        heads.memory = self.writer.take_memory();
+        self.session.core.give_back_heads(heads);
+        next
+    }
+
+    async fn serve_request(&mut self, heads: &mut Heads) -> Next {
+        let began = self.session.now();
+        self.session.refresh();
+        if let Err(reason) = self.read_head(heads, began).await {
+            return self.refuse(reason, Persistence::Close).await;
+        }
+        self.carried += 1;
+        let wanted = heads.request.persistence();
+        let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
+        self.reader.begin_body(heads.request.framing());
+        let exchange = Exchange {
+            session: &self.session,
+            request: &heads.request,
+            response: &mut heads.response,
+            persistence,
+            expects_continue: heads.request.expects_continue(),
+        };
+        let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
+        let ended = exchange.run(&mut client).await;
+        self.session.cells().request_duration.record(self.session.now().since(began));
+        match ended {
+            Ended::Answered(Persistence::KeepAlive) if self.reader.is_body_ended() => Next::Wait,
+            Ended::Answered(_) => Next::Part(Parting::Linger),
+            Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
+            Ended::Refused(reason) => self.refuse(reason, persistence).await,
+            Ended::Cut(reason) => {
+                self.session.count_failure(reason);
+                Next::Part(Parting::Reset)
+            }
+        }
+    }
+
+    async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Reason> {
+        let limits = self.session.request_limits();
+        let reading = self.reader.read_head(|bytes| heads.request.parse(bytes, &limits));
+        let deadline = began + self.session.client_header_timeout();
+        match self.session.core.io.within(deadline, reading).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(ReadError::Fault(fault))) => Err(failure::of_request_head(&fault)),
+            Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))) => Err(Reason::ClientClosedInHead),
+            Err(_elapsed) => Err(Reason::ClientHeaderTimeout),
+        }
+    }
+
+    fn may_carry_more(&self) -> bool {
+        self.session.core.draining_since().is_none() && self.carried < self.session.requests_per_connection()
+    }
+
+    /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
+    async fn refuse(&mut self, reason: Reason, persistence: Persistence) -> Next {
+        self.session.count_failure(reason);
+        let Some(answer) = failure::answer(reason) else { return Next::Part(Parting::Reset) };
+        let persistence = match self.reader.is_body_ended() {
+            true => persistence,
+            false => Persistence::Close,
+        };
+        if self.send_answer(answer, persistence).await.is_err() {
+            return Next::Part(Parting::Reset);
+        }
+        match persistence {
+            Persistence::KeepAlive => Next::Wait,
+            Persistence::Close => Next::Part(Parting::Linger),
+        }
+    }
+
+    async fn send_answer(&mut self, answer: Answer, persistence: Persistence) -> Result<(), Reason> {
+        self.session.count_answer(answer.status(), AnswerSource::Elbow);
+        self.session.client_takes(self.writer.send_fixed(answer.bytes(persistence))).await
+    }
+
+    fn count_bytes(&mut self) {
+        let cells = self.session.cells();
+        cells.received_bytes.add(self.reader.receiver().take_received());
+        cells.sent_bytes.add(self.writer.sender().take_sent());
+    }
+
+    /// Carries the switched protocol until both sides have ended it.
+    async fn tunnel(mut self, switched: Switched) {
+        let Switched { mut backend, choice: _busy } = switched;
+        let early = (self.reader.take_unread(), backend.reader.take_unread());
+        let client = tunnel::End::of(self.reader.into_receiver(), early.0);
+        let instance = tunnel::End::of(backend.reader.into_receiver(), early.1);
+        let timeout = self.session.tunnel_timeout();
+        tunnel::run(&self.session, client, instance, timeout, Reason::TunnelTimeout).await;
+    }
+}

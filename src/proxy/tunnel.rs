@@ -1,0 +1,76 @@
+//! Bytes both ways between a client and an instance, without looking into them.
+
+use std::time::Duration;
+
+use crate::model::Reason;
+use crate::proxy::session::Session;
+use crate::runtime::{Chunk, Either, race, try_join};
+use crate::transport::{Activity, Broken, Receiver, Sender, relay};
+
+/// One connection of a tunnel.
+pub struct End {
+    receiver: Receiver,
+    sender: Sender,
+    early: Option<Chunk>,
+}
+
+impl End {
+    /// The connection of `receiver`, from which `early` was received before the tunnel began.
+    pub fn of(receiver: Receiver, early: Option<Chunk>) -> End {
+        let sender = Sender::new(receiver.socket().clone());
+        End { receiver, sender, early }
+    }
+}
+
+/// Which end a tunnel broke at.
+enum BrokenEnd {
+    Client,
+    Instance,
+}
+
+/// Moves bytes until both ends have said their last, one breaks, or nothing moves for `timeout`. A half that has ended
+/// is passed on as such; a broken end is passed on as a reset.
+pub async fn run(session: &Session, client: End, instance: End, timeout: Duration, on_timeout: Reason) {
+    let activity = Activity::new(&session.core.io);
+    let End { receiver: mut from_client, sender: mut to_client, early: client_said } = client;
+    let End { receiver: mut from_instance, sender: mut to_instance, early: instance_said } = instance;
+    let ended = {
+        let there = one_way(session, &mut from_client, client_said, &mut to_instance, &activity);
+        let back = one_way(session, &mut from_instance, instance_said, &mut to_client, &activity);
+        let there = async { there.await.map_err(|broken| broken_end(&broken, true)) };
+        let back = async { back.await.map_err(|broken| broken_end(&broken, false)) };
+        race(try_join(there, back), activity.until_idle(timeout)).await
+    };
+    let cells = session.cells();
+    cells.received_bytes.add(from_client.take_received());
+    cells.sent_bytes.add(to_client.take_sent());
+    let reason = match ended {
+        Either::First(Ok(((), ()))) => return,
+        Either::First(Err(BrokenEnd::Client)) => Reason::TunnelClientReset,
+        Either::First(Err(BrokenEnd::Instance)) => Reason::TunnelBackendReset,
+        Either::Second(()) => on_timeout,
+    };
+    session.count_failure(reason);
+    to_client.socket().reset_on_close();
+    to_instance.socket().reset_on_close();
+}
+
+async fn one_way(
+    session: &Session,
+    source: &mut Receiver,
+    early: Option<Chunk>,
+    sink: &mut Sender,
+    activity: &Activity,
+) -> Result<(), Broken> {
+    if let Some(chunk) = early {
+        sink.send(chunk).await.map_err(Broken::Sink)?;
+    }
+    relay(&session.core.io, source, sink, activity, session.core.may_splice).await
+}
+
+fn broken_end(broken: &Broken, source_is_client: bool) -> BrokenEnd {
+    match (broken, source_is_client) {
+        (Broken::Source(_), true) | (Broken::Sink(_), false) => BrokenEnd::Client,
+        (Broken::Source(_), false) | (Broken::Sink(_), true) => BrokenEnd::Instance,
+    }
+}

@@ -1,0 +1,146 @@
+//! A request on its way to the instance, while its answer may already be coming.
+
+use std::cell::Cell;
+use std::future::pending;
+use std::io;
+
+use crate::base::Instant;
+use crate::model::Reason;
+use crate::proxy::failure;
+use crate::proxy::session::Session;
+use crate::runtime::Chunk;
+use crate::transport::{BodyBroken, Broken, Http1Reader, Http1Writer, Piece, ReadError, splice_body};
+use crate::wire::fault::BodyFault;
+
+/// How far an upload is; read by the other half of the exchange while the upload runs.
+#[derive(Default)]
+pub struct Progress {
+    body_taken: Cell<bool>,
+    whole: Cell<bool>,
+    ended_at: Cell<Option<Instant>>,
+}
+
+impl Progress {
+    /// Whether bytes of the body have been taken from the client: the request cannot be sent a second time.
+    pub fn is_body_taken(&self) -> bool {
+        self.body_taken.get()
+    }
+
+    /// Whether the whole request has been sent.
+    pub fn is_whole(&self) -> bool {
+        self.whole.get()
+    }
+
+    /// When the last byte was sent that the instance took.
+    pub fn ended_at(&self) -> Option<Instant> {
+        self.ended_at.get()
+    }
+}
+
+/// Sends one request; its head is pending in the writer.
+pub struct Upload<'a> {
+    session: &'a Session,
+    progress: &'a Progress,
+}
+
+/// Why a request was not sent whole.
+enum Interrupted {
+    /// The exchange is over.
+    Failed(Reason),
+    /// The instance takes no more. Its answer may be there all the same.
+    NotTaken,
+}
+
+impl<'a> Upload<'a> {
+    /// An upload that has not begun.
+    pub fn new(session: &'a Session, progress: &'a Progress) -> Upload<'a> {
+        Upload { session, progress }
+    }
+
+    /// Sends head and body, then watches the client's connection for as long as it is polled. Ends only when the
+    /// exchange cannot go on.
+    pub async fn run(self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Reason {
+        let sent = self.send(reader, writer).await;
+        self.progress.whole.set(sent.is_ok());
+        self.progress.ended_at.set(Some(self.session.now()));
+        match sent {
+            Ok(()) => {
+                reader.broken().await;
+                Reason::ClientClosed
+            }
+            Err(Interrupted::Failed(reason)) => reason,
+            Err(Interrupted::NotTaken) => pending().await,
+        }
+    }
+
+    async fn send(&self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<(), Interrupted> {
+        loop {
+            let at_hand = reader.piece_at_hand().map_err(|fault| of_body(&ReadError::Fault(fault)))?;
+            let piece = match at_hand {
+                Some(piece) => piece,
+                None => {
+                    // The instance gets the head, or what came before, while the client is waited for.
+                    self.taken(writer.flush()).await?;
+                    match self.splice_rest(reader, writer).await? {
+                        true => Piece::End,
+                        false => self.next_piece(reader).await?,
+                    }
+                }
+            };
+            match piece {
+                Piece::Data(piece) => self.send_piece(reader, writer, piece).await?,
+                Piece::End => return self.taken(writer.finish(reader.trailers())).await,
+            }
+        }
+    }
+
+    async fn send_piece(
+        &self,
+        reader: &Http1Reader,
+        writer: &mut Http1Writer,
+        piece: Chunk,
+    ) -> Result<(), Interrupted> {
+        self.progress.body_taken.set(true);
+        self.taken(writer.send_piece(piece, reader.is_finished())).await
+    }
+
+    async fn splice_rest(&self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<bool, Interrupted> {
+        if !self.session.core.may_splice {
+            return Ok(false);
+        }
+        match splice_body(reader, writer, self.session.client_body_timeout()).await {
+            Ok(spliced) => {
+                self.progress.body_taken.set(self.progress.body_taken.get() || spliced);
+                Ok(spliced)
+            }
+            Err(BodyBroken::Side(Broken::Source(_))) => Err(Interrupted::Failed(Reason::RequestTruncated)),
+            Err(BodyBroken::Side(Broken::Sink(_))) => Err(Interrupted::NotTaken),
+            Err(BodyBroken::Idle) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
+        }
+    }
+
+    async fn next_piece(&self, reader: &mut Http1Reader) -> Result<Piece, Interrupted> {
+        let deadline = self.session.now() + self.session.client_body_timeout();
+        match self.session.core.io.within(deadline, reader.next_piece()).await {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(error)) => Err(of_body(&error)),
+            Err(_elapsed) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
+        }
+    }
+
+    async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Interrupted> {
+        let deadline = self.session.now() + self.session.idle_timeout();
+        match self.session.core.io.within(deadline, sending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(Interrupted::NotTaken),
+            Err(_elapsed) => Err(Interrupted::Failed(Reason::BackendSendTimeout)),
+        }
+    }
+}
+
+fn of_body(error: &ReadError<BodyFault>) -> Interrupted {
+    Interrupted::Failed(match error {
+        ReadError::Fault(fault) => failure::of_request_body(fault),
+        ReadError::Closed { .. } | ReadError::Broken(_) => Reason::RequestTruncated,
+    })
+}

@@ -1,0 +1,91 @@
+//! Finding an instance for a request and connecting to it.
+
+use crate::balance::{Lost, Retry, Unavailable};
+use crate::model::Reason;
+use crate::proxy::failure;
+use crate::proxy::session::Session;
+use crate::registry::{Assignment, TargetId, Tried};
+use crate::runtime::Socket;
+use crate::telemetry::InstanceCells;
+use crate::transport::dial;
+
+/// The search for an instance that takes one request.
+pub struct Search<'a> {
+    session: &'a Session,
+    tried: Tried,
+    attempts: usize,
+    failed: Option<Reason>,
+}
+
+impl<'a> Search<'a> {
+    /// A search that has not begun.
+    pub fn new(session: &'a Session) -> Search<'a> {
+        session.core.retry_budget.borrow_mut().earn();
+        Search { session, tried: Tried::none(), attempts: 0, failed: None }
+    }
+
+    /// The next instance to try; it counts as busy until the choice is dropped.
+    ///
+    /// # Errors
+    /// Why there is none: how the last attempt failed, or else why nobody can be chosen.
+    pub fn choose(&mut self) -> Result<Choice, Reason> {
+        self.attempts += 1;
+        let core = self.session.core.number;
+        match self.session.entry.targets.choose(core, &self.tried) {
+            Ok(assignment) => Ok(Choice { assignment, core }),
+            Err(unavailable) => Err(self.failed.unwrap_or_else(|| Unavailable::reason(unavailable))),
+        }
+    }
+
+    /// Takes note of a failed attempt. Whether and how to try again; `None`: not.
+    pub fn lost(&mut self, choice: Choice, reason: Reason, lost: Lost) -> Option<Retry> {
+        let mut budget = self.session.core.retry_budget.borrow_mut();
+        let retry = lost.retry(self.attempts, &mut budget, self.session.now());
+        if retry == Some(Retry::Elsewhere) {
+            self.tried.add(choice.assignment.lease.record());
+        }
+        self.failed = Some(reason);
+        retry
+    }
+}
+
+/// An instance that was chosen, counted as busy while this lives.
+pub struct Choice {
+    assignment: Assignment,
+    core: usize,
+}
+
+impl Choice {
+    /// Names the instance and its port among the idle connections of a core.
+    pub fn target(&self) -> TargetId {
+        self.assignment.target()
+    }
+
+    /// What this core counts about the instance.
+    pub fn cells(&self) -> &InstanceCells {
+        self.assignment.lease.record().cells(self.core)
+    }
+
+    /// Connects to it.
+    ///
+    /// # Errors
+    /// Why it could not be reached.
+    pub async fn dial(&self, session: &Session) -> Result<Socket, Reason> {
+        let began = session.now();
+        let dialled = dial(&session.core.io, self.assignment.address, session.connect_timeout()).await;
+        let cells = self.cells();
+        match dialled {
+            Ok(socket) => {
+                cells.connections_new.increment();
+                cells.connect_duration.record(session.now().since(began));
+                Ok(socket)
+            }
+            Err(error) => {
+                cells.connection_errors.increment();
+                let reason = failure::of_dial(&error);
+                session.count_failure(reason);
+                Err(reason)
+            }
+        }
+    }
+}

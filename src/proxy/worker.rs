@@ -1,0 +1,128 @@
+//! One data-plane thread: follows the snapshot, keeps its listeners open, drains when the node stops.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::proxy::acceptor;
+use crate::proxy::admission::Admission;
+use crate::proxy::core::Core;
+use crate::proxy::idle_pool::SWEEP_INTERVAL;
+use crate::proxy::stop::{StopHandle, stop_pair};
+use crate::registry::{Lifecycle, Reader};
+use crate::runtime::{Either, Io, ListenOptions, Listener, race};
+
+/// Length of each listener's accept queue asked for; `net.core.somaxconn` caps it.
+const BACKLOG: u32 = 4096;
+
+/// What a worker is told at its birth.
+pub struct WorkerSettings {
+    /// Which core it is, counted from 0.
+    pub number: usize,
+    /// Whether bulk moves by splice.
+    pub may_splice: bool,
+    /// What should be, now and later.
+    pub reader: Reader,
+    /// The node's client connections.
+    pub admission: Arc<Admission>,
+}
+
+/// Serves until the node has stopped or drained. `started` hears, once, whether every listener is open.
+pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Result<()>)) {
+    let WorkerSettings { number, may_splice, mut reader, admission } = settings;
+    let core = Rc::new(Core::new(io, number, may_splice, admission, reader.current().clone()));
+    let mut listeners = Listeners::default();
+    let opened = listeners.follow(&core);
+    let failed = opened.is_err();
+    started(opened);
+    if failed {
+        return;
+    }
+    core.io.spawn(sweep(core.clone()));
+    loop {
+        match next(&core, &mut reader).await {
+            Next::Adopt => {
+                core.adopt(reader.current().clone());
+                if let Err(error) = listeners.follow(&core) {
+                    tracing::error!(%error, core = number, "a listener could not be opened");
+                }
+            }
+            Next::Drain => {
+                listeners.open.clear();
+                core.drain();
+            }
+            Next::Stop => return,
+        }
+    }
+}
+
+/// What a worker does next.
+enum Next {
+    /// Go by the reader's present snapshot.
+    Adopt,
+    /// Take no new connections.
+    Drain,
+    /// End: nothing is left to finish, or the time for it is up.
+    Stop,
+}
+
+/// Waits for news from the registry or, while draining, for the end of the last connection.
+async fn next(core: &Rc<Core>, reader: &mut Reader) -> Next {
+    loop {
+        match (reader.lifecycle(), core.draining_since()) {
+            (Lifecycle::Stopped, _) => return Next::Stop,
+            (Lifecycle::Draining { .. }, None) => return Next::Drain,
+            (Lifecycle::Draining { deadline }, Some(_)) => {
+                let finished = core.io.within(deadline, core.finished());
+                match race(finished, reader.change()).await {
+                    Either::First(_) => return Next::Stop,
+                    Either::Second(()) => {}
+                }
+            }
+            (Lifecycle::Starting | Lifecycle::Serving, _) => {
+                reader.change().await;
+                return Next::Adopt;
+            }
+        }
+    }
+}
+
+/// Closes idle connections that their instances have closed.
+async fn sweep(core: Rc<Core>) {
+    loop {
+        core.io.sleep(SWEEP_INTERVAL).await;
+        core.idle.sweep(core.io.now());
+    }
+}
+
+/// The open listeners by address. Dropping a handle stops its acceptor.
+#[derive(Default)]
+struct Listeners {
+    open: HashMap<SocketAddr, StopHandle>,
+}
+
+impl Listeners {
+    /// Opens what the core's snapshot has and is not open, and stops what it has no more. Those in both stay as they are.
+    fn follow(&mut self, core: &Rc<Core>) -> io::Result<()> {
+        let snapshot = core.snapshot();
+        self.open.retain(|address, _| snapshot.listener(*address).is_some());
+        let mut result = Ok(());
+        for entry in snapshot.listeners() {
+            let address = entry.listener.socket_address();
+            if self.open.contains_key(&address) {
+                continue;
+            }
+            match Listener::open(&core.io, &ListenOptions { address, backlog: BACKLOG }) {
+                Ok(listener) => {
+                    let (handle, stopped) = stop_pair();
+                    core.io.spawn(acceptor::run(core.clone(), listener, address, stopped.wait()));
+                    self.open.insert(address, handle);
+                }
+                Err(error) => result = Err(io::Error::new(error.kind(), format!("{address}: {error}"))),
+            }
+        }
+        result
+    }
+}

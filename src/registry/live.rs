@@ -1,0 +1,132 @@
+//! What is true of one registered instance right now. Outlives the snapshots that name it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crossbeam::atomic::AtomicCell;
+
+use crate::balance::{self, Load};
+use crate::health::Condition;
+use crate::model::{InstanceId, LoadBalancerName, Port};
+use crate::telemetry::{InstanceCells, PerCore};
+
+/// The record of one instance of one load balancer.
+///
+/// Who writes: the data plane its load (through [`Lease`]s) and its own core's cells; the prober its condition and the
+/// control thread's cells. Everybody reads.
+#[derive(Debug)]
+pub struct Live {
+    load: Load,
+    condition: AtomicCell<Condition>,
+    id: LiveId,
+    load_balancer: LoadBalancerName,
+    instance: InstanceId,
+    ip: IpAddr,
+    port: Option<Port>,
+    /// One set per data-plane core, then the control thread's.
+    cells: Arc<PerCore<InstanceCells>>,
+    cores: usize,
+}
+
+/// A request (TCP: connection) in flight on an instance, until it is dropped.
+pub type Lease = balance::Lease<Live>;
+
+/// Names a live record in tables by index: indexes are dense and used again, the version they were given out in tells
+/// their users apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LiveId {
+    /// Below [`Snapshot::live_indexes`](super::Snapshot::live_indexes).
+    pub index: u32,
+    /// The version of the first snapshot that named the record.
+    pub since: u32,
+}
+
+/// What a record is made from.
+#[derive(Debug)]
+pub(super) struct Birth<'a> {
+    pub id: LiveId,
+    pub load_balancer: &'a LoadBalancerName,
+    pub instance: &'a InstanceId,
+    pub ip: IpAddr,
+    pub port: Option<Port>,
+    pub cores: usize,
+}
+
+impl Live {
+    /// The record of an instance that has just been registered: out of service until a probe is good.
+    pub(super) fn new(birth: Birth<'_>) -> Self {
+        Self {
+            load: Load::new(),
+            condition: AtomicCell::new(Condition::Registering),
+            id: birth.id,
+            load_balancer: birth.load_balancer.clone(),
+            instance: birth.instance.clone(),
+            ip: birth.ip,
+            port: birth.port,
+            cells: Arc::new(PerCore::new(birth.cores + 1)),
+            cores: birth.cores,
+        }
+    }
+
+    /// Its place in tables.
+    pub fn id(&self) -> LiveId {
+        self.id
+    }
+
+    /// The load balancer it is registered with.
+    pub fn load_balancer(&self) -> &LoadBalancerName {
+        &self.load_balancer
+    }
+
+    /// What it is called there.
+    pub fn instance(&self) -> &InstanceId {
+        &self.instance
+    }
+
+    /// Where it is reached by somebody who means `port` of an instance that has none of its own.
+    pub fn address(&self, port: Port) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port.unwrap_or(port).get())
+    }
+
+    /// Whether this is a record of the machine at `ip`, with `port` as its own.
+    pub(super) fn is_at(&self, ip: IpAddr, port: Option<Port>) -> bool {
+        (self.ip, self.port) == (ip, port)
+    }
+
+    /// Requests (TCP: connections) in flight on it, over all cores.
+    pub fn in_flight(&self) -> u32 {
+        self.load.in_flight()
+    }
+
+    /// What probes found last.
+    pub fn condition(&self) -> Condition {
+        self.condition.load()
+    }
+
+    /// Takes in what probes found. An instance that is not in service gets no new request from any core from here on.
+    pub fn set_condition(&self, condition: Condition) {
+        self.condition.store(condition);
+        self.load.set_in_service(condition.is_in_service());
+    }
+
+    /// What data-plane core number `core` counts about it.
+    pub fn cells(&self, core: usize) -> &InstanceCells {
+        self.cells.core(core)
+    }
+
+    /// What the control thread counts about it.
+    pub fn control_cells(&self) -> &InstanceCells {
+        self.cells.core(self.cores)
+    }
+
+    /// What all threads count about it.
+    pub(super) fn all_cells(&self) -> &Arc<PerCore<InstanceCells>> {
+        &self.cells
+    }
+}
+
+impl AsRef<Load> for Live {
+    fn as_ref(&self) -> &Load {
+        &self.load
+    }
+}

@@ -1,0 +1,273 @@
+//! How a snapshot reaches every thread.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Poll, Waker};
+
+use super::lifecycle::LifecycleCell;
+use super::{CompileError, Lifecycle, Snapshot, compile};
+use crate::model::Configuration;
+use crate::runtime::Published;
+
+/// What the threads of the node share. Cheap to clone; every clone is the same registry.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    published: Published<Arc<Snapshot>>,
+    lifecycle: LifecycleCell,
+    /// Counts publications and steps of the lifecycle, so that one load tells a reader that there is news.
+    news: AtomicU64,
+    cores: usize,
+    /// One configuration is applied at a time: each is compiled as the successor of the one before.
+    applying: Mutex<()>,
+    /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
+    sleepers: Mutex<Vec<Weak<Sleeper>>>,
+}
+
+/// Where a reader that waits for news leaves its waker.
+type Sleeper = Mutex<Option<Waker>>;
+
+impl Registry {
+    /// A registry of the first configuration, for `cores` data-plane threads; errors as of [`compile`].
+    pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
+        let first = compile(configuration, cores, None)?;
+        Ok(Self(Arc::new(Shared {
+            published: Published::new(Arc::new(first)),
+            lifecycle: LifecycleCell::new(),
+            news: AtomicU64::new(0),
+            cores,
+            applying: Mutex::new(()),
+            sleepers: Mutex::new(Vec::new()),
+        })))
+    }
+
+    /// Compiles the next configuration and publishes it; errors as of [`compile`], and then nothing has changed.
+    pub fn apply(&self, configuration: &Configuration) -> Result<(), Vec<CompileError>> {
+        let _one_at_a_time = self.0.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = compile(configuration, self.0.cores, Some(&self.snapshot()))?;
+        self.0.published.replace(Arc::new(next));
+        self.0.announce();
+        Ok(())
+    }
+
+    /// Eyes for one thread, which have seen everything up to now.
+    pub fn reader(&self) -> Reader {
+        let shared = Arc::clone(&self.0);
+        let sleeper = Arc::new(Mutex::new(None));
+        shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
+        let heard = shared.news.load(Ordering::Acquire);
+        let current = shared.published.get();
+        Reader { shared, current, heard, sleeper }
+    }
+
+    /// The snapshot published last. For the control thread; the data plane reads through a [`Reader`].
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.0.published.get()
+    }
+
+    /// How far the node has come in its life.
+    pub fn lifecycle(&self) -> Lifecycle {
+        self.0.lifecycle.get()
+    }
+
+    /// Moves the node forward in its life and tells every thread. Going back changes nothing.
+    pub fn advance(&self, lifecycle: Lifecycle) {
+        if self.0.lifecycle.advance(lifecycle) {
+            self.0.announce();
+        }
+    }
+}
+
+impl Shared {
+    /// Tells every reader that there is news, and wakes those that sleep.
+    fn announce(&self) {
+        self.news.fetch_add(1, Ordering::Release);
+        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        sleepers.retain(|sleeper| {
+            let Some(sleeper) = sleeper.upgrade() else { return false };
+            let waker = sleeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+            waker.inspect(Waker::wake_by_ref);
+            true
+        });
+    }
+}
+
+/// One thread's eyes on the registry.
+#[derive(Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    current: Arc<Snapshot>,
+    /// The news up to which this has read.
+    heard: u64,
+    sleeper: Arc<Sleeper>,
+}
+
+impl Reader {
+    /// The snapshot this thread goes by.
+    pub fn current(&self) -> &Arc<Snapshot> {
+        &self.current
+    }
+
+    /// How far the node has come in its life: one load.
+    pub fn lifecycle(&self) -> Lifecycle {
+        self.shared.lifecycle.get()
+    }
+
+    /// Whether there was a publication or a step of the lifecycle since [`Reader::adopt`]: one load.
+    pub fn has_news(&self) -> bool {
+        self.shared.news.load(Ordering::Acquire) != self.heard
+    }
+
+    /// Goes over to the snapshot published last; answers whether there was news at all.
+    pub fn adopt(&mut self) -> bool {
+        let news = self.shared.news.load(Ordering::Acquire);
+        if news == self.heard {
+            return false;
+        }
+        // A publication between these two is adopted now and heard of once more.
+        self.heard = news;
+        self.current = self.shared.published.get();
+        true
+    }
+
+    /// Waits for news and adopts it. What comes together is told once. Dropping the future loses nothing.
+    pub async fn change(&mut self) {
+        poll_fn(|context| {
+            if !self.has_news() {
+                *self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+                // News may have come before the waker was there to be found.
+                if !self.has_news() {
+                    return Poll::Pending;
+                }
+            }
+            self.adopt();
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Instant;
+    use crate::registry::testing::{balancer, configuration, instance};
+    use crate::runtime::{BufferPool, Executor, Ring};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    fn registry() -> Registry {
+        Registry::new(&numbered(0), 1).expect("addresses only")
+    }
+
+    fn numbered(number: usize) -> Configuration {
+        configuration(vec![balancer("web", 80, vec![instance(&format!("i-{number}"), "10.0.0.1")])])
+    }
+
+    fn id_in(snapshot: &Snapshot) -> String {
+        snapshot.instances().map(|(_, entry)| entry.instance.id.to_string()).collect()
+    }
+
+    #[test]
+    fn a_reader_goes_by_its_view_until_it_adopts() {
+        let registry = registry();
+        let mut reader = registry.reader();
+        assert!(!reader.adopt());
+        registry.apply(&numbered(1)).expect("addresses only");
+        let before = Arc::clone(reader.current());
+        assert_eq!((id_in(&before), id_in(&registry.snapshot())), ("i-0".into(), "i-1".into()));
+        assert!(reader.adopt());
+        assert_eq!((id_in(reader.current()), id_in(&before)), ("i-1".into(), "i-0".into()));
+        assert!(!reader.adopt());
+    }
+
+    #[test]
+    fn what_does_not_compile_is_not_published() {
+        let registry = registry();
+        let mut reader = registry.reader();
+        let unknown = configuration(vec![balancer("web", 80, vec![instance("a", "no-such-host.invalid")])]);
+        assert_eq!(registry.apply(&unknown).expect_err("unresolvable").len(), 1);
+        assert!(!reader.adopt());
+        assert_eq!(registry.snapshot().version(), 1);
+    }
+
+    #[test]
+    fn a_snapshot_goes_with_its_last_view() {
+        let registry = registry();
+        let mut reader = registry.reader();
+        let first = Arc::downgrade(&registry.snapshot());
+        registry.apply(&numbered(1)).expect("addresses only");
+        assert!(first.upgrade().is_some(), "the reader still goes by it");
+        reader.adopt();
+        // Other tests may hold an epoch back for a moment.
+        for number in 2..1_000 {
+            if first.upgrade().is_none() {
+                break;
+            }
+            registry.apply(&numbered(number)).expect("addresses only");
+        }
+        assert!(first.upgrade().is_none());
+    }
+
+    /// A worker as the data plane has it: an executor that sleeps in its ring until the registry wakes it.
+    #[test]
+    fn news_wakes_executors_that_sleep_and_none_is_missed() {
+        const PUBLICATIONS: usize = 300;
+        let registry = registry();
+        let (heard, hears) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                let (registry, heard) = (registry.clone(), heard.clone());
+                scope.spawn(move || {
+                    let buffers = BufferPool::new(8).expect("memory");
+                    let ring = Ring::new(&buffers).expect("io_uring");
+                    let mut executor = Executor::new(Box::new(ring), buffers).expect("an executor");
+                    let watch = async move {
+                        let mut reader = registry.reader();
+                        heard.send(0).expect("heard");
+                        while reader.lifecycle() != Lifecycle::Stopped {
+                            reader.change().await;
+                            heard.send(reader.current().version()).expect("heard");
+                        }
+                    };
+                    executor.run(watch).expect("the ring works");
+                });
+            }
+            drop(heard);
+            let patience = Duration::from_secs(20);
+            (0..2).for_each(|_| assert_eq!(hears.recv_timeout(patience), Ok(0)));
+            for number in 1..=PUBLICATIONS {
+                registry.apply(&numbered(number)).expect("addresses only");
+                if number % 3 == 0 {
+                    // Both have seen this one before the next: whoever sleeps was woken.
+                    let version = number as u32 + 1;
+                    let mut behind = 2;
+                    while behind > 0 {
+                        behind -= usize::from(hears.recv_timeout(patience) == Ok(version));
+                    }
+                }
+            }
+            registry.advance(Lifecycle::Stopped);
+        });
+    }
+
+    #[test]
+    fn steps_of_the_lifecycle_are_told_once() {
+        let registry = registry();
+        let mut reader = registry.reader();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(async {
+            let deadline = Instant::from_nanoseconds(1_000);
+            registry.advance(Lifecycle::Serving);
+            registry.advance(Lifecycle::Draining { deadline });
+            reader.change().await;
+            assert_eq!(reader.lifecycle(), Lifecycle::Draining { deadline });
+            registry.advance(Lifecycle::Serving);
+            let again = tokio::time::timeout(Duration::from_millis(20), reader.change()).await;
+            assert!(again.is_err(), "going back is no news");
+        });
+    }
+}

@@ -1,0 +1,84 @@
+//! What metrics read: names, cells, and what the live records say.
+
+use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Snapshot};
+use crate::telemetry::{InstanceReading, ListenerReading, LoadBalancerReading, Reading};
+use std::sync::Arc;
+
+impl Snapshot {
+    /// Every load balancer with its listeners and instances. Touches no data-plane thread.
+    pub fn reading(&self) -> Reading {
+        Reading { load_balancers: self.load_balancers.iter().map(|balancer| self.reading_of(balancer)).collect() }
+    }
+
+    fn reading_of(&self, balancer: &LoadBalancerEntry) -> LoadBalancerReading {
+        let mut listeners: Vec<_> = self.listeners_of(balancer).map(|entry| entry.reading()).collect();
+        listeners.sort_by_key(|listener| listener.port);
+        // Listeners with the same port share their cells.
+        listeners.dedup_by_key(|listener| listener.port);
+        LoadBalancerReading {
+            name: balancer.rules.name.clone(),
+            listeners,
+            instances: balancer.instances.iter().map(InstanceEntry::reading).collect(),
+        }
+    }
+
+    /// The listeners of one load balancer of this snapshot.
+    pub fn listeners_of<'a>(&'a self, balancer: &'a LoadBalancerEntry) -> impl Iterator<Item = &'a Arc<ListenerEntry>> {
+        self.listeners.iter().filter(move |entry| Arc::ptr_eq(&entry.rules, &balancer.rules))
+    }
+}
+
+impl ListenerEntry {
+    fn reading(&self) -> ListenerReading {
+        ListenerReading { port: self.listener.port.get(), cells: Arc::clone(&self.cells) }
+    }
+}
+
+impl InstanceEntry {
+    fn reading(&self) -> InstanceReading {
+        InstanceReading {
+            id: self.instance.id.clone(),
+            cells: Arc::clone(self.live.all_cells()),
+            in_flight: self.live.in_flight().into(),
+            in_service: self.live.condition().is_in_service(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::health::Condition;
+    use crate::model::Protocol;
+    use crate::registry::testing::{balancer, configuration, instance, listener};
+    use crate::registry::{Registry, Tried};
+    use crate::telemetry::prometheus_text;
+
+    #[test]
+    fn metrics_say_what_the_cores_counted_under_one_label_per_port() {
+        let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1"), instance("b", "10.0.0.2")]);
+        let mut second = listener(Protocol::Http, 80, 8080);
+        second.address = "127.0.0.1".parse().expect("an address");
+        web.listeners.push(second);
+        let registry = Registry::new(&configuration(vec![web]), 2).expect("addresses only");
+        let snapshot = registry.snapshot();
+        let [one, other] = snapshot.listeners() else { panic!("two listeners") };
+        one.cells.core(0).connections_total.increment();
+        other.cells.core(1).connections_total.increment();
+        let (_, first) = snapshot.instances().next().expect("an instance");
+        first.live.set_condition(Condition::InService);
+        first.live.cells(1).connection_errors.increment();
+        first.live.control_cells().connection_errors.increment();
+        let _assignment = one.targets.choose(0, &Tried::none()).expect("in service");
+
+        let text = prometheus_text(&snapshot.reading());
+        for series in [
+            "elbow_connections_total{load_balancer=\"web\",listener=\"80\"} 2",
+            "elbow_backend_connection_errors_total{load_balancer=\"web\",instance=\"a\"} 2",
+            "elbow_instance_in_flight{load_balancer=\"web\",instance=\"a\"} 1",
+            "elbow_healthy_instances{load_balancer=\"web\"} 1",
+            "elbow_unhealthy_instances{load_balancer=\"web\"} 1",
+        ] {
+            assert_eq!(text.lines().filter(|line| *line == series).count(), 1, "{series}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What should be, compiled for the data path: immutable, whole, the same for every thread.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Live, LiveId, Targets};
+use crate::balance::Placement;
+use crate::health::Report;
+use crate::model::{Attributes, HealthCheck, Instance, Listener, LoadBalancerName, TrafficLimits, Zone};
+use crate::telemetry::{ListenerCells, PerCore};
+
+/// One compiled configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(super) version: u32,
+    pub(super) zone: Zone,
+    /// In the order of their names.
+    pub(super) load_balancers: Box<[LoadBalancerEntry]>,
+    /// In the order of their addresses.
+    pub(super) listeners: Box<[Arc<ListenerEntry>]>,
+    /// By [`LiveId::index`]: since when the record there is registered. 0: the index is free.
+    pub(super) births: Box<[u32]>,
+}
+
+/// One load balancer.
+#[derive(Debug)]
+pub struct LoadBalancerEntry {
+    /// What its traffic goes by.
+    pub rules: Arc<Rules>,
+    /// How the health of its instances is found out.
+    pub health_check: HealthCheck,
+    /// Its instances, in the order of registration.
+    pub instances: Box<[InstanceEntry]>,
+}
+
+/// What the traffic of a load balancer goes by.
+#[derive(Debug)]
+pub struct Rules {
+    /// Its name.
+    pub name: LoadBalancerName,
+    /// ELB's attributes.
+    pub attributes: Attributes,
+    /// Limits beyond ELB.
+    pub limits: TrafficLimits,
+    /// From the last byte of a request to the first of its answer.
+    pub first_byte_timeout: Duration,
+}
+
+/// One registered instance.
+#[derive(Debug)]
+pub struct InstanceEntry {
+    /// As it is configured.
+    pub instance: Instance,
+    /// Where it stands as seen from this node.
+    pub placement: Placement,
+    /// What is true of it now.
+    pub live: Arc<Live>,
+}
+
+/// One listener with all that its traffic needs. Long-lived connections may hold on to it: it does not keep the rest of
+/// its snapshot alive.
+#[derive(Debug)]
+pub struct ListenerEntry {
+    /// As it is configured.
+    pub listener: Listener,
+    /// What the traffic of its load balancer goes by.
+    pub rules: Arc<Rules>,
+    /// Where its requests go.
+    pub targets: Arc<Targets>,
+    /// What the cores count about it.
+    pub cells: Arc<PerCore<ListenerCells>>,
+}
+
+impl Snapshot {
+    /// Counts the configurations of this process, from 1.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The zone of this node.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// Every load balancer, in the order of their names.
+    pub fn load_balancers(&self) -> &[LoadBalancerEntry] {
+        &self.load_balancers
+    }
+
+    /// Every listener, in the order of their addresses.
+    pub fn listeners(&self) -> &[Arc<ListenerEntry>] {
+        &self.listeners
+    }
+
+    /// The listener at this address, which names it from one snapshot to the next.
+    pub fn listener(&self, address: SocketAddr) -> Option<&Arc<ListenerEntry>> {
+        let index = self.listeners.binary_search_by_key(&address, |entry| entry.listener.socket_address()).ok()?;
+        self.listeners.get(index)
+    }
+
+    /// Every registered instance of every load balancer.
+    pub fn instances(&self) -> impl Iterator<Item = (&LoadBalancerEntry, &InstanceEntry)> {
+        self.load_balancers.iter().flat_map(|balancer| balancer.instances.iter().map(move |entry| (balancer, entry)))
+    }
+
+    /// How long a table of live records by [`LiveId::index`] has to be.
+    pub fn live_indexes(&self) -> usize {
+        self.births.len()
+    }
+
+    /// Whether this live record's instance is registered. Once it is not, it never is again.
+    pub fn is_registered(&self, id: LiveId) -> bool {
+        self.births.get(id.index as usize) == Some(&id.since)
+    }
+}
+
+impl InstanceEntry {
+    /// What `DescribeInstanceHealth` and `/status` say of it.
+    pub fn report(&self) -> Report {
+        match self.placement {
+            Placement::ZoneNotEnabled => Report::ZONE_NOT_ENABLED,
+            Placement::Served | Placement::OtherZone => self.live.condition().into(),
+        }
+    }
+}

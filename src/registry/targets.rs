@@ -1,0 +1,74 @@
+//! Where a listener's requests may go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::{Lease, Live, LiveId};
+use crate::balance::{ATTEMPTS_MAX, Candidates, Unavailable};
+use crate::model::Port;
+
+/// The instances that this node sends a listener's traffic to, all reached on one port unless they have their own.
+#[derive(Debug)]
+pub struct Targets {
+    candidates: Candidates<Live>,
+    port: Port,
+}
+
+/// An instance that a request was given to.
+#[derive(Debug)]
+pub struct Assignment {
+    /// Where it is reached.
+    pub address: SocketAddr,
+    /// The request in flight on it.
+    pub lease: Lease,
+}
+
+/// Names an instance and its port in tables, such as those of idle connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TargetId {
+    /// The instance.
+    pub live: LiveId,
+    /// The port it is reached on.
+    pub port: u16,
+}
+
+impl Assignment {
+    /// What was assigned.
+    pub fn target(&self) -> TargetId {
+        TargetId { live: self.lease.record().id(), port: self.address.port() }
+    }
+}
+
+impl Targets {
+    pub(super) fn new(candidates: Candidates<Live>, port: Port) -> Self {
+        Self { candidates, port }
+    }
+
+    /// Chooses an instance for a request of data-plane core number `core`, but none that was tried before.
+    pub fn choose(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
+        let lease = self.candidates.choose(core, |live| tried.contains(live))?;
+        Ok(Assignment { address: lease.record().address(self.port), lease })
+    }
+}
+
+/// The instances that failed one request: as many as it can be tried on.
+#[derive(Debug, Default)]
+pub struct Tried([Option<Arc<Live>>; ATTEMPTS_MAX]);
+
+impl Tried {
+    /// Nobody yet.
+    pub const fn none() -> Self {
+        Self([const { None }; ATTEMPTS_MAX])
+    }
+
+    /// Adds an instance. One too many would not be remembered; it is never tried, as attempts are bounded alike.
+    pub fn add(&mut self, live: &Arc<Live>) {
+        if let Some(free) = self.0.iter_mut().find(|place| place.is_none()) {
+            *free = Some(Arc::clone(live));
+        }
+    }
+
+    fn contains(&self, live: &Arc<Live>) -> bool {
+        self.0.iter().map_while(Option::as_ref).any(|tried| Arc::ptr_eq(tried, live))
+    }
+}
