@@ -38,7 +38,7 @@ impl Certificate {
         let key = any_supported_type(&read_key(key)?).map_err(|_| CertificateFault::UnsupportedKey)?;
         let parsed =
             chain.iter().enumerate().map(|(index, der)| parse(der, index + 1)).collect::<Result<Vec<_>, _>>()?;
-        let Some(leaf) = parsed.first() else {
+        let (Some(leaf), Some(leaf_der)) = (parsed.first(), chain.first()) else {
             return Err(CertificateFault::NoCertificate);
         };
         if let Some(public_key) = key.public_key() {
@@ -56,7 +56,7 @@ impl Certificate {
             },
             subject: distinguished_name(leaf.subject()),
             issuer: distinguished_name(leaf.issuer()),
-            fingerprint: Fingerprint::of(&chain[0]),
+            fingerprint: Fingerprint::of(leaf_der),
             key: Arc::new(CertifiedKey::new(chain, key)),
         };
         Ok(Self(Arc::new(parts)))
