@@ -275,3 +275,6 @@ impl fmt::Display for EnterError {
 }
 
 impl std::error::Error for EnterError {}
+
+#[cfg(test)]
+mod tests;
