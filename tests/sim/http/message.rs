@@ -261,7 +261,7 @@ impl Hearer {
     async fn hear(&mut self) -> Result<bool, Trouble> {
         if !self.ended {
             pause(&self.socket, &self.pace, &mut self.random).await;
-            match timely(self.socket.io(), self.socket.receive(false).wait()).await? {
+            match timely(self.socket.io(), self.socket.receive_once()).await? {
                 Some(chunk) => self.heard.extend_from_slice(&chunk),
                 None => self.ended = true,
             }
