@@ -34,11 +34,20 @@ class Backends:
         root.mkdir()
         (root / "64k").write_bytes(BODY_64K)
         text = (PEERS / "backend.conf").read_text()
-        for name, value in {"PORT": port, "DIRECTORY": self._directory, "MAX_CONNECTIONS": max_connections}.items():
+        for name, value in {
+            "PORT": port,
+            "DIRECTORY": self._directory,
+            "MAX_CONNECTIONS": max_connections,
+        }.items():
             text = text.replace(f"@{name}@", str(value))
         path = self._directory / "backend.conf"
         path.write_text(text)
-        child = Child("back end", ["nginx", "-p", str(self._directory), "-c", str(path), "-e", "stderr"], self._cpu, self._directory / "backend.log")
+        child = Child(
+            "back end",
+            ["nginx", "-p", str(self._directory), "-c", str(path), "-e", "stderr"],
+            self._cpu,
+            self._directory / "backend.log",
+        )
         self._children.append(child)
         child.wait_for_port(port)
         return port

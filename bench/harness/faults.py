@@ -28,7 +28,7 @@ def freeze(backend: Child) -> None:
 
 
 def black_hole(backend: Child) -> None:
-    """Every segment to it is lost, as behind a dead switch: no answer, no reset, no new connection."""
+    """Every segment to it is lost, as behind a dead switch: no answer, no reset."""
     pidfd = _syscall(_SYS_PIDFD_OPEN, backend.pid, 0)
     try:
         for entry in Path(f"/proc/{backend.pid}/fd").iterdir():

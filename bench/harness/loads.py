@@ -14,8 +14,10 @@ from .proxies import PEERS
 
 CONNECTIONS = 64
 GRACE_SECONDS = 30
-# The open-loop client's own default.
 WARM_UP_SECONDS = 0.5
+STREAMS = 4
+# Below this a bulk measurement is given up.
+SLOWEST_BYTES_PER_SECOND = 50e6
 
 
 @dataclass(frozen=True)
@@ -29,37 +31,59 @@ class Work:
 
 def wrk(cpu: int, port: int, path: str, seconds: float, close: bool = False) -> Work:
     """Closed loop over HTTP; with `close`, a connection per request."""
-    command = ["wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{max(1, round(seconds))}s", "--timeout", "5s", "-s", str(PEERS / "wrk_report.lua")]
+    length = max(1, round(seconds))
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{length}s", "--timeout", "5s"]
+    command += ["-s", str(PEERS / "wrk_report.lua")]
     if close:
         command += ["-H", "Connection: close"]
-    output = Client([*command, f"http://127.0.0.1:{port}{path}"], cpu).output(seconds + GRACE_SECONDS)
+    client = Client([*command, f"http://{_local(port)}{path}"], cpu)
+    output = client.output(length + GRACE_SECONDS)
     report = json.loads(output.splitlines()[-1])
     return Work(report["requests"], report["duration_us"] / 1e6, report["errors"])
 
 
 def ping(cpu: int, port: int, seconds: float) -> Work:
     """Closed loop of 64-byte messages over TCP."""
-    report = _traffic(cpu, ["ping", "--to", f"127.0.0.1:{port}", "--connections", str(CONNECTIONS), "--seconds", str(seconds)], seconds)
+    client = _traffic(cpu, "ping", to=_local(port), connections=CONNECTIONS, seconds=seconds)
+    report = _report(client, seconds)
     return Work(report["round_trips"], report["seconds"], report["errors"])
 
 
 def sink(cpu: int, port: int, total_bytes: int) -> Work:
-    """Bulk bytes from the source behind the proxy, four streams at once."""
-    report = _traffic(cpu, ["sink", "--from", f"127.0.0.1:{port}", "--streams", "4", "--bytes", str(total_bytes)], 120)
+    """Bulk bytes from the source behind the proxy, several streams at once."""
+    client = _traffic(cpu, "sink", **{"from": _local(port)}, streams=STREAMS, bytes=total_bytes)
+    report = _report(client, total_bytes / SLOWEST_BYTES_PER_SECOND)
     return Work(report["bytes"], report["seconds"], report["errors"])
 
 
-def open_loop(cpu: int, port: int, rate: float, seconds: float, deadline_ms: int = 10_000, midway: Callable[[], None] | None = None) -> dict:
-    """Requests at a fixed rate; the report of the traffic tool as it is. `midway` is called after a quarter of the time."""
-    arguments = ["open-loop", "--to", f"127.0.0.1:{port}", "--rate", str(rate), "--seconds", str(seconds), "--deadline-ms", str(deadline_ms)]
-    client = Client([TRAFFIC, *arguments], cpu)
+def open_loop(
+    cpu: int,
+    port: int,
+    rate: float,
+    seconds: float,
+    deadline_ms: int = 10_000,
+    midway: Callable[[], None] | None = None,
+) -> dict:
+    """Requests at a fixed rate; the traffic tool's report as it is.
+
+    `midway` is called after a quarter of the time.
+    """
+    client = _traffic(
+        cpu,
+        "open-loop",
+        to=_local(port),
+        rate=rate,
+        warmup_seconds=WARM_UP_SECONDS,
+        seconds=seconds,
+        deadline_ms=deadline_ms,
+    )
     try:
         if midway:
             time.sleep(WARM_UP_SECONDS + seconds / 4)
             midway()
     finally:
-        output = client.output(seconds + deadline_ms / 1000 + GRACE_SECONDS)
-    return json.loads(output)
+        report = _report(client, seconds + deadline_ms / 1000)
+    return report
 
 
 @contextmanager
@@ -69,7 +93,9 @@ def idle_connections(port: int, count: int) -> Iterator[list[socket.socket]]:
     try:
         for place in range(count):
             # Several source addresses, so that no port range is exhausted.
-            connection = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(f"127.0.0.{2 + place % 8}", 0))
+            connection = socket.create_connection(
+                ("127.0.0.1", port), timeout=10, source_address=(f"127.0.0.{2 + place % 8}", 0)
+            )
             held.append(connection)
             connection.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
             _read_answer(connection)
@@ -109,5 +135,14 @@ def _some(connection: socket.socket) -> bytes:
     return received
 
 
-def _traffic(cpu: int, arguments: list[str], seconds: float) -> dict:
-    return json.loads(Client([TRAFFIC, *arguments], cpu).output(seconds + GRACE_SECONDS))
+def _local(port: int) -> str:
+    return f"127.0.0.1:{port}"
+
+
+def _traffic(cpu: int, role: str, **options: object) -> Client:
+    arguments = (word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value)))
+    return Client([TRAFFIC, role, *arguments], cpu)
+
+
+def _report(client: Client, seconds: float) -> dict:
+    return json.loads(client.output(seconds + GRACE_SECONDS))

@@ -1,4 +1,4 @@
-"""One measurement: what the proxy used while a load ran, and what else disturbed the machine meanwhile."""
+"""One measurement: what the proxy used while a load ran, and what disturbed it meanwhile."""
 
 from dataclasses import dataclass, field
 

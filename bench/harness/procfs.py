@@ -19,7 +19,7 @@ def process_tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of the process tree: all threads, those of io_uring's kernel workers included."""
+    """User and system time of the process tree, io_uring's kernel workers included."""
     ticks = 0
     for member in process_tree(pid):
         fields = _read(Path(f"/proc/{member}/stat")).rpartition(")")[2].split()
@@ -54,7 +54,9 @@ class CpuTimes:
         for line in _read(Path("/proc/stat")).splitlines():
             name, *fields = line.split()
             if name == f"cpu{cpu}":
-                user, nice, system, idle, iowait, irq, softirq, steal = (int(field) / TICKS_PER_SECOND for field in fields[:8])
+                user, nice, system, idle, iowait, irq, softirq, steal = (
+                    int(field) / TICKS_PER_SECOND for field in fields[:8]
+                )
                 return cls(user + nice + system + irq + softirq, idle + iowait, steal)
         raise RuntimeError(f"/proc/stat does not list cpu {cpu}")
 
@@ -66,15 +68,20 @@ class CpuTimes:
         return self.busy + self.idle + self.stolen
 
 
-def machine_facts() -> dict[str, str]:
+def machine_facts() -> list[str]:
     """What a reader needs to know to compare results."""
-    model = next((line.partition(":")[2].strip() for line in _read(Path("/proc/cpuinfo")).splitlines() if line.startswith("model name")), "unknown")
-    hypervisor = any("hypervisor" in line.split() for line in _read(Path("/proc/cpuinfo")).splitlines() if line.startswith("flags"))
-    return {
-        "processor": f"{model}, {os.cpu_count()} logical" + (", virtual machine" if hypervisor else ""),
-        "kernel": f"{platform.system()} {platform.release()}",
-        "memory": f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB",
-    }
+    fields = dict(
+        (part.strip() for part in line.split(":", 1))
+        for line in _read(Path("/proc/cpuinfo")).splitlines()
+        if ":" in line
+    )
+    virtual = ", virtual machine" if "hypervisor" in fields.get("flags", "").split() else ""
+    memory_gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return [
+        f"{fields.get('model name', platform.machine())}, {os.cpu_count()} processors{virtual}",
+        f"{platform.system()} {platform.release()}",
+        f"{memory_gib:.0f} GiB",
+    ]
 
 
 def version_of(command: list[str]) -> str:

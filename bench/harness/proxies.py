@@ -17,7 +17,7 @@ EXAMPLES = REPOSITORY / "target" / "release" / "examples"
 
 @dataclass(frozen=True)
 class Policy:
-    """How long a proxy waits for back ends, and whether it tries a safe request again; the same for all."""
+    """How long a proxy waits for back ends, and whether it repeats a safe request."""
 
     connect_timeout_s: int = 5
     response_timeout_s: int = 60
@@ -51,9 +51,13 @@ class Proxy:
         self.title = title
         self.cpu = cpu
 
+    @property
+    def family(self) -> str:
+        return self.name.partition("-")[0]
+
     @contextmanager
     def running(self, task: Task, directory: Path) -> Iterator[Running]:
-        """Starts it on fresh ports, waits until an answer comes through, and stops it at the end."""
+        """Starts it on fresh ports, waits for an answer through it, and stops it at the end."""
         http_port, tcp_port = free_port(), free_port()
         child = self.start(task, http_port, tcp_port, directory)
         try:
@@ -92,21 +96,32 @@ def common_values(task: Task, http_port: int, tcp_port: int, directory: Path, cp
 
 
 class Haproxy(Proxy):
-    def __init__(self, cpu: int, name: str = "haproxy", title: str = "HAProxy", pipe_bytes: int | None = None):
+    """As its manual advises (`splice-auto`), or with splicing forced through pipes of 1 MiB."""
+
+    def __init__(self, cpu: int, name: str = "haproxy", title: str = "HAProxy", force_splice: bool = False):
         super().__init__(name, title, cpu)
-        self.pipe_bytes = pipe_bytes
+        self.force_splice = force_splice
 
     def start(self, task, http_port, tcp_port, directory):
         def servers(ports):
             return "\n".join(f"    server b{place} 127.0.0.1:{port} check" for place, port in enumerate(ports))
 
-        path = self._render("haproxy.cfg", directory, {
-            **common_values(task, http_port, tcp_port, directory, self.cpu),
-            "HTTP_SERVERS": servers(task.http_backends),
-            "TCP_SERVERS": servers(task.tcp_backends),
-            "RETRY_ON": "conn-failure empty-response response-timeout" if task.policy.retry_safe_requests else "conn-failure",
-            "PIPE_SIZE": f"tune.pipesize {self.pipe_bytes}" if self.pipe_bytes else "",
-        })
+        path = self._render(
+            "haproxy.cfg",
+            directory,
+            {
+                **common_values(task, http_port, tcp_port, directory, self.cpu),
+                "HTTP_SERVERS": servers(task.http_backends),
+                "TCP_SERVERS": servers(task.tcp_backends),
+                "RETRY_ON": "conn-failure empty-response response-timeout"
+                if task.policy.retry_safe_requests
+                else "conn-failure",
+                "PIPE_SIZE": "tune.pipesize 1048576" if self.force_splice else "",
+                "SPLICE": "option splice-request\n    option splice-response"
+                if self.force_splice
+                else "option splice-auto",
+            },
+        )
         return Child(self.name, ["haproxy", "-db", "-f", str(path)], self.cpu, directory / f"{self.name}.log")
 
 
@@ -118,18 +133,33 @@ class Nginx(Proxy):
         def servers(ports):
             return "\n".join(f"        server 127.0.0.1:{port};" for port in ports)
 
-        path = self._render("nginx.conf", directory, {
-            **common_values(task, http_port, tcp_port, directory, self.cpu),
-            "HTTP_SERVERS": servers(task.http_backends),
-            "TCP_SERVERS": servers(task.tcp_backends),
-        })
-        return Child("nginx", ["nginx", "-p", str(directory), "-c", str(path), "-e", "stderr"], self.cpu, directory / "nginx.log")
+        path = self._render(
+            "nginx.conf",
+            directory,
+            {
+                **common_values(task, http_port, tcp_port, directory, self.cpu),
+                "HTTP_SERVERS": servers(task.http_backends),
+                "TCP_SERVERS": servers(task.tcp_backends),
+            },
+        )
+        return Child(
+            "nginx",
+            ["nginx", "-p", str(directory), "-c", str(path), "-e", "stderr"],
+            self.cpu,
+            directory / "nginx.log",
+        )
 
 
 class Elbow(Proxy):
     """The binary under test: `ELBOW_BIN`, or the release build of this tree."""
 
-    def __init__(self, cpu: int, name: str = "elbow", title: str = "Elbow", environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        cpu: int,
+        name: str = "elbow",
+        title: str = "Elbow",
+        environment: dict[str, str] | None = None,
+    ):
         super().__init__(name, title, cpu)
         self.environment = environment
 
@@ -141,14 +171,18 @@ class Elbow(Proxy):
         def instances(ports):
             return ", ".join(f'"127.0.0.1:{port}"' for port in ports)
 
-        path = self._render("elbow.toml", directory, {
-            **common_values(task, http_port, tcp_port, directory, self.cpu),
-            "ADMIN_PORT": free_port(),
-            "HTTP_INSTANCES": instances(task.http_backends),
-            "HTTP_BACKEND_PORT": task.http_backends[0],
-            "TCP_INSTANCES": instances(task.tcp_backends),
-            "TCP_BACKEND_PORT": task.tcp_backends[0],
-        })
+        path = self._render(
+            "elbow.toml",
+            directory,
+            {
+                **common_values(task, http_port, tcp_port, directory, self.cpu),
+                "ADMIN_PORT": free_port(),
+                "HTTP_INSTANCES": instances(task.http_backends),
+                "HTTP_BACKEND_PORT": task.http_backends[0],
+                "TCP_INSTANCES": instances(task.tcp_backends),
+                "TCP_BACKEND_PORT": task.tcp_backends[0],
+            },
+        )
         command = [self.binary(), "run", "-c", str(path)]
         return Child(self.name, command, self.cpu, directory / f"{self.name}.log", self.environment)
 
@@ -164,14 +198,37 @@ class Relay(Proxy):
         super().__init__("relay", "ring relay", cpu)
 
     def start(self, task, http_port, tcp_port, directory):
-        routes = [f"127.0.0.1:{http_port}=127.0.0.1:{task.http_backends[0]}", f"127.0.0.1:{tcp_port}=127.0.0.1:{task.tcp_backends[0]}"]
+        routes = [
+            f"127.0.0.1:{http_port}=127.0.0.1:{task.http_backends[0]}",
+            f"127.0.0.1:{tcp_port}=127.0.0.1:{task.tcp_backends[0]}",
+        ]
         child = Child("relay", [str(EXAMPLES / "ring_relay"), *routes], self.cpu, directory / "relay.log")
         child.wait_for_line("ready")
         return child
 
 
+def known_proxies(cpu: int) -> list[Proxy]:
+    """All columns of the results, in their order."""
+    return [
+        Elbow(cpu),
+        Elbow(cpu, "elbow-copy", "Elbow, copying", {"ELBOW_SPLICE": "off"}),
+        Haproxy(cpu),
+        Haproxy(cpu, "haproxy-splice", "HAProxy, forced", force_splice=True),
+        Nginx(cpu),
+        Relay(cpu),
+    ]
+
+
+def choose(proxies: list[Proxy], names: list[str]) -> list[Proxy]:
+    """Those of these names; a variant (`haproxy-splice`) goes with its family (`haproxy`)."""
+    families = {proxy.family for proxy in proxies}
+    if unknown := sorted(set(names) - families):
+        raise ValueError(f"no proxy '{unknown[0]}'; there are: {', '.join(sorted(families))}")
+    return [proxy for proxy in proxies if proxy.family in names]
+
+
 def await_answer(http_port: int, seconds: float = 15) -> None:
-    """Returns once a request gets its 200 through the proxy; back ends may have to pass health checks first."""
+    """Returns once a request gets its 200; back ends may have to pass health checks first."""
     deadline = time.monotonic() + seconds
     outcome = "nothing"
     while time.monotonic() < deadline:

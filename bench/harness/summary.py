@@ -43,7 +43,13 @@ BARS = (
     Bar("http_small", "cpu_us", "≤ 1.25 × the bare ring relay", ("relay",), 1.25),
     Bar("http_close", "cpu_us", "≤ 0.85 × HAProxy", ("haproxy",), 0.85),
     Bar("http_close", "cpu_us", "≤ 0.90 × nginx", ("nginx",), 0.90),
-    Bar("http_64k", "cpu_s_gib", "≤ 0.80 × the better of HAProxy and nginx", ("haproxy", "nginx"), 0.80),
+    Bar(
+        "http_64k",
+        "cpu_s_gib",
+        "≤ 0.80 × the best of HAProxy and nginx",
+        ("haproxy", "haproxy-splice", "nginx"),
+        0.80,
+    ),
     Bar("tcp_small", "cpu_us", "≤ 0.95 × HAProxy", ("haproxy",), 0.95),
     Bar("tcp_bulk", "cpu_s_gib", "≤ 0.75 × HAProxy with splice-auto", ("haproxy",), 0.75),
     Bar("tcp_bulk", "cpu_s_gib", "≤ 0.75 × our own copying path", ("elbow-copy",), 0.75),
@@ -81,40 +87,60 @@ def spread_percent(values: Sequence[float]) -> float:
     return 100 * (high - low) / middle
 
 
-def judge(case: Case, bar: Bar, results: Results) -> Verdict:
+def reference(bar: Bar, metric: Metric, field: dict[str, list[Sample]]) -> float | None:
+    """What Elbow's figure must not exceed; None when a peer was not measured."""
+    if bar.limit is not None:
+        return bar.limit
+    if not all(field.get(peer) for peer in bar.peers):
+        return None
+    return bar.factor * figure(field[_best(bar, metric, field)], metric)
+
+
+def judge(case: Case, bar: Bar, field: dict[str, list[Sample]]) -> Verdict:
     """Holds Elbow's figure against the bar."""
-    by_proxy = results.get(case.name, {})
     metric = next(metric for metric in case.metrics if metric.key == bar.metric)
-    own = by_proxy.get("elbow")
-    if not own or not all(by_proxy.get(peer) for peer in bar.peers):
+    own, limit = field.get("elbow"), reference(bar, metric, field)
+    if not own or limit is None:
         return Verdict(bar, "not measured", None)
     value = figure(own, metric)
+    return Verdict(bar, _measured(bar, metric, field, value), value <= limit)
+
+
+def _measured(bar: Bar, metric: Metric, field: dict[str, list[Sample]], value: float) -> str:
+    shown = f"{value:.{metric.digits}f}"
     if bar.limit is not None:
-        return Verdict(bar, f"{value:.{metric.digits}f}", value <= bar.limit)
-    peer = min(bar.peers, key=lambda name: figure(by_proxy[name], metric))
-    reference = figure(by_proxy[peer], metric)
-    if metric.worst or not reference:
-        return Verdict(bar, f"{value:.{metric.digits}f} against {reference:.{metric.digits}f}", value <= bar.factor * reference)
-    pairs = [a / b for a, b in zip(rounds_of(own, metric), rounds_of(by_proxy[peer], metric)) if b]
-    measured = f"{value / reference:.2f} × {peer} (rounds {min(pairs):.2f}-{max(pairs):.2f})"
-    return Verdict(bar, measured, value <= bar.factor * reference)
+        return shown
+    peer = _best(bar, metric, field)
+    other = figure(field[peer], metric)
+    if metric.worst or not other:
+        return f"{shown} against {other:.{metric.digits}f}"
+    pairs = zip(rounds_of(field["elbow"], metric), rounds_of(field[peer], metric), strict=False)
+    ratios = [a / b for a, b in pairs if b]
+    return f"{value / other:.2f} × {peer} (rounds {min(ratios):.2f}-{max(ratios):.2f})"
+
+
+def _best(bar: Bar, metric: Metric, field: dict[str, list[Sample]]) -> str:
+    return min(bar.peers, key=lambda peer: figure(field[peer], metric))
 
 
 def noise_warnings(case: Case, by_proxy: dict[str, list[Sample]]) -> list[str]:
     """Reasons to doubt a case: other work on the machine, rounds that disagree, failed requests."""
-    warnings = []
+    if not by_proxy:
+        return []
     primary = case.metrics[0]
+    reasons = []
+    stolen = max(statistics.median(sample.stolen_percent for sample in samples) for samples in by_proxy.values())
+    if stolen > STOLEN_LIMIT_PERCENT:
+        reasons.append(f"the hypervisor took up to {stolen:.1f} % of the processors' time")
+    foreign = max(statistics.median(sample.foreign_percent for sample in samples) for samples in by_proxy.values())
+    if foreign > FOREIGN_LIMIT_PERCENT:
+        reasons.append(f"other programs took up to {foreign:.0f} % of the proxy's processor")
     for proxy, samples in by_proxy.items():
-        where = f"{case.name}, {proxy}"
         spread = spread_percent(rounds_of(samples, primary))
         if spread > SPREAD_LIMIT_PERCENT and not primary.worst:
-            warnings.append(f"{where}: the rounds disagree, spread {spread:.0f} %")
-        if (stolen := statistics.median(sample.stolen_percent for sample in samples)) > STOLEN_LIMIT_PERCENT:
-            warnings.append(f"{where}: the hypervisor took {stolen:.1f} % of the processors' time")
-        if (foreign := statistics.median(sample.foreign_percent for sample in samples)) > FOREIGN_LIMIT_PERCENT:
-            warnings.append(f"{where}: other programs took {foreign:.0f} % of the proxy's processor")
+            reasons.append(f"the rounds of {proxy} disagree, spread {spread:.0f} %")
         if errors := sum(sample.errors for sample in samples):
-            warnings.append(f"{where}: {errors} requests failed in all rounds together")
+            reasons.append(f"{errors} requests through {proxy} failed in all rounds together")
         doubts = Counter(doubt for sample in samples for doubt in sample.doubts)
-        warnings += [f"{where}: {doubt} ({count} of {len(samples)} rounds)" for doubt, count in doubts.items()]
-    return warnings
+        reasons += [f"{proxy}: {doubt} ({count} of {len(samples)} rounds)" for doubt, count in doubts.items()]
+    return [f"{case.name}: {reason}" for reason in reasons]

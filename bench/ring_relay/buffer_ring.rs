@@ -26,20 +26,8 @@ impl BufferRing {
         let entries = zeroed_pages(usize::from(BUFFER_COUNT) * size_of::<BufRingEntry>()).cast();
         let storage = zeroed_pages(usize::from(BUFFER_COUNT) * BUFFER_BYTES);
         // SAFETY: `entries` is page-aligned, holds BUFFER_COUNT entries and is never freed.
-        unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                entries as u64,
-                BUFFER_COUNT,
-                BUFFER_GROUP,
-                0,
-            )?
-        };
-        let mut buffers = Self {
-            entries,
-            storage,
-            tail: 0,
-            has_returned: false,
-        };
+        unsafe { ring.submitter().register_buf_ring_with_flags(entries as u64, BUFFER_COUNT, BUFFER_GROUP, 0)? };
+        let mut buffers = Self { entries, storage, tail: 0, has_returned: false };
         (0..BUFFER_COUNT).for_each(|buffer| buffers.give_back(buffer));
         buffers.publish();
         Ok(buffers)
@@ -81,9 +69,5 @@ fn zeroed_pages(bytes: usize) -> *mut u8 {
     let layout = Layout::from_size_align(bytes, PAGE_BYTES).expect("a constant, valid layout");
     // SAFETY: the layout has a size above zero.
     let pages = unsafe { alloc_zeroed(layout) };
-    if pages.is_null() {
-        handle_alloc_error(layout)
-    } else {
-        pages
-    }
+    if pages.is_null() { handle_alloc_error(layout) } else { pages }
 }

@@ -25,11 +25,7 @@ impl Side {
     }
 
     fn from_bit(bit: u64) -> Self {
-        if bit & 1 == 0 {
-            Side::Client
-        } else {
-            Side::Backend
-        }
+        if bit & 1 == 0 { Side::Client } else { Side::Backend }
     }
 }
 
@@ -53,11 +49,7 @@ impl Operation {
             0 => Operation::Accept { route: slot },
             1 => Operation::Connect { slot },
             2 => Operation::Receive { slot, from },
-            _ => Operation::Send {
-                slot,
-                from,
-                buffer: (user_data >> 32) as u16,
-            },
+            _ => Operation::Send { slot, from, buffer: (user_data >> 32) as u16 },
         }
     }
 }

@@ -77,11 +77,7 @@ impl Relay {
         loop {
             match self.ring.submit_and_wait(1) {
                 Ok(_) => {}
-                Err(error)
-                    if matches!(
-                        error.raw_os_error(),
-                        Some(libc::EINTR | libc::EBUSY | libc::EAGAIN)
-                    ) => {}
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY | libc::EAGAIN)) => {}
                 Err(error) => return Err(error),
             }
             completions.extend(self.ring.completion());
@@ -96,16 +92,11 @@ impl Relay {
     fn handle_completion(&mut self, completion: &cqueue::Entry) -> io::Result<()> {
         let result = completion.result();
         match Operation::decode(completion.user_data()) {
-            Operation::Accept { route } => {
-                self.handle_accept(route, result, cqueue::more(completion.flags()))
-            }
+            Operation::Accept { route } => self.handle_accept(route, result, cqueue::more(completion.flags())),
             Operation::Connect { slot } => self.handle_connect(slot, result),
-            Operation::Receive { slot, from } => self.handle_receive(
-                slot,
-                from,
-                result,
-                cqueue::buffer_select(completion.flags()),
-            ),
+            Operation::Receive { slot, from } => {
+                self.handle_receive(slot, from, result, cqueue::buffer_select(completion.flags()))
+            }
             Operation::Send { slot, from, buffer } => self.handle_send(slot, from, buffer, result),
         }
     }
@@ -132,25 +123,11 @@ impl Relay {
         let Ok(backend) = Socket::new(domain, Type::STREAM, Some(Protocol::TCP)) else {
             return Ok(());
         };
-        if SockRef::from(&client)
-            .set_tcp_nodelay(true)
-            .and(backend.set_tcp_nodelay(true))
-            .is_err()
-        {
+        if SockRef::from(&client).set_tcp_nodelay(true).and(backend.set_tcp_nodelay(true)).is_err() {
             return Ok(());
         }
-        let connect = opcode::Connect::new(
-            Fd(backend.as_raw_fd()),
-            address.as_ptr().cast(),
-            address.len(),
-        );
-        let pair = Pair {
-            client,
-            backend: backend.into(),
-            in_flight: 1,
-            ended_sides: 0,
-            broken: false,
-        };
+        let connect = opcode::Connect::new(Fd(backend.as_raw_fd()), address.as_ptr().cast(), address.len());
+        let pair = Pair { client, backend: backend.into(), in_flight: 1, ended_sides: 0, broken: false };
         let slot = self.free_slots.pop().unwrap_or(self.pairs.len() as u32);
         match self.pairs.get_mut(slot as usize) {
             Some(place) => *place = Some(pair),
@@ -168,13 +145,7 @@ impl Relay {
         self.arm_receive(slot, Side::Backend, POLL_FIRST)
     }
 
-    fn handle_receive(
-        &mut self,
-        slot: u32,
-        from: Side,
-        result: i32,
-        buffer: Option<u16>,
-    ) -> io::Result<()> {
+    fn handle_receive(&mut self, slot: u32, from: Side, result: i32, buffer: Option<u16>) -> io::Result<()> {
         self.retire(slot);
         match (result, buffer) {
             (1.., Some(buffer)) => self.send(slot, from, buffer, result as u32),
@@ -214,15 +185,11 @@ impl Relay {
             return self.close_when_idle(slot);
         };
         pair.in_flight += 1;
-        let receive = opcode::Recv::new(
-            Fd(pair.descriptor(from)),
-            std::ptr::null_mut(),
-            BUFFER_BYTES as u32,
-        )
-        .buf_group(BUFFER_GROUP)
-        .ioprio(poll_first)
-        .build()
-        .flags(squeue::Flags::BUFFER_SELECT);
+        let receive = opcode::Recv::new(Fd(pair.descriptor(from)), std::ptr::null_mut(), BUFFER_BYTES as u32)
+            .buf_group(BUFFER_GROUP)
+            .ioprio(poll_first)
+            .build()
+            .flags(squeue::Flags::BUFFER_SELECT);
         self.push(receive, Operation::Receive { slot, from })
     }
 
@@ -270,10 +237,7 @@ impl Relay {
         let Some(place) = self.pairs.get_mut(slot as usize) else {
             return Ok(());
         };
-        if place
-            .as_ref()
-            .is_none_or(|pair| pair.in_flight > 0 || !(pair.broken || pair.ended_sides == 2))
-        {
+        if place.as_ref().is_none_or(|pair| pair.in_flight > 0 || !(pair.broken || pair.ended_sides == 2)) {
             return Ok(());
         }
         *place = None;
@@ -286,10 +250,7 @@ impl Relay {
     }
 
     fn live_pair(&mut self, slot: u32) -> Option<&mut Pair> {
-        self.pairs
-            .get_mut(slot as usize)?
-            .as_mut()
-            .filter(|pair| !pair.broken)
+        self.pairs.get_mut(slot as usize)?.as_mut().filter(|pair| !pair.broken)
     }
 
     fn retire(&mut self, slot: u32) {
@@ -318,18 +279,11 @@ impl Relay {
 
 impl Route {
     fn open(&(listen, backend): &(SocketAddr, SocketAddr)) -> io::Result<Self> {
-        let socket = Socket::new(
-            Domain::for_address(listen),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
+        let socket = Socket::new(Domain::for_address(listen), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         socket.bind(&listen.into())?;
         socket.listen(LISTEN_BACKLOG)?;
-        Ok(Self {
-            listener: socket.into(),
-            backend: backend.into(),
-        })
+        Ok(Self { listener: socket.into(), backend: backend.into() })
     }
 }
 

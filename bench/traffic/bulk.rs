@@ -44,10 +44,8 @@ impl Sink {
                 thread::spawn(move || drain(from, share))
             })
             .collect();
-        let counts: Vec<u64> = streams
-            .into_iter()
-            .map(|stream| stream.join().ok().and_then(Result::ok).unwrap_or(0))
-            .collect();
+        let counts: Vec<u64> =
+            streams.into_iter().map(|stream| stream.join().ok().and_then(Result::ok).unwrap_or(0)).collect();
         let errors = counts.iter().filter(|&&count| count != share).count();
         let bytes: u64 = counts.iter().sum();
         Ok(json!({ "bytes": bytes, "errors": errors, "seconds": start.elapsed().as_secs_f64() }))
@@ -58,9 +56,7 @@ fn pour(mut connection: TcpStream) -> io::Result<()> {
     let mut length = [0; 8];
     connection.read_exact(&mut length)?;
     let mut left = u64::from_be_bytes(length);
-    let chunk: Vec<u8> = (0..CHUNK_BYTES)
-        .map(|place| (place * 31 % 251) as u8)
-        .collect();
+    let chunk: Vec<u8> = (0..CHUNK_BYTES).map(|place| (place * 31 % 251) as u8).collect();
     while left > 0 {
         let next = left.min(CHUNK_BYTES as u64);
         connection.write_all(&chunk[..next as usize])?;

@@ -9,8 +9,7 @@ use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n0123456789";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\n0123456789";
 /// A head longer than this ends the connection.
 const HEAD_LIMIT_BYTES: usize = 16 * 1024;
 
@@ -26,17 +25,14 @@ pub struct DelayedHttp {
 impl DelayedHttp {
     /// Serves for ever, on one thread.
     pub fn run(&self) -> io::Result<()> {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(async {
-                let listener = TcpListener::bind(self.listen).await?;
-                eprintln!("ready {}", listener.local_addr()?);
-                loop {
-                    let (connection, _) = listener.accept().await?;
-                    tokio::spawn(serve(connection, Duration::from_millis(self.delay_ms)));
-                }
-            })
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+            let listener = TcpListener::bind(self.listen).await?;
+            eprintln!("ready {}", listener.local_addr()?);
+            loop {
+                let (connection, _) = listener.accept().await?;
+                tokio::spawn(serve(connection, Duration::from_millis(self.delay_ms)));
+            }
+        })
     }
 }
 

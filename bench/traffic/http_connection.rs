@@ -39,12 +39,7 @@ impl HttpConnection {
         let stream = TcpStream::connect_timeout(&to, CONNECT_TIMEOUT)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream,
-            received: Vec::with_capacity(1024),
-            expected: None,
-            due: None,
-        })
+        Ok(Self { stream, received: Vec::with_capacity(1024), expected: None, due: None })
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -106,17 +101,13 @@ fn parse_head(received: &[u8]) -> Option<Answer> {
         return None;
     };
     let value_of = |name: &str| {
-        let header = response
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name))?;
+        let header = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(header.value).ok()
     };
     let body_length: usize = value_of("content-length")?.parse().ok()?;
     Some(Answer {
         status: response.code?,
-        keep_alive: !value_of("connection")
-            .is_some_and(|value| value.eq_ignore_ascii_case("close")),
+        keep_alive: !value_of("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")),
         length: head_length + body_length,
     })
 }

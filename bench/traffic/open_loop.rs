@@ -120,8 +120,7 @@ impl<'a> Run<'a> {
 
     fn run(mut self) -> Result<Value, Box<dyn Error>> {
         let clock = start_clock(self.interval)?;
-        self.poll
-            .add(&clock, EpollEvent::new(EpollFlags::EPOLLIN, CLOCK))?;
+        self.poll.add(&clock, EpollEvent::new(EpollFlags::EPOLLIN, CLOCK))?;
         self.start = Instant::now();
         self.tally.from = self.start + Duration::from_secs_f64(self.load.warmup_seconds);
         let total = ((self.load.warmup_seconds + self.load.seconds) * self.load.rate) as u32;
@@ -154,12 +153,7 @@ impl<'a> Run<'a> {
     }
 
     fn is_busy(&self) -> bool {
-        !self.waiting.is_empty()
-            || self
-                .connections
-                .iter()
-                .flatten()
-                .any(|connection| connection.due().is_some())
+        !self.waiting.is_empty() || self.connections.iter().flatten().any(|connection| connection.due().is_some())
     }
 
     fn issue_due(&mut self, total: u32, now: Instant) {
@@ -190,10 +184,7 @@ impl<'a> Run<'a> {
     fn open(&mut self) -> Result<usize, Box<dyn Error>> {
         let connection = HttpConnection::open(self.load.to)?;
         let slot = self.vacant.pop().unwrap_or(self.connections.len());
-        self.poll.add(
-            connection.stream().as_fd(),
-            EpollEvent::new(EpollFlags::EPOLLIN, slot as u64),
-        )?;
+        self.poll.add(connection.stream().as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, slot as u64))?;
         if slot == self.connections.len() {
             self.connections.push(None);
         }
@@ -239,9 +230,7 @@ impl<'a> Run<'a> {
     fn fail_overdue(&mut self, now: Instant) {
         let deadline = Duration::from_millis(self.load.deadline_ms);
         for slot in 0..self.connections.len() {
-            let due = self.connections[slot]
-                .as_ref()
-                .and_then(HttpConnection::due);
+            let due = self.connections[slot].as_ref().and_then(HttpConnection::due);
             if due.is_some_and(|due| now - due >= deadline) {
                 self.close(slot, Failure::Deadline);
             }
@@ -298,8 +287,7 @@ impl Tally {
 
     fn note_lateness(&mut self, due: Instant, now: Instant) {
         if due >= self.from {
-            self.lateness
-                .saturating_record((now - due).as_nanos() as u64);
+            self.lateness.saturating_record((now - due).as_nanos() as u64);
         }
     }
 
@@ -326,10 +314,7 @@ impl Tally {
 /// Ticks with the schedule, so that a request is taken up when it falls due.
 fn start_clock(interval: Duration) -> nix::Result<TimerFd> {
     let tick = interval.clamp(SHORTEST_TICK, DEADLINE_CHECK);
-    let clock = TimerFd::new(
-        ClockId::CLOCK_MONOTONIC,
-        TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
-    )?;
+    let clock = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
     let expiration = Expiration::Interval(TimeSpec::from_duration(tick));
     clock.set(expiration, TimerSetTimeFlags::empty())?;
     Ok(clock)

@@ -82,9 +82,7 @@ impl Ping {
                 }
             }
         }
-        Ok(
-            json!({ "round_trips": round_trips, "errors": errors, "seconds": start.elapsed().as_secs_f64() }),
-        )
+        Ok(json!({ "round_trips": round_trips, "errors": errors, "seconds": start.elapsed().as_secs_f64() }))
     }
 }
 
@@ -99,13 +97,7 @@ struct Conversation {
 
 impl Conversation {
     fn new(connection: TcpStream, bytes: usize) -> Self {
-        Self {
-            connection,
-            number: 0,
-            message: vec![b'e'; bytes],
-            answer: vec![0; bytes],
-            received: 0,
-        }
+        Self { connection, number: 0, message: vec![b'e'; bytes], answer: vec![0; bytes], received: 0 }
     }
 
     fn say_next(&mut self) -> io::Result<()> {
@@ -138,10 +130,7 @@ impl Conversation {
 fn prepare(poll: &Epoll, connection: &TcpStream, token: u64) -> io::Result<()> {
     connection.set_nodelay(true)?;
     connection.set_nonblocking(true)?;
-    poll.add(
-        connection.as_fd(),
-        EpollEvent::new(EpollFlags::EPOLLIN, token),
-    )?;
+    poll.add(connection.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, token))?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::{check, terminal};
 use crate::control::config::{self, Flags, ListenUrl, Loaded};
-use crate::model::{CertificateFiles, Configuration, Endpoint};
+use crate::model::{AdminAddress, CertificateFiles, Configuration, Endpoint};
 use crate::server;
 
 /// Run the balancer in the foreground, from a file or from flags
@@ -30,6 +30,10 @@ pub(super) struct Arguments {
     /// The private key of the certificate, a PEM file
     #[arg(long, value_name = "FILE", requires = "listen", requires = "cert")]
     key: Option<PathBuf>,
+
+    /// Without a file: where the admin pages are, ADDRESS:PORT or unix:PATH; 127.0.0.1:9900 if not given
+    #[arg(long, value_name = "ADDRESS", requires = "listen")]
+    admin: Option<AdminAddress>,
 }
 
 /// Runs until a signal.
@@ -54,7 +58,7 @@ impl Arguments {
         }
         let certificate = self.cert.clone().zip(self.key.clone());
         let certificate = certificate.map(|(chain, key)| CertificateFiles { chain, key });
-        Some(Flags { listen: self.listen.clone(), to: self.to.clone(), certificate })
+        Some(Flags { listen: self.listen.clone(), to: self.to.clone(), certificate, admin: self.admin.clone() })
     }
 }
 

@@ -33,6 +33,7 @@ pub fn of_request_head(fault: &RequestFault) -> Reason {
         RequestFault::Syntax(SyntaxFault::FieldsTooLarge) => Reason::HeadersTooLarge,
         RequestFault::Syntax(SyntaxFault::TooManyFields) => Reason::TooManyHeaders,
         RequestFault::Framing(FramingFault::TransferEncodingUnsupported) => Reason::TransferCodingUnknown,
+        RequestFault::Framing(FramingFault::ContentLengthTooLarge) => Reason::ContentTooLarge,
         RequestFault::Framing(_) | RequestFault::FramingLookalike => Reason::AmbiguousFraming,
         RequestFault::MethodTooLong => Reason::MethodNotAllowed,
         RequestFault::Version => Reason::VersionNotSupported,

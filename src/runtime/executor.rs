@@ -261,8 +261,8 @@ impl Io {
         self.shared.timers.borrow_mut().disarm(key);
     }
 
-    pub(in crate::runtime) fn timer_is_gone(&self, key: Option<Key>) -> bool {
-        key.is_some_and(|key| !self.shared.timers.borrow().is_armed(key))
+    pub(in crate::runtime) fn timer_is_armed(&self, key: Key) -> bool {
+        self.shared.timers.borrow().is_armed(key)
     }
 
     pub(in crate::runtime) fn is_finished(&self, key: Key) -> bool {

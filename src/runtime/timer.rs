@@ -1,9 +1,11 @@
 //! Waiting for a point in time, and bounding a wait for something else.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use pin_project_lite::pin_project;
 
 use crate::base::Instant;
 use crate::base::slab::Key;
@@ -17,7 +19,8 @@ pub struct Elapsed;
 pub struct Sleep {
     io: Io,
     deadline: Instant,
-    armed: Option<Key>,
+    /// The timer and whom it wakes.
+    armed: Option<(Key, Waker)>,
 }
 
 impl Io {
@@ -32,16 +35,8 @@ impl Io {
     }
 
     /// Waits for `work`, but not past `deadline`. The work is dropped when the time is up; what it had in flight is cancelled.
-    pub async fn within<T>(&self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, Elapsed> {
-        let mut work = pin!(work);
-        let mut sleep = self.sleep_until(deadline);
-        std::future::poll_fn(|context| {
-            if let Poll::Ready(output) = work.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            Pin::new(&mut sleep).poll(context).map(|()| Err(Elapsed))
-        })
-        .await
+    pub fn within<F: Future>(&self, deadline: Instant, work: F) -> Within<F> {
+        Within { work, sleep: self.sleep_until(deadline) }
     }
 
     /// Lets other ready tasks run first.
@@ -58,6 +53,27 @@ impl Io {
     }
 }
 
+pin_project! {
+    /// What [`Io::within`] answers: the output of the work, or that the time was up.
+    pub struct Within<F> {
+        #[pin]
+        work: F,
+        sleep: Sleep,
+    }
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.work.poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(this.sleep).poll(context).map(|()| Err(Elapsed))
+    }
+}
+
 impl Sleep {
     /// Moves the deadline. The armed timer stays if the new deadline is later: it is armed again when it fires, which
     /// makes pushing a deadline back on every byte cost nothing.
@@ -69,7 +85,7 @@ impl Sleep {
     }
 
     fn disarm(&mut self) {
-        if let Some(key) = self.armed.take() {
+        if let Some((key, _)) = self.armed.take() {
             self.io.disarm_timer(key);
         }
     }
@@ -83,10 +99,12 @@ impl Future for Sleep {
             self.disarm();
             return Poll::Ready(());
         }
-        // A timer that fired for an earlier deadline has left the wheel, and disarming its stale key does nothing.
-        if self.armed.is_none() || self.io.timer_is_gone(self.armed) {
-            let key = self.io.arm_timer(self.deadline, context.waker().clone());
-            self.armed = Some(key);
+        // A timer that fired for an earlier deadline has left the wheel; one that another task armed wakes that task.
+        let wakes_us = |(key, waker): &(Key, Waker)| waker.will_wake(context.waker()) && self.io.timer_is_armed(*key);
+        if !self.armed.as_ref().is_some_and(wakes_us) {
+            self.disarm();
+            let waker = context.waker();
+            self.armed = Some((self.io.arm_timer(self.deadline, waker.clone()), waker.clone()));
         }
         Poll::Pending
     }

@@ -18,8 +18,14 @@ pub enum Answer {
     ContentTooLarge,
     /// 414: the request line is over its limit.
     UriTooLong,
+    /// 417: an expectation that nobody meets.
+    ExpectationFailed,
+    /// 429: the client sends more requests than it may.
+    TooManyRequests,
     /// 431: the fields are over a limit.
     HeaderFieldsTooLarge,
+    /// 500: a fault of the machine or of Elbow.
+    InternalServerError,
     /// 501: a transfer coding Elbow does not do.
     NotImplemented,
     /// 502: the back end's answer could not be read.
@@ -56,7 +62,10 @@ impl Answer {
             Self::RequestTimeout => 408,
             Self::ContentTooLarge => 413,
             Self::UriTooLong => 414,
+            Self::ExpectationFailed => 417,
+            Self::TooManyRequests => 429,
             Self::HeaderFieldsTooLarge => 431,
+            Self::InternalServerError => 500,
             Self::NotImplemented => 501,
             Self::BadGateway => 502,
             Self::ServiceUnavailable => 503,
@@ -73,6 +82,9 @@ impl Answer {
             Self::RequestTimeout => answer_bytes!(persistence, "408 REQUEST_TIMEOUT"),
             Self::ContentTooLarge => answer_bytes!(persistence, "413 CONTENT_TOO_LARGE"),
             Self::UriTooLong => answer_bytes!(persistence, "414 URI_TOO_LONG"),
+            Self::ExpectationFailed => answer_bytes!(persistence, "417 EXPECTATION_FAILED"),
+            Self::TooManyRequests => answer_bytes!(persistence, "429 TOO_MANY_REQUESTS"),
+            Self::InternalServerError => answer_bytes!(persistence, "500 INTERNAL_SERVER_ERROR"),
             Self::HeaderFieldsTooLarge => {
                 answer_bytes!(persistence, "431 REQUEST_HEADER_FIELDS_TOO_LARGE")
             }
@@ -104,6 +116,9 @@ mod tests {
             RequestTimeout,
             ContentTooLarge,
             UriTooLong,
+            ExpectationFailed,
+            TooManyRequests,
+            InternalServerError,
             HeaderFieldsTooLarge,
             NotImplemented,
             BadGateway,

@@ -25,6 +25,7 @@ enum State {
     ChunkLineFeed,
     Trailers,
     Ended,
+    Failed(BodyFault),
 }
 
 /// What one call of [`BodyDecoder::decode`] found.
@@ -67,52 +68,17 @@ impl BodyDecoder {
     /// Reads on in `input`, which begins behind what the last call consumed. At most one piece of data is
     /// found per call; call again while something was consumed and the body has not ended. Framing in front
     /// of the data and behind it is consumed in the same call as far as it is there.
+    ///
+    /// A fault is told once the data before it has been, and again by every later call.
     pub fn decode(&mut self, input: &[u8]) -> Result<Decoded, BodyFault> {
         let mut decoded = Decoded::default();
-        while self.state != State::Ended {
-            let rest = input.get(decoded.consumed..).unwrap_or_default();
-            let Some(&next) = rest.first() else {
-                return Ok(decoded);
-            };
-            decoded.consumed += match &mut self.state {
-                State::Length { .. } | State::UntilClose | State::ChunkData { .. } => {
-                    if !decoded.data.is_empty() {
-                        return Ok(decoded);
-                    }
-                    let length = self.take_data(rest.len());
-                    decoded.data = decoded.consumed..decoded.consumed + length;
-                    length
-                }
-                State::ChunkLine(line) => {
-                    match line.take(next)? {
-                        None => {}
-                        Some(0) => self.state = State::Trailers,
-                        Some(remaining) => self.state = State::ChunkData { remaining },
-                    }
-                    1
-                }
-                State::ChunkCarriageReturn if next == b'\r' => {
-                    self.state = State::ChunkLineFeed;
-                    1
-                }
-                State::ChunkLineFeed if next == b'\n' => {
-                    self.state = State::ChunkLine(ChunkLine::default());
-                    1
-                }
-                State::ChunkCarriageReturn | State::ChunkLineFeed => {
-                    return Err(BodyFault::ChunkEnd);
-                }
-                State::Trailers => {
-                    let (length, last) = self.trailers.take(rest)?;
-                    if last {
-                        self.state = State::Ended;
-                    }
-                    length
-                }
-                State::Ended => 0,
-            };
+        if let Err(fault) = self.read(input, &mut decoded) {
+            self.state = State::Failed(fault);
+            if decoded.data.is_empty() {
+                return Err(fault);
+            }
         }
-        decoded.ended = true;
+        decoded.ended = self.is_ended();
         Ok(decoded)
     }
 
@@ -150,6 +116,7 @@ impl BodyDecoder {
                 self.state = State::Ended;
                 Ok(())
             }
+            State::Failed(fault) => Err(fault),
             _ => Err(BodyFault::Truncated),
         }
     }
@@ -157,6 +124,56 @@ impl BodyDecoder {
     /// The trailers of a chunked body that has ended.
     pub fn trailers(&self) -> &Trailers {
         &self.trailers
+    }
+
+    fn read(&mut self, input: &[u8], decoded: &mut Decoded) -> Result<(), BodyFault> {
+        while self.state != State::Ended {
+            if let State::Failed(fault) = self.state {
+                return Err(fault);
+            }
+            let rest = input.get(decoded.consumed..).unwrap_or_default();
+            let Some(&next) = rest.first() else {
+                break;
+            };
+            decoded.consumed += match &mut self.state {
+                State::Length { .. } | State::UntilClose | State::ChunkData { .. } => {
+                    if !decoded.data.is_empty() {
+                        break;
+                    }
+                    let length = self.take_data(rest.len());
+                    decoded.data = decoded.consumed..decoded.consumed + length;
+                    length
+                }
+                State::ChunkLine(line) => {
+                    match line.take(next)? {
+                        None => {}
+                        Some(0) => self.state = State::Trailers,
+                        Some(remaining) => self.state = State::ChunkData { remaining },
+                    }
+                    1
+                }
+                State::ChunkCarriageReturn if next == b'\r' => {
+                    self.state = State::ChunkLineFeed;
+                    1
+                }
+                State::ChunkLineFeed if next == b'\n' => {
+                    self.state = State::ChunkLine(ChunkLine::default());
+                    1
+                }
+                State::ChunkCarriageReturn | State::ChunkLineFeed => {
+                    return Err(BodyFault::ChunkEnd);
+                }
+                State::Trailers => {
+                    let (length, last) = self.trailers.take(rest)?;
+                    if last {
+                        self.state = State::Ended;
+                    }
+                    length
+                }
+                State::Ended | State::Failed(_) => break,
+            };
+        }
+        Ok(())
     }
 
     /// Takes up to `available` bytes of data; returns how many.
@@ -213,6 +230,16 @@ mod tests {
         let input = b"5\r\nhello\r\n0\r\n\r\n";
         let decoded = BodyDecoder::new(BodyFraming::Chunked).decode(input);
         assert_eq!(decoded, Ok(Decoded { consumed: input.len(), data: 3..8, ended: true }));
+    }
+
+    #[test]
+    fn data_before_a_fault_is_not_lost_and_the_fault_stays() {
+        let mut decoder = BodyDecoder::new(BodyFraming::Chunked);
+        let input = b"5\r\nhello\r\n!";
+        assert_eq!(decoder.decode(input).unwrap().data, 3..8);
+        assert_eq!(decoder.decode(b"!"), Err(BodyFault::ChunkSize));
+        assert_eq!(decoder.decode(b""), Err(BodyFault::ChunkSize));
+        assert_eq!(decoder.handle_close(), Err(BodyFault::ChunkSize));
     }
 
     #[test]

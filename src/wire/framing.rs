@@ -44,6 +44,14 @@ impl DeclaredFraming {
         Ok(())
     }
 
+    /// Whether a body of at least one byte, or of unknown length, is announced.
+    pub fn has_body(self) -> bool {
+        match self {
+            Self::Absent | Self::Length(0) => false,
+            Self::Length(_) | Self::Chunked => true,
+        }
+    }
+
     /// Takes in a `Transfer-Encoding` value of a message of this version.
     pub fn add_transfer_encoding(&mut self, value: &[u8], version: Version) -> Result<(), FramingFault> {
         match self {

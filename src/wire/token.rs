@@ -1,16 +1,22 @@
 //! The character classes of RFC 9110 section 5.6 and the comma-separated lists made of them.
 
-const TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
+/// Which bytes are letters, digits or one of `symbols`.
+pub(super) const fn byte_class(symbols: &[u8]) -> [bool; 256] {
+    let mut class = [false; 256];
     let mut byte = 0;
     while byte < 256 {
-        table[byte] = matches!(byte as u8,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`'
-            | b'|' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z');
+        class[byte] = (byte as u8).is_ascii_alphanumeric();
         byte += 1;
     }
-    table
-};
+    let mut index = 0;
+    while index < symbols.len() {
+        class[symbols[index] as usize] = true;
+        index += 1;
+    }
+    class
+}
+
+const TOKEN: [bool; 256] = byte_class(b"!#$%&'*+-.^_`|~");
 
 /// Whether `byte` may stand in a token (RFC 9110 section 5.6.2).
 pub fn is_token_byte(byte: u8) -> bool {

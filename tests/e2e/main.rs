@@ -1,1 +1,15 @@
-//! Placeholder until the room it tests stands.
+//! End to end: the real binary between real clients and real back ends, over real sockets.
+
+mod commands;
+mod drain;
+mod failures;
+mod forwarding;
+mod harness;
+mod health;
+mod many_connections;
+mod observability;
+mod outages;
+mod refusals;
+mod slow_peers;
+mod smuggling;
+mod tcp;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::{Loaded, Report, parse};
-use crate::model::{CertificateFiles, Endpoint, Host, Invalid, Keyword, Port, Protocol};
+use crate::model::{AdminAddress, CertificateFiles, Endpoint, Host, Invalid, Keyword, Port, Protocol};
 
 /// What `elbow run` takes instead of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Flags {
     pub to: Vec<Endpoint>,
     /// For the secure listeners.
     pub certificate: Option<CertificateFiles>,
+    /// Where the admin pages are, unless where they always are.
+    pub admin: Option<AdminAddress>,
 }
 
 /// `http://127.0.0.1:8080`: the protocol, address and port of a listener.
@@ -64,9 +66,13 @@ pub fn from_flags(flags: &Flags) -> (String, Result<Loaded, Report>) {
 }
 
 fn equivalent_file(flags: &Flags) -> String {
-    let mut file = "[load_balancers.main]\nlisteners = [\n".to_owned();
-    for listen in &flags.listen {
+    let mut file = String::new();
+    if let Some(admin) = &flags.admin {
         // Writing to a String cannot fail.
+        let _ = writeln!(file, "[admin]\naddress = {}\n", toml::Value::String(admin.to_string()));
+    }
+    file.push_str("[load_balancers.main]\nlisteners = [\n");
+    for listen in &flags.listen {
         let _ = writeln!(file, "  {{ {} }},", listener(listen, flags));
     }
     let instances: Vec<String> = flags.to.iter().map(|endpoint| format!("\"{endpoint}\"")).collect();
@@ -96,6 +102,7 @@ mod tests {
             listen: listen.iter().map(|url| url.parse().unwrap()).collect(),
             to: to.iter().map(|address| address.parse().unwrap()).collect(),
             certificate: None,
+            admin: None,
         }
     }
 
@@ -127,6 +134,14 @@ mod tests {
         let flags = Flags { certificate: Some(certificate), ..flags(&["https://0.0.0.0", "http://0.0.0.0"], &["::1"]) };
         let (file, _) = from_flags(&flags);
         assert_eq!(file.matches("certificates = [{ chain = 'a \"b\".crt', key = \"a.key\" }]").count(), 1, "{file}");
+    }
+
+    #[test]
+    fn the_admin_address_is_said_when_it_is_asked_for() {
+        let admin = Some("127.0.0.1:7000".parse().unwrap());
+        let (file, loaded) = from_flags(&Flags { admin: admin.clone(), ..flags(&["http://127.0.0.1"], &["::1"]) });
+        assert!(file.starts_with("[admin]\naddress = \"127.0.0.1:7000\"\n\n[load_balancers.main]\n"), "{file}");
+        assert_eq!(Some(loaded.unwrap().configuration.admin), admin);
     }
 
     #[test]

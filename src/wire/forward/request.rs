@@ -72,13 +72,20 @@ fn is_passed_on(head: &RequestHead, forward: &RequestForward<'_>, field: &Field)
         FieldName::Other => !is_nominated(head.table(), head.connection(), field),
         FieldName::Host => !head.rewrites_host(),
         FieldName::Cookie => head.version() != Version::Http2,
-        FieldName::Expect => !head.expects_continue() || forward.expectation == Expectation::Relayed,
+        FieldName::Expect => is_expectation_passed_on(head, forward, field),
         FieldName::Trailer => head.framing() == BodyFraming::Chunked,
         FieldName::XForwardedFor | FieldName::XForwardedPort | FieldName::XForwardedProto => false,
         FieldName::Lookalike => false,
         kind => !kind.is_hop_by_hop(),
     };
     by_name && !forward.additions.replaces(head.table().slice(field.name))
+}
+
+/// `100-continue` means nothing in HTTP/1.0 (RFC 9110 section 10.1.1), so it must not come to mean something to the
+/// back end. Other expectations are the back end's business.
+fn is_expectation_passed_on(head: &RequestHead, forward: &RequestForward<'_>, field: &Field) -> bool {
+    let is_continue = head.table().slice(field.value).eq_ignore_ascii_case(b"100-continue");
+    !is_continue || (head.expects_continue() && forward.expectation == Expectation::Relayed)
 }
 
 fn write_host(head: &RequestHead, node: IpAddr, out: &mut Vec<u8>) {

@@ -82,13 +82,15 @@ impl FieldName {
             19 => &[(b"proxy-authorization", Self::ProxyAuthorization)],
             _ => &[],
         };
-        let known = same_length.iter().find(|(known, _)| matches_loosely(name, known));
-        match known {
-            None => Self::Other,
-            Some((_, found)) if !name.contains(&b'_') => *found,
-            Some((_, Self::ContentLength | Self::TransferEncoding)) => Self::FramingLookalike,
-            Some(_) => Self::Lookalike,
+        for (known, kind) in same_length {
+            match (likeness(name, known), kind) {
+                (Likeness::None, _) => {}
+                (Likeness::Same, kind) => return *kind,
+                (Likeness::Underscored, Self::ContentLength | Self::TransferEncoding) => return Self::FramingLookalike,
+                (Likeness::Underscored, _) => return Self::Lookalike,
+            }
         }
+        Self::Other
     }
 
     /// Whether the field belongs to one connection and is never passed on (RFC 9110 section 7.6.1, and
@@ -125,11 +127,24 @@ impl FieldName {
     }
 }
 
-/// Whether `name` is `lower_case`, ignoring case and taking `_` for `-`. Both have the same length.
-fn matches_loosely(name: &[u8], lower_case: &[u8]) -> bool {
-    name.iter()
-        .zip(lower_case)
-        .all(|(byte, known)| byte.to_ascii_lowercase() == *known || (*byte == b'_' && *known == b'-'))
+enum Likeness {
+    None,
+    Same,
+    /// The same but for `_` instead of `-`.
+    Underscored,
+}
+
+/// Compares a name with a lower-case one of the same length, whatever its case.
+fn likeness(name: &[u8], lower_case: &[u8]) -> Likeness {
+    let mut likeness = Likeness::Same;
+    for (byte, known) in name.iter().zip(lower_case) {
+        if *byte == b'_' && *known == b'-' {
+            likeness = Likeness::Underscored;
+        } else if byte.to_ascii_lowercase() != *known {
+            return Likeness::None;
+        }
+    }
+    likeness
 }
 
 #[cfg(test)]

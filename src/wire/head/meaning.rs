@@ -62,6 +62,8 @@ impl Meaning {
             (None, None, Version::Http10) => Authority::Missing,
             (None, None, Version::Http2) => return Err(RequestFault::HostMissing),
         };
+        // Nobody waits to send nothing.
+        meaning.expects_continue &= meaning.framing.has_body();
         if version == Version::Http11 && meaning.connection.upgrade() {
             meaning.upgrade = tunnelled_protocol(table, meaning.framing);
         }
@@ -72,7 +74,7 @@ impl Meaning {
 /// The protocol that the request may be upgraded to: one protocol in one `Upgrade` line, no body before it,
 /// and no other HTTP.
 fn tunnelled_protocol(table: &FieldTable, framing: DeclaredFraming) -> Option<Span> {
-    if !matches!(framing, DeclaredFraming::Absent | DeclaredFraming::Length(0)) {
+    if framing.has_body() {
         return None;
     }
     let mut lines = table.fields().iter().filter(|field| field.kind == FieldName::Upgrade);

@@ -1,9 +1,9 @@
 //! The heads of HTTP messages: start line and fields, parsed once, owned, with one meaning.
 //!
-//! A head owns its bytes, so it outlives the receive buffer; it is reused from message to message and keeps
-//! its allocations up to a bound. [`request`] and [`response`] hold what differs; [`scan`] finds where a head
-//! ends, [`fields`] keeps the lines, [`field_name`] knows the names Elbow acts upon, [`target`] the forms of
-//! a request target.
+//! A head owns its bytes, so it outlives the receive buffer; it is reused from message to message and keeps its
+//! allocations up to a bound. [`request`] and [`response`] hold what differs, [`fields`] keeps the lines and
+//! [`field_name`] knows the names Elbow acts upon. Inside, `scan` finds where a head ends, `request_line` and `target`
+//! take the first line apart, and `meaning` judges a request's fields together.
 
 pub mod field_name;
 pub mod fields;
@@ -11,6 +11,7 @@ pub mod limits;
 mod meaning;
 pub mod method;
 pub mod request;
+mod request_line;
 pub mod response;
 mod scan;
 mod target;

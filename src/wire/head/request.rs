@@ -8,13 +8,11 @@ use crate::wire::fault::{RequestFault, SyntaxFault};
 use crate::wire::framing::{BodyFraming, DeclaredFraming};
 use crate::wire::head::limits::{HeadLimits, MAX_FIELDS};
 use crate::wire::head::meaning::{Authority, Meaning};
+use crate::wire::head::request_line::{RequestLine, check_method, parse_version};
 use crate::wire::head::scan::{HeadKind, HeadScan, Progress};
 use crate::wire::head::target::{TargetForm, is_host};
-use crate::wire::head::{Asked, FieldName, FieldTable, HeadStatus, Method, Span, Version};
+use crate::wire::head::{Asked, FieldName, FieldTable, HeadStatus, Method, Version};
 use crate::wire::token::{is_field_value, is_token};
-
-/// The longest method; a longer one is answered 405, as ELB does.
-const MAX_METHOD: usize = 127;
 
 /// The head of one request. Reused from request to request; see [`RequestHead::clear`].
 #[derive(Clone, Debug, Default)]
@@ -23,17 +21,6 @@ pub struct RequestHead {
     table: FieldTable,
     line: RequestLine,
     meaning: Meaning,
-}
-
-/// The start line, by parts.
-#[derive(Clone, Copy, Debug, Default)]
-struct RequestLine {
-    method: Span,
-    method_kind: Method,
-    target: Span,
-    /// Target as a back end gets it: path and query, or `*`.
-    path: Span,
-    version: Version,
 }
 
 /// Whether a request built for HTTP/2 has content.
@@ -238,7 +225,7 @@ impl RequestHead {
         self.scan = HeadScan::default();
         let length = extent.end;
         self.tokenise(input.get(extent).unwrap_or_default())?;
-        let authority = self.resolve_target()?;
+        let authority = self.line.resolve(&mut self.table)?;
         self.meaning = Meaning::of(&self.table, self.line.version, authority)?;
         Ok(HeadStatus::Complete { length })
     }
@@ -262,51 +249,7 @@ impl RequestHead {
         })?;
         self.line.method = method;
         self.line.target = target;
-        self.line.method_kind = check_method(self.table.slice(method))?;
         Ok(())
-    }
-
-    /// Finds the path for the back end, and the authority if the target names one.
-    fn resolve_target(&mut self) -> Result<Option<Span>, RequestFault> {
-        let Span { end, .. } = self.line.target;
-        let target = self.table.slice(self.line.target);
-        let TargetForm::Absolute { authority, path } = TargetForm::parse(self.line.method_kind, target)? else {
-            self.line.path = self.line.target;
-            return Ok(None);
-        };
-        let path_start = end - path.len() as u32;
-        let authority = Span { start: path_start - authority.len() as u32, end: path_start };
-        self.line.path = match path.first() {
-            Some(b'/') => Span { start: path_start, end },
-            Some(_) => {
-                let path = [b"/", path].concat();
-                self.table.push_bytes(&path)
-            }
-            None if self.line.method_kind == Method::Options => self.table.push_bytes(b"*"),
-            None => self.table.push_bytes(b"/"),
-        };
-        Ok(Some(authority))
-    }
-}
-
-fn check_method(method: &[u8]) -> Result<Method, RequestFault> {
-    if !is_token(method) {
-        Err(SyntaxFault::StartLine.into())
-    } else if method.len() > MAX_METHOD {
-        Err(RequestFault::MethodTooLong)
-    } else {
-        Ok(Method::classify(method))
-    }
-}
-
-/// The version at the end of a request line. Another version of HTTP is told from no HTTP at all.
-fn parse_version(request_line: &[u8]) -> Result<Version, RequestFault> {
-    let version = request_line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    match version {
-        b"HTTP/1.1" => Ok(Version::Http11),
-        b"HTTP/1.0" => Ok(Version::Http10),
-        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(RequestFault::Version),
-        _ => Err(SyntaxFault::StartLine.into()),
     }
 }
 

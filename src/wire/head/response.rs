@@ -112,7 +112,7 @@ impl ResponseHead {
         match self.status {
             101 if asked.upgrade => Ok(Reply::SwitchingProtocols),
             101 => Err(ResponseFault::UnexpectedUpgrade),
-            100..=199 if self.announces_body() => Err(ResponseFault::InterimBody),
+            100..=199 if self.framing.has_body() => Err(ResponseFault::InterimBody),
             100..=199 => Ok(Reply::Interim),
             204 | 304 => Ok(Reply::Final(BodyFraming::None)),
             _ if asked.method == Method::Head => Ok(Reply::Final(BodyFraming::None)),
@@ -128,7 +128,7 @@ impl ResponseHead {
     /// one that announces a body where none may be (204): the bytes might come all the same and be
     /// taken for the next answer.
     pub fn persistence(&self, framing: BodyFraming) -> Persistence {
-        let announces_forbidden_body = self.status == 204 && self.announces_body();
+        let announces_forbidden_body = self.status == 204 && self.framing.has_body();
         if framing == BodyFraming::UntilClose || announces_forbidden_body {
             return Persistence::Close;
         }
@@ -136,10 +136,6 @@ impl ResponseHead {
             Version::Http10 => self.connection.persistence_http10(),
             Version::Http11 | Version::Http2 => self.connection.persistence_http11(),
         }
-    }
-
-    fn announces_body(&self) -> bool {
-        !matches!(self.framing, DeclaredFraming::Absent | DeclaredFraming::Length(0))
     }
 
     fn advance(&mut self, input: &[u8], limits: &HeadLimits) -> Result<HeadStatus, ResponseFault> {

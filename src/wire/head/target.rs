@@ -2,6 +2,10 @@
 
 use crate::wire::fault::RequestFault;
 use crate::wire::head::Method;
+use crate::wire::token::byte_class;
+
+/// What a host name is made of (RFC 3986 section 3.2.2), but for the comma.
+const REGISTERED_NAME: [bool; 256] = byte_class(b"-._~%!$&'()*+;=");
 
 /// A request target, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +62,7 @@ pub(super) fn is_host(value: &[u8]) -> bool {
         _ => {
             let end = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
             let (name, port) = value.split_at(end);
-            (name.iter().all(|byte| is_registered_name_byte(*byte)), port)
+            (name.iter().all(|byte| REGISTERED_NAME[usize::from(*byte)]), port)
         }
     };
     host_is_good && is_port(port)
@@ -66,10 +70,6 @@ pub(super) fn is_host(value: &[u8]) -> bool {
 
 fn is_ip_literal(address: &[u8]) -> bool {
     std::str::from_utf8(address).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
-}
-
-fn is_registered_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
 }
 
 /// `port` is empty or a colon and up to five digits.

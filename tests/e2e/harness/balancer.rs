@@ -1,0 +1,115 @@
+//! The configuration of one load balancer in a test: what it does not say is the default that suits most tests.
+
+use super::{Elbow, free_address};
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+/// A load balancer to be started.
+#[derive(Debug, Clone)]
+pub struct Balancer {
+    protocol: &'static str,
+    instances: Vec<String>,
+    node: String,
+    health_check: String,
+    attributes: String,
+    limits: String,
+}
+
+impl Balancer {
+    /// One HTTP listener in front of `instances`.
+    pub fn http(instances: impl IntoIterator<Item = SocketAddr>) -> Balancer {
+        Balancer::over("HTTP", instances)
+    }
+
+    /// One TCP listener in front of `instances`.
+    pub fn tcp(instances: impl IntoIterator<Item = SocketAddr>) -> Balancer {
+        Balancer::over("TCP", instances)
+    }
+
+    fn over(protocol: &'static str, instances: impl IntoIterator<Item = SocketAddr>) -> Balancer {
+        Balancer {
+            protocol,
+            instances: instances.into_iter().map(|address| format!("{:?}", address.to_string())).collect(),
+            node: String::new(),
+            // One probe at the start and then hardly any: the first success brings an instance into service.
+            health_check: "target = \"TCP:1\"\ninterval = 60\ntimeout = 5\n".into(),
+            attributes: String::new(),
+            limits: String::new(),
+        }
+    }
+
+    /// A line of `[node]`.
+    pub fn node(mut self, line: &str) -> Balancer {
+        writeln!(self.node, "{line}").expect("room");
+        self
+    }
+
+    /// A line of `attributes`.
+    pub fn attribute(mut self, line: &str) -> Balancer {
+        writeln!(self.attributes, "{line}").expect("room");
+        self
+    }
+
+    /// A line of `limits`.
+    pub fn limit(mut self, line: &str) -> Balancer {
+        writeln!(self.limits, "{line}").expect("room");
+        self
+    }
+
+    /// Probes this target (the port is each instance's own) twice a second.
+    pub fn probing(mut self, target: &str) -> Balancer {
+        self.health_check = format!(
+            "target = {target:?}\ninterval = 0.5\ntimeout = 0.4\nhealthy_threshold = 2\nunhealthy_threshold = 2\n"
+        );
+        self
+    }
+
+    /// The text of its file.
+    pub fn text(&self, listener: SocketAddr, admin: SocketAddr) -> String {
+        let Balancer { protocol, instances, node, health_check, attributes, limits } = self;
+        let (address, port) = (listener.ip(), listener.port());
+        let instances = instances.join(", ");
+        format!(
+            r#"
+[node]
+{node}
+[admin]
+address = "{admin}"
+
+[load_balancers.web]
+listeners = [{{ protocol = "{protocol}", address = "{address}", port = {port}, instance_port = 1 }}]
+instances = [{instances}]
+
+[load_balancers.web.health_check]
+{health_check}
+[load_balancers.web.attributes]
+{attributes}
+[load_balancers.web.limits]
+{limits}"#
+        )
+    }
+
+    /// Starts the balancer; ready, its instances perhaps not yet in service.
+    pub fn start_early(&self) -> Elbow {
+        let (listener, admin) = (free_address(), free_address());
+        Elbow::start(&self.text(listener, admin), vec![listener], admin)
+    }
+
+    /// Starts the balancer and waits until all its instances are in service.
+    #[track_caller]
+    pub fn start(&self) -> Elbow {
+        let elbow = self.start_early();
+        elbow.admin().wait_in_service();
+        elbow
+    }
+
+    /// As [`Balancer::start`], with at most `descriptors` open files.
+    #[track_caller]
+    pub fn start_with_descriptors(&self, descriptors: usize) -> Elbow {
+        let (listener, admin) = (free_address(), free_address());
+        let text = self.text(listener, admin);
+        let elbow = Elbow::start_limited(&text, vec![listener], admin, Some(descriptors));
+        elbow.admin().wait_in_service();
+        elbow
+    }
+}

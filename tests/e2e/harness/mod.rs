@@ -1,0 +1,34 @@
+//! What the tests are made of: the real binary with a configuration, back ends, clients, and a way to wait for what
+//! can be observed. Nothing here sleeps for luck; every wait has an end.
+//!
+//! Every process gets loopback addresses of its own, so all tests may run at once.
+
+mod admin;
+mod alone;
+mod backend;
+mod balancer;
+mod elbow;
+mod load;
+mod loopback;
+mod message;
+mod metrics;
+mod nginx;
+mod peer;
+mod process;
+mod stream;
+mod tools;
+mod wait;
+
+pub use alone::alone;
+pub use backend::{Backend, Seen, answer_ok};
+pub use balancer::Balancer;
+pub use elbow::{Elbow, elbow_command, run_elbow};
+pub use load::Load;
+pub use loopback::free_address;
+pub use message::Message;
+pub use nginx::Nginx;
+pub use peer::{Ending, PATIENCE, Peer};
+pub use process::Process;
+pub use stream::{BLOCK_BYTES, Fingerprint, block, fingerprint, receive_stream, send_stream};
+pub use tools::{ab, curl, python, wrk};
+pub use wait::{eventually, holds_for};

@@ -1,0 +1,124 @@
+//! Programs others wrote, as clients.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+/// Runs curl with these arguments. Its standard output.
+///
+/// # Panics
+/// When curl fails.
+#[track_caller]
+pub fn curl(arguments: &[&str]) -> String {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--max-time", "30"]).args(arguments);
+    text(run(&mut command))
+}
+
+/// Runs a Python program with the packages of `tests/requirements.txt`. Its standard output.
+#[track_caller]
+pub fn python(program: &str, arguments: &[&str]) -> String {
+    let interpreter = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    text(run(Command::new(interpreter).arg("-c").arg(program).args(arguments)))
+}
+
+/// What wrk counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wrk {
+    /// Answers received.
+    pub requests: u64,
+    /// Of these, with another status than 2xx and 3xx.
+    pub bad_statuses: u64,
+    /// Connections refused, reads and writes that failed, answers that took more than its timeout.
+    pub connect_errors: u64,
+    pub read_errors: u64,
+    pub write_errors: u64,
+    pub timeouts: u64,
+}
+
+impl Wrk {
+    /// Everything that is not a good answer.
+    pub fn failures(&self) -> u64 {
+        self.bad_statuses + self.connect_errors + self.read_errors + self.write_errors + self.timeouts
+    }
+
+    fn parse(output: &str) -> Wrk {
+        let numbers_of = |mark: &str| -> Vec<u64> {
+            let line = output.lines().find(|line| line.contains(mark)).unwrap_or_default();
+            line.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+        };
+        let errors = numbers_of("Socket errors:");
+        let error = |index: usize| errors.get(index).copied().unwrap_or(0);
+        Wrk {
+            requests: *numbers_of("requests in").first().unwrap_or_else(|| panic!("not wrk's words: {output}")),
+            bad_statuses: numbers_of("Non-2xx").last().copied().unwrap_or(0),
+            connect_errors: error(0),
+            read_errors: error(1),
+            write_errors: error(2),
+            timeouts: error(3),
+        }
+    }
+}
+
+/// Loads `address` for `time` over this many connections.
+#[track_caller]
+pub fn wrk(address: SocketAddr, connections: usize, time: Duration) -> Wrk {
+    let mut command = Command::new("wrk");
+    command.args(["-t", "1", "-c", &connections.to_string(), "-d", &format!("{}s", time.as_secs())]);
+    command.args(["--timeout", "10s", &format!("http://{address}/")]);
+    Wrk::parse(&text(run(&mut command)))
+}
+
+/// What ab (ApacheBench), a client of HTTP/1.0, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ab {
+    pub complete: u64,
+    pub failed: u64,
+    /// Answers on connections that were then kept.
+    pub kept: u64,
+}
+
+/// Asks `address` so many times over this many connections, which it asks to keep.
+#[track_caller]
+pub fn ab(address: SocketAddr, connections: usize, requests: usize) -> Ab {
+    let mut command = Command::new("ab");
+    command.args(["-k", "-q", "-c", &connections.to_string(), "-n", &requests.to_string()]);
+    let output = text(run(command.arg(format!("http://{address}/"))));
+    let number = |mark: &str| {
+        let value = output.lines().find_map(|line| line.strip_prefix(mark));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {mark} in {output}"))
+    };
+    Ab {
+        complete: number("Complete requests:"),
+        failed: number("Failed requests:"),
+        kept: number("Keep-Alive requests:"),
+    }
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> Output {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.output().unwrap_or_else(|error| panic!("{name}: {error}; ./scripts/test installs it"))
+}
+
+#[track_caller]
+fn text(output: Output) -> String {
+    assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wrk_says_is_understood() {
+        let output = "Running 2s test @ http://127.0.0.1/\n  1 threads and 8 connections\n  Thread Stats   Avg\n  \
+                      4711 requests in 2.10s, 1.20MB read\n  Socket errors: connect 1, read 2, write 3, timeout 4\n  \
+                      Non-2xx or 3xx responses: 7\nRequests/sec: 2355.50\n";
+        let counted = Wrk::parse(output);
+        assert_eq!((counted.requests, counted.bad_statuses, counted.failures()), (4711, 7, 17));
+        assert_eq!(Wrk::parse("  12 requests in 2.10s, 1.20MB read\n").failures(), 0);
+    }
+}
