@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Accepts until `stopped` ends, then serves what was accepted by then and closes the listening socket. The rules for
 /// each connection are those of the core's snapshot at that moment.
 pub async fn run(core: Rc<Core>, mut listener: Listener, address: SocketAddr, stopped: impl Future<Output = ()>) {
+    // The core is not finished before what the kernel has accepted for it is served.
+    let _hold = core.hold();
     let mut last = None;
     let mut stopped = std::pin::pin!(stopped);
     loop {
