@@ -10,9 +10,11 @@ mod descriptors;
 mod faults;
 mod flows;
 mod handover;
+mod http;
 mod kernel;
 mod misuse;
 mod network;
+mod node;
 mod pattern;
 mod pipe;
 mod relay;
@@ -21,9 +23,15 @@ mod seeds;
 mod simulation;
 mod stage;
 mod trace;
+mod traffic;
 mod world;
 
 #[test]
 fn relay() {
     seeds::run("relay", relay::scenario, 300);
+}
+
+#[test]
+fn traffic() {
+    seeds::run("traffic", traffic::scenario, 1_000);
 }

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use elbow::base::Instant;
 use elbow::runtime::{BufferPool, Executor, Io};
 
 use crate::faults::Faults;
@@ -70,7 +69,7 @@ impl Simulation {
     pub fn run_until(&mut self, done: impl Fn() -> bool) {
         let start = self.world.borrow().stage.now();
         for _ in 0..self.turns {
-            if done() || !self.world.borrow().stage.findings().is_empty() {
+            if done() || !self.is_clean() {
                 return;
             }
             if self.world.borrow().stage.now().since(start) > TIME {
@@ -84,15 +83,25 @@ impl Simulation {
 
     /// Runs turns until `duration` of virtual time has passed.
     pub fn run_for(&mut self, duration: Duration) {
+        self.run_until_or(|| false, duration);
+    }
+
+    /// Runs turns until `done`, but no longer than `duration` of virtual time.
+    pub fn run_until_or(&mut self, done: impl Fn() -> bool, duration: Duration) {
         let io = self.cores[0].io().clone();
         let over = Rc::new(Cell::new(false));
         let place = over.clone();
-        let end: Instant = self.world.borrow().stage.now() + duration;
+        let end = self.world.borrow().stage.now() + duration;
         io.clone().spawn(async move {
             io.sleep_until(end).await;
             place.set(true);
         });
-        self.run_until(|| over.get());
+        self.run_until(|| done() || over.get());
+    }
+
+    /// Whether nothing has been found wrong so far. A run that was ended by a finding leaves much behind.
+    pub fn is_clean(&self) -> bool {
+        self.world.borrow().stage.findings().is_empty()
     }
 
     /// Closes every executor, in seeded order, and looks for what is left behind.
@@ -102,9 +111,10 @@ impl Simulation {
             let chosen = self.world.borrow_mut().stage.random().below(order.len() as u64) as usize;
             self.close(order.swap_remove(chosen));
         }
+        let clean = self.is_clean();
         let mut world = self.world.borrow_mut();
-        for left in world.left_over() {
-            world.stage.find(left);
+        if clean {
+            world.left_over().into_iter().for_each(|left| world.stage.find(left));
         }
         let stage = &world.stage;
         let (findings, trace) = (stage.findings().to_vec(), stage.trace());

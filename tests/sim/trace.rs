@@ -66,9 +66,12 @@ impl Trace {
         self.lines
     }
 
-    /// Whether every line is printed, so that making a text for one is worth while.
-    pub fn is_verbose(&self) -> bool {
-        self.verbose
+    /// Shows the beginning of what is sent, which is not part of the history: the bytes follow from the rest.
+    pub fn show(&self, bytes: &[u8]) {
+        const SHOWN: usize = 400;
+        if self.verbose && !bytes.is_empty() {
+            println!("{:15}{}", "", bytes[..bytes.len().min(SHOWN)].escape_ascii());
+        }
     }
 }
 

@@ -74,6 +74,9 @@ impl World {
     pub fn submit(&mut self, ring: usize, key: Key, flight: InFlight) {
         let (kind, descriptor) = (flight.work.kind(), flight.descriptor);
         self.stage.note(Note::Submit { ring, key: key.to_bits(), kind, descriptor });
+        if let Work::Send { bytes, .. } = &flight.work {
+            self.stage.trace().show(bytes);
+        }
         if self.check(ring, descriptor, kind)
             && let Some(open) = self.network.descriptors.get_mut(descriptor)
         {

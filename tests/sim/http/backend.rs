@@ -1,0 +1,171 @@
+//! A back end: answers as each request's plan says, and checks what reaches it.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use elbow::base::random::Random;
+use elbow::runtime::Socket;
+
+use crate::http::ledger::Ledger;
+use crate::http::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
+use crate::http::plan::{Content, Failure, HOST, Parting, Plan};
+
+/// One connection to a back end.
+pub struct BackEnd {
+    ledger: Rc<Ledger>,
+    socket: Socket,
+    hearer: Hearer,
+    talker: Talker,
+    /// What every request must carry.
+    expected: Expected,
+}
+
+/// What the node adds to every request.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The clients' address.
+    pub client: IpAddr,
+    /// The listener's port.
+    pub port: u16,
+}
+
+/// What follows after an answer.
+enum Next {
+    Request,
+    Close,
+}
+
+impl BackEnd {
+    /// A connection that was accepted.
+    pub fn new(ledger: Rc<Ledger>, socket: Socket, expected: Expected, seed: u64) -> BackEnd {
+        let random = &mut Random::new(seed);
+        let hearer = Hearer::new(socket.clone(), Pace::drawn(random), random.next_u64());
+        let talker = Talker::new(socket.clone(), Pace::drawn(random), random.next_u64());
+        BackEnd { ledger, socket, hearer, talker, expected }
+    }
+
+    /// Serves requests until one side closes.
+    pub async fn serve(mut self) {
+        loop {
+            match self.serve_request().await {
+                Ok(Next::Request) => {}
+                Ok(Next::Close) | Err(Trouble::Ended | Trouble::Broken(_)) => return,
+                Err(Trouble::Malformed(what)) => {
+                    return self.ledger.find(format!("a back end was sent a malformed request: {what}"));
+                }
+            }
+        }
+    }
+
+    async fn serve_request(&mut self) -> Result<Next, Trouble> {
+        let Some(head) = self.hearer.head().await? else { return Ok(Next::Close) };
+        let Some(plan) = self.recognise(&head) else { return Ok(Next::Close) };
+        let before = self.ledger.arrive(plan.number);
+        self.ledger.say(|| format!("a back end got {}", head.line));
+        let framing = head.framing(Framing::None)?;
+        let failing = plan.answer.failing.filter(|failing| before == 0 || !failing.once);
+        if plan.answer.early {
+            self.answer(&plan, failing.map(|failing| failing.how)).await?;
+            self.take_body(&plan, framing).await?;
+        } else {
+            self.take_body(&plan, framing).await?;
+            self.answer(&plan, failing.map(|failing| failing.how)).await?;
+        }
+        if failing.is_some() {
+            return Ok(Next::Close);
+        }
+        Ok(match plan.answer.parting {
+            Parting::Keep => Next::Request,
+            Parting::Close => Next::Close,
+            Parting::CloseSilently => {
+                self.ledger.close_silently();
+                Next::Close
+            }
+        })
+    }
+
+    /// Finds a request's plan and compares its head with it.
+    fn recognise(&self, head: &Head) -> Option<Plan> {
+        let mut words = head.line.split(' ');
+        let (method, path, version) = (words.next()?, words.next()?, words.next()?);
+        let number = path.strip_prefix("/r/").and_then(|number| number.parse().ok());
+        let Some(plan) = number.and_then(|number| self.ledger.entry(number)).map(|entry| entry.plan.clone()) else {
+            self.ledger.find(format!("a back end got a request that nobody sent: {}", head.line));
+            return None;
+        };
+        let client = self.expected.client;
+        let forwarded_for = if plan.forwarded { format!("192.0.2.7, {client}") } else { client.to_string() };
+        let (port, length) = (self.expected.port.to_string(), plan.body.length().to_string());
+        let (length, coding) = match plan.body {
+            Content::None | Content::UntilEnd(_) => (None, None),
+            Content::Sized(_) => (Some(length.as_str()), None),
+            Content::Chunked(_) => (None, Some("chunked")),
+        };
+        let rightly = [
+            ("method", Some(method), Some(plan.method)),
+            ("version", Some(version), Some("HTTP/1.1")),
+            ("host", head.get("host"), Some(HOST)),
+            ("x-forwarded-for", head.get("x-forwarded-for"), Some(forwarded_for.as_str())),
+            ("x-forwarded-proto", head.get("x-forwarded-proto"), Some("http")),
+            ("x-forwarded-port", head.get("x-forwarded-port"), Some(port.as_str())),
+            ("content-length", head.get("content-length"), length),
+            ("transfer-encoding", head.get("transfer-encoding"), coding),
+            ("expect", head.get("expect"), None),
+            ("x-hop", head.get("x-hop"), None),
+        ];
+        for (name, found, expected) in rightly.iter().filter(|(_, found, expected)| found != expected) {
+            let number = plan.number;
+            self.ledger.find(format!("request {number} reached a back end with {name} {found:?}, not {expected:?}"));
+        }
+        Some(plan)
+    }
+
+    async fn take_body(&mut self, plan: &Plan, framing: Framing) -> Result<(), Trouble> {
+        let mut body = Body::default();
+        let taken = self.hearer.body(framing, plan.pattern(), &mut body).await;
+        let number = plan.number;
+        if body.wrong || body.length > plan.body.length() {
+            self.ledger.find(format!("request {number} reached a back end with another body"));
+        }
+        taken?;
+        if body.length != plan.body.length() {
+            let (length, whole) = (body.length, plan.body.length());
+            self.ledger.find(format!("request {number} reached a back end with {length} of {whole} bytes as a whole"));
+        }
+        if !self.ledger.entry(number).is_some_and(|entry| entry.whole) {
+            self.ledger.find(format!("request {number} reached a back end whole, and its client never sent it whole"));
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, plan: &Plan, failure: Option<Failure>) -> Result<(), Trouble> {
+        if !plan.answer.delay.is_zero() {
+            self.socket.io().sleep(plan.answer.delay).await;
+        }
+        if failure == Some(Failure::Hang) {
+            self.hearer.rest().await?;
+            return Ok(());
+        }
+        if failure == Some(Failure::Garbage) {
+            self.talker.say(b"220 shop.example ESMTP\r\n\r\n");
+            return Ok(self.talker.flush().await?);
+        }
+        for status in &plan.answer.interim {
+            self.talker.say(format!("HTTP/1.1 {status} Wait\r\n\r\n").as_bytes());
+        }
+        let mut answer = plan.answer.head(plan.number).into_bytes();
+        if !plan.is_answered_without_body() {
+            let random = self.talker.random();
+            answer.extend_from_slice(&plan.answer.body.encode(plan.answer_pattern(), plan.answer.trailer, random));
+        }
+        if let Some(Failure::Close(most) | Failure::Reset(most)) = failure {
+            answer.truncate(most as usize);
+        }
+        self.talker.say(&answer);
+        let sent = self.talker.flush().await;
+        if matches!(failure, Some(Failure::Reset(_))) {
+            self.socket.reset_on_close();
+        }
+        Ok(sent?)
+    }
+}

@@ -1,0 +1,259 @@
+//! What became of every request, as its client and the back ends saw it, and whether that was right.
+
+use std::cell::{Ref, RefCell};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use elbow::base::Instant;
+
+use crate::http::plan::Plan;
+use crate::stage::{Harm, Injury};
+use crate::trace::Note;
+use crate::world::Shared;
+
+/// How a request ended for its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The back end's answer came whole.
+    Answered,
+    /// The balancer answered for itself.
+    Refused(u16),
+    /// An answer began and broke off, and the client could tell.
+    Cut,
+    /// The connection ended without an answer.
+    Unanswered,
+    /// Nothing happened for longer than the client waits.
+    Silence,
+}
+
+/// Why a request may go unanswered although no fault was injected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excuse {
+    /// An earlier answer on the connection said that it was the last, or was cut.
+    ConnectionOver,
+    /// The connection had been idle for as long as it may.
+    Idle,
+}
+
+/// One request.
+#[derive(Debug)]
+pub struct Entry {
+    pub plan: Plan,
+    /// Where the client's connection came from.
+    pub client: Option<SocketAddr>,
+    /// When its first byte was sent.
+    pub began: Option<Instant>,
+    /// Its last byte is being sent or was.
+    pub whole: bool,
+    pub ended: Option<(Instant, Outcome)>,
+    pub excuse: Option<Excuse>,
+    /// When a back end got its head.
+    pub arrivals: Vec<Instant>,
+}
+
+/// All requests of a run.
+pub struct Ledger {
+    world: Shared,
+    entries: RefCell<Vec<Entry>>,
+    back_ends: RefCell<Vec<SocketAddr>>,
+    /// When a back end closed a connection without a word.
+    closings: RefCell<Vec<Instant>>,
+    /// When no instance was in service, from and until.
+    outages: RefCell<Vec<(Instant, Option<Instant>)>>,
+    drained: RefCell<Option<Instant>>,
+}
+
+/// What was under way when something happened, or set out shortly after, may have felt it.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
+impl Ledger {
+    /// An empty ledger of what happens in `world`.
+    pub fn new(world: &Shared) -> Ledger {
+        Ledger {
+            world: world.clone(),
+            entries: RefCell::default(),
+            back_ends: RefCell::default(),
+            closings: RefCell::default(),
+            outages: RefCell::default(),
+            drained: RefCell::default(),
+        }
+    }
+
+    /// Enters a request before it is sent.
+    pub fn enter(&self, plan: Plan) {
+        let entry =
+            Entry { plan, client: None, began: None, whole: false, ended: None, excuse: None, arrivals: Vec::new() };
+        self.entries.borrow_mut().push(entry);
+    }
+
+    /// How many requests there are.
+    pub fn len(&self) -> u64 {
+        self.entries.borrow().len() as u64
+    }
+
+    /// Names a back end's address.
+    pub fn add_back_end(&self, address: SocketAddr) {
+        self.back_ends.borrow_mut().push(address);
+    }
+
+    /// A request.
+    pub fn entry(&self, number: u64) -> Option<Ref<'_, Entry>> {
+        Ref::filter_map(self.entries.borrow(), |entries| entries.get(number as usize)).ok()
+    }
+
+    /// A client sends the first byte of a request.
+    pub fn begin(&self, number: u64, client: SocketAddr) {
+        self.say(|| format!("request {number} begins on {client}"));
+        self.change(number, |now, entry| {
+            (entry.began, entry.client) = (Some(now), Some(client));
+        });
+    }
+
+    /// A client sends the last byte of a request.
+    pub fn is_whole(&self, number: u64) {
+        self.change(number, |_, entry| entry.whole = true);
+    }
+
+    /// A request has ended for its client.
+    pub fn end(&self, number: u64, outcome: Outcome, excuse: Option<Excuse>) {
+        self.say(|| format!("request {number} ended: {outcome:?} {excuse:?}"));
+        self.change(number, |now, entry| (entry.ended, entry.excuse) = (Some((now, outcome)), excuse));
+    }
+
+    /// A back end has got the head of a request. How often that was the case before.
+    pub fn arrive(&self, number: u64) -> usize {
+        let mut before = 0;
+        self.change(number, |now, entry| {
+            before = entry.arrivals.len();
+            entry.arrivals.push(now);
+        });
+        before
+    }
+
+    /// A back end closes a connection without a word.
+    pub fn close_silently(&self) {
+        let now = self.now();
+        self.closings.borrow_mut().push(now);
+    }
+
+    /// From now on no instance is in service, or some are.
+    pub fn set_outage(&self, begins: bool) {
+        let now = self.now();
+        let mut outages = self.outages.borrow_mut();
+        match outages.last_mut() {
+            Some((_, end @ None)) if !begins => *end = Some(now),
+            Some((_, None)) => {}
+            _ if begins => outages.push((now, None)),
+            _ => {}
+        }
+    }
+
+    /// The node begins to drain.
+    pub fn drain(&self) {
+        let now = self.now();
+        self.drained.replace(Some(now));
+    }
+
+    /// Something is wrong.
+    pub fn find(&self, finding: String) {
+        self.world.borrow_mut().stage.find(finding);
+    }
+
+    /// Adds to the history.
+    pub fn say(&self, text: impl FnOnce() -> String) {
+        self.world.borrow_mut().stage.note(Note::Say(&text()));
+    }
+
+    /// Virtual time.
+    pub fn now(&self) -> Instant {
+        self.world.borrow().stage.now()
+    }
+
+    /// How many requests ended as [`Outcome::Answered`].
+    pub fn answered(&self) -> usize {
+        let answered = |entry: &&Entry| matches!(entry.ended, Some((_, Outcome::Answered)));
+        self.entries.borrow().iter().filter(answered).count()
+    }
+
+    /// Looks at every request once the run is over. In a `perfect` run every request was answered that could be.
+    pub fn judge(&self, perfect: bool) {
+        let injuries = self.world.borrow().stage.injuries().to_vec();
+        let findings: Vec<String> =
+            self.entries.borrow().iter().flat_map(|entry| self.judge_entry(entry, &injuries)).collect();
+        findings.into_iter().for_each(|finding| self.find(finding));
+        let unanswered = |entry: &&Entry| match &entry.ended {
+            Some((_, Outcome::Answered)) => false,
+            _ => entry.excuse.is_none(),
+        };
+        if perfect && let Some(entry) = self.entries.borrow().iter().find(unanswered) {
+            self.find(format!("request {} was not answered in a perfect world", entry.plan.number));
+        }
+    }
+
+    fn judge_entry(&self, entry: &Entry, injuries: &[Injury]) -> Vec<String> {
+        let Plan { number, method, .. } = entry.plan;
+        let mut wrong = Vec::new();
+        if !entry.plan.is_idempotent() && entry.arrivals.len() > 1 {
+            wrong.push(format!("request {number}: {method} reached back ends {} times", entry.arrivals.len()));
+        }
+        if entry.began.is_none() && !entry.arrivals.is_empty() {
+            wrong.push(format!("request {number}: reached a back end and was never sent"));
+        }
+        let (Some(began), Some((ended, outcome))) = (entry.began, &entry.ended) else { return wrong };
+        let excused = match outcome {
+            Outcome::Answered => true,
+            Outcome::Refused(400..=499) => self.is_client_hurt(entry, injuries),
+            Outcome::Refused(502..=504) => self.is_hurt(entry, began, *ended, injuries),
+            Outcome::Refused(_) => false,
+            Outcome::Unanswered if entry.excuse.is_some() => true,
+            Outcome::Cut | Outcome::Unanswered => self.is_hurt(entry, began, *ended, injuries),
+            Outcome::Silence => self.is_client_hurt(entry, injuries),
+        };
+        if !excused {
+            let seconds = ended.since(began).as_secs_f64();
+            wrong.push(format!("request {number}: {method} ended as {outcome:?} after {seconds:.3} s for no reason"));
+        }
+        wrong
+    }
+
+    /// Whether something happened that may fail this request.
+    fn is_hurt(&self, entry: &Entry, began: Instant, ended: Instant, injuries: &[Injury]) -> bool {
+        let meanwhile = |at: Instant| at <= ended && at + AFTERMATH >= began;
+        // A request that is not repeated fails with the kept connection that it was sent on.
+        let unrepeatable = !entry.plan.is_idempotent() || entry.plan.body.length() > 0;
+        let closed = unrepeatable && self.closings.borrow().iter().any(|at| meanwhile(*at));
+        let out = |(from, until): &(Instant, Option<Instant>)| {
+            *from <= ended && until.is_none_or(|until| until + AFTERMATH >= began)
+        };
+        let drained = self.drained.borrow().is_some_and(|at| at <= ended);
+        entry.plan.answer.failing.is_some()
+            || closed
+            || drained
+            || self.outages.borrow().iter().any(out)
+            || self.is_client_hurt(entry, injuries)
+            || injuries.iter().any(|injury| injury.at <= ended && self.is_behind(injury) && is_lasting(injury, began))
+    }
+
+    /// Whether something happened to the client's own connection.
+    fn is_client_hurt(&self, entry: &Entry, injuries: &[Injury]) -> bool {
+        injuries.iter().any(|injury| Some(injury.client) == entry.client)
+    }
+
+    /// Whether an injury was done between the node and a back end, or to the node.
+    fn is_behind(&self, injury: &Injury) -> bool {
+        injury.harm == Harm::NoDescriptor || self.back_ends.borrow().contains(&injury.server)
+    }
+
+    fn change(&self, number: u64, change: impl FnOnce(Instant, &mut Entry)) {
+        let now = self.now();
+        match self.entries.borrow_mut().get_mut(number as usize) {
+            Some(entry) => change(now, entry),
+            None => self.find(format!("request {number} was made up")),
+        }
+    }
+}
+
+/// Whether an injury may still be felt by what begins at `began`: stalls last.
+fn is_lasting(injury: &Injury, began: Instant) -> bool {
+    injury.harm == Harm::Stalled || injury.at + AFTERMATH >= began
+}
