@@ -36,6 +36,7 @@ pub struct Core {
     admission: Arc<Admission>,
     held: Cell<usize>,
     finished: RefCell<Option<Waker>>,
+    #[expect(clippy::vec_box, reason = "an exchange takes and gives back the box, not what is in it")]
     heads: RefCell<Vec<Box<Heads>>>,
 }
 
