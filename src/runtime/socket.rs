@@ -248,6 +248,11 @@ impl Listener {
         })
     }
 
+    /// Takes no further handshake. Connections that have begun one still arrive by [`Listener::accept`].
+    pub fn refuse_new(&self) {
+        self.descriptor.io.with_kernel(|kernel| kernel.refuse_new(self.descriptor.raw));
+    }
+
     /// Stops accepting and returns the connections that the kernel had accepted on our behalf, so that none is lost.
     pub async fn stop(mut self) -> Vec<Socket> {
         let io = self.descriptor.io.clone();
