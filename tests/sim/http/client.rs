@@ -50,6 +50,8 @@ struct Progress {
     answered: Cell<usize>,
     /// Requests whose body may be sent.
     invited: Cell<usize>,
+    /// Nothing more will be sent.
+    over: Cell<bool>,
     watch: Watch,
 }
 
@@ -78,6 +80,8 @@ pub async fn visit(io: Io, ledger: Rc<Ledger>, target: SocketAddr, visit: Visit)
     let writing = async {
         // What went wrong with sending shows in what comes back.
         let _ = writer.run(&visit).await;
+        writer.progress.over.set(true);
+        writer.progress.watch.changed();
         pending::<()>().await;
     };
     match race(reader.run(&visit), writing).await {
@@ -155,7 +159,11 @@ struct Reader {
 impl Reader {
     async fn run(&mut self, visit: &Visit) {
         for (index, plan) in visit.plans.iter().enumerate() {
-            self.progress.watch.until(|| self.progress.begun.get() > index).await;
+            let begun = || self.progress.begun.get() > index;
+            self.progress.watch.until(|| begun() || self.progress.over.get()).await;
+            if !begun() {
+                return self.forget(visit, index);
+            }
             // What comes after such a wait may meet a connection that is being closed.
             let excuse = (plan.idle >= IDLE_TIMEOUT).then_some(Excuse::Idle);
             match self.hear(plan).await {
