@@ -52,6 +52,8 @@ struct Progress {
     invited: Cell<usize>,
     /// Nothing more will be sent.
     over: Cell<bool>,
+    /// Sending has failed. The end of the stream is then no end: a send may have taken the error of a reset away.
+    broken: Cell<bool>,
     watch: Watch,
 }
 
@@ -78,8 +80,7 @@ pub async fn visit(io: Io, ledger: Rc<Ledger>, target: SocketAddr, visit: Visit)
     let hearer = Hearer::new(socket.clone(), hears, random.next_u64());
     let mut reader = Reader { ledger, progress, hearer };
     let writing = async {
-        // What went wrong with sending shows in what comes back.
-        let _ = writer.run(&visit).await;
+        writer.progress.broken.set(writer.run(&visit).await.is_err());
         writer.progress.over.set(true);
         writer.progress.watch.changed();
         pending::<()>().await;
@@ -111,12 +112,16 @@ impl Writer {
             }
             self.ledger.begin(plan.number, self.address);
             self.progress.begun.set(index + 1);
+            self.progress.watch.changed();
             if matches!(plan.body, Content::None | Content::Sized(0)) {
                 self.ledger.is_whole(plan.number);
             }
             self.talker.say(plan.head().as_bytes());
             if plan.expects && !self.is_invited(index).await? {
                 return self.talker.flush().await;
+            }
+            if self.talker.random().chance(1, 4) {
+                self.talker.flush().await?;
             }
             let body = plan.body.encode(plan.pattern(), plan.number % 3 == 0, self.talker.random());
             self.talker.say(&body);
@@ -237,6 +242,12 @@ impl Reader {
             self.ledger.find(format!("request {} was answered with another body", plan.number));
         }
         heard.map_err(|trouble| self.outcome(trouble, Outcome::Cut))?;
+        if framing == Framing::UntilEnd {
+            self.hearer.settle().await;
+            if self.progress.broken.get() {
+                return Err(Outcome::Cut);
+            }
+        }
         if framing != Framing::None && body.length != plan.answer.body.length() {
             let (length, whole) = (body.length, plan.answer.body.length());
             self.ledger.find(format!("request {} was answered with {length} of {whole} bytes", plan.number));

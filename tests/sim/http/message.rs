@@ -202,6 +202,11 @@ impl Hearer {
         Ok(std::mem::take(&mut self.heard))
     }
 
+    /// Waits for as long as completions may be late.
+    pub async fn settle(&self) {
+        self.socket.io().sleep(Duration::from_secs(1)).await;
+    }
+
     /// What has been heard and belongs to no message yet.
     pub fn unread(&self) -> &[u8] {
         &self.heard

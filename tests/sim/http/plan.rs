@@ -9,6 +9,9 @@ use crate::pattern::Pattern;
 /// The host that every request names.
 pub const HOST: &str = "shop.example";
 
+/// Bodies of this size (as a power of two) move by splice.
+const BULK: u64 = 18;
+
 /// One request and its answer.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -107,7 +110,7 @@ pub struct Kinds {
     pub failing: u64,
     /// Back ends close kept connections without a word after one answer in so many; 0 for none.
     pub closing: u64,
-    /// Bodies are shorter than two to this power.
+    /// Bodies are shorter than two to this power, and mostly by far.
     pub size: u64,
     /// Requests have bodies.
     pub uploads: bool,
@@ -124,7 +127,7 @@ impl Kinds {
         Kinds {
             failing: if troubled { one_in(random, 6) } else { 0 },
             closing: if troubled { one_in(random, 6) } else { 0 },
-            size: 1 + random.below(18),
+            size: if random.chance(1, 4) { BULK } else { 1 + random.below(14) },
             uploads: random.chance(2, 3),
             idle: random.chance(1, 4),
             unusual: random.chance(2, 3),
@@ -167,7 +170,7 @@ impl Content {
     }
 
     fn drawn(random: &mut Random, size: u64) -> Content {
-        let reach = 1 << random.below(size);
+        let reach = if size == BULK && random.chance(1, 2) { 1 << BULK } else { 1 << random.below(size) };
         let length = random.below(reach);
         if random.chance(1, 2) { Content::Sized(length) } else { Content::Chunked(length) }
     }
@@ -294,7 +297,7 @@ impl Answer {
 
 impl Failing {
     fn drawn(body: Content, request: Content, random: &mut Random) -> Failing {
-        let reach = 1 << random.below(18);
+        let reach = 1 << random.below(BULK);
         let after = if random.chance(1, 2) { 0 } else { random.below(reach) };
         let leaves = request.length() > 0 && random.chance(1, 2);
         let how = match random.below(7) {
