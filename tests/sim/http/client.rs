@@ -80,7 +80,8 @@ pub async fn visit(io: Io, ledger: Rc<Ledger>, target: SocketAddr, visit: Visit)
     let hearer = Hearer::new(socket.clone(), hears, random.next_u64());
     let mut reader = Reader { ledger, progress, hearer };
     let writing = async {
-        writer.progress.broken.set(writer.run(&visit).await.is_err());
+        let written = writer.run(&visit).await;
+        writer.progress.broken.set(written.is_err());
         writer.progress.over.set(true);
         writer.progress.watch.changed();
         pending::<()>().await;
