@@ -44,6 +44,9 @@ const ON_THE_CONTROL_THREAD: &[&str] = &["control", "prober", "server"];
 
 /// The home of every dependency. One that is not listed fails: a new crate needs a decision.
 const HOMES: &[(&str, Home)] = &[
+    ("x509_parser", Rooms(&["tls"])),
+    ("webpki", Rooms(&["tls"])),
+    ("aws_lc_rs", Rooms(&["tls"])),
     ("bytes", Anywhere),
     ("clap", Rooms(&["cli", "main"])),
     ("crossbeam", Anywhere),
@@ -62,6 +65,7 @@ const HOMES: &[(&str, Home)] = &[
     ("mimalloc", Rooms(&["main"])),
     ("nix", Rooms(&["runtime"])),
     ("rustls", Rooms(&["tls"])),
+    ("pin_project_lite", Rooms(&["runtime"])),
     ("serde", Rooms(&["control"])),
     ("serde_json", Rooms(&["cli", "control"])),
     ("socket2", Rooms(&["runtime"])),

@@ -49,37 +49,11 @@ fn admit(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
         cells.errors.record(Reason::NodeConnectionLimit);
         return;
     };
-    let (Ok(client), Ok(local)) = (socket.peer_address(), socket.local_address()) else {
-        // The client is gone already.
-        return;
-    };
-    let session = Session { core: core.clone(), entry: entry.clone(), client, local };
-    let layer = entry.listener.protocols.layer();
-    core.io.spawn(async move {
-        let active = Active::new(&session);
-        match layer {
-            Layer::Seven => http1::serve(session, socket).await,
-            Layer::Four => tcp::serve(session, socket).await,
-        }
-        drop((active, guard));
-    });
-}
-
-/// Counts a connection as active while it lives.
-struct Active {
-    core: usize,
-    entry: Arc<ListenerEntry>,
-}
-
-impl Active {
-    fn new(session: &Session) -> Active {
-        session.cells().connections_active.increment();
-        Active { core: session.core.number, entry: session.entry.clone() }
-    }
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        self.entry.cells.core(self.core).connections_active.decrement();
+    // Without an address the client is gone already.
+    let Ok(client) = socket.peer_address() else { return };
+    let session = Session::new(core.clone(), entry.clone(), client, guard);
+    match entry.listener.protocols.layer() {
+        Layer::Seven => core.io.spawn(http1::serve(session, socket)),
+        Layer::Four => core.io.spawn(tcp::serve(session, socket)),
     }
 }

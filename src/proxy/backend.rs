@@ -26,6 +26,6 @@ impl Backend {
 
     /// Makes the close a reset: the instance shall not take a cut request for a whole one.
     pub fn abort(self) {
-        self.writer.into_socket().reset_on_close();
+        self.writer.socket().reset_on_close();
     }
 }

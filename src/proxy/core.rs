@@ -31,6 +31,7 @@ pub struct Core {
     /// Whether bulk moves by splice; off only to measure what it gains.
     pub may_splice: bool,
     snapshot: RefCell<Arc<Snapshot>>,
+    version: Cell<u32>,
     draining_since: Cell<Option<Instant>>,
     admission: Arc<Admission>,
     connections: Cell<usize>,
@@ -51,19 +52,14 @@ pub struct Heads {
 
 impl Core {
     /// A core that serves `snapshot`.
-    pub fn new(
-        io: Io,
-        number: usize,
-        may_splice: bool,
-        admission: Arc<Admission>,
-        snapshot: Arc<Snapshot>,
-    ) -> Core {
+    pub fn new(io: Io, number: usize, may_splice: bool, admission: Arc<Admission>, snapshot: Arc<Snapshot>) -> Core {
         Core {
             retry_budget: RefCell::new(RetryBudget::new(io.now())),
             io,
             number,
             idle: IdlePool::default(),
             may_splice,
+            version: Cell::new(snapshot.version()),
             snapshot: RefCell::new(snapshot),
             draining_since: Cell::new(None),
             admission,
@@ -80,7 +76,13 @@ impl Core {
 
     /// Serves another snapshot from the next request on.
     pub fn adopt(&self, snapshot: Arc<Snapshot>) {
+        self.version.set(snapshot.version());
         *self.snapshot.borrow_mut() = snapshot;
+    }
+
+    /// The version of the snapshot that this core serves.
+    pub fn version(&self) -> u32 {
+        self.version.get()
     }
 
     /// Since when this core takes no new connections and asks clients to close theirs.

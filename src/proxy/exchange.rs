@@ -4,6 +4,7 @@
 //! has begun is tried again where that is safe, on another instance or a fresh connection; what fails later is cut.
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 
@@ -61,6 +62,8 @@ pub struct Exchange<'a> {
     pub response: &'a mut ResponseHead,
     /// The node stops or the connection has carried all it may: tell the client to close.
     pub persistence: Persistence,
+    /// The address that the client connected to, for requests that name no host.
+    pub node: IpAddr,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
 }
@@ -192,11 +195,7 @@ impl Exchange<'_> {
     }
 
     /// Reads heads until the one that answers; interim ones are passed on.
-    async fn read_answer(
-        &mut self,
-        reader: &mut Http1Reader,
-        writer: &mut Http1Writer,
-    ) -> Result<Reply, Reason> {
+    async fn read_answer(&mut self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<Reply, Reason> {
         let limits = self.session.response_limits();
         let asked = Asked { method: self.request.method_kind(), upgrade: self.request.upgrade().is_some() };
         loop {
@@ -228,7 +227,7 @@ impl Exchange<'_> {
             client: self.session.client.ip(),
             scheme: self.session.scheme(),
             listener_port: self.session.listener_port(),
-            node: self.session.local.ip(),
+            node: self.node,
             expectation: Expectation::Answered,
             persistence: Persistence::KeepAlive,
             additions: Additions::default(),

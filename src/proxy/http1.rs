@@ -1,7 +1,8 @@
 //! An HTTP/1 client's connection: request after request until one side wants no more (RFC 9112 section 9).
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -17,34 +18,32 @@ use crate::telemetry::AnswerSource;
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
+use crate::wire::head::RequestHead;
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves one connection to its end.
-pub async fn serve(session: Session, socket: Socket) {
+/// Serves one connection to its end: alternates between waiting and serving. What a request needs lives in a box that
+/// goes with it, so that an idle connection stays small.
+pub fn serve(session: Session, socket: Socket) -> impl Future<Output = ()> {
     let mut receiver = Receiver::new(socket.clone());
     receiver.expect_more();
     let reader = Http1Reader::new(receiver);
     let writer = Http1Writer::new(Sender::new(socket));
     let mut front = Front { session, reader, writer, carried: 0 };
-    let mut idle_since = front.session.now();
-    let parting = loop {
-        match front.wait(idle_since).await {
-            // What a request needs lives in a box that goes with it: an idle connection stays small.
-            Wake::Request => match Box::pin(front.serve_requests()).await {
-                Next::Wait => idle_since = front.session.now(),
-                Next::Part(parting) => break parting,
-            },
-            Wake::Part => break Parting::Close,
-        }
-    };
-    front.count_bytes();
-    match parting {
-        Parting::Close => {}
-        Parting::Linger => linger(front.reader.into_receiver()).await,
-        Parting::Reset => front.writer.into_socket().reset_on_close(),
-        Parting::Tunnel(switched) => Box::pin(front.tunnel(*switched)).await,
+    // A block and not an `async fn`, which would keep its arguments twice.
+    async move {
+        let mut idle_since = front.session.now();
+        let parting = loop {
+            match front.wait(idle_since).await {
+                Wake::Request => match Box::pin(front.serve_requests()).await {
+                    Next::Wait => idle_since = front.session.now(),
+                    Next::Part(parting) => break parting,
+                },
+                Wake::Part => break Parting::Close,
+            }
+        };
+        Box::pin(front.part(parting)).await;
     }
 }
 
@@ -81,18 +80,28 @@ enum Parting {
 }
 
 impl Front {
+    async fn part(mut self, parting: Parting) {
+        self.count_bytes();
+        match parting {
+            Parting::Close => {}
+            Parting::Linger => linger(self.reader.into_receiver()).await,
+            Parting::Reset => self.writer.socket().reset_on_close(),
+            Parting::Tunnel(switched) => self.tunnel(*switched).await,
+        }
+    }
+
     /// Waits for the first byte of a request.
     async fn wait(&mut self, idle_since: Instant) -> Wake {
-        let core = self.session.core.clone();
-        let idle_timeout = self.session.idle_timeout();
-        let mut arriving = pin!(self.reader.wait());
-        let mut deadline = core.io.sleep_until(idle_since + idle_timeout);
+        let core = &self.session.core;
+        let idle_until = idle_since + self.session.idle_timeout();
+        let reader = &mut self.reader;
+        let mut deadline = core.io.sleep_until(idle_until);
         poll_fn(|context| {
-            if let Poll::Ready(arrived) = arriving.as_mut().poll(context) {
+            if let Poll::Ready(arrived) = reader.poll_wait(context) {
                 return Poll::Ready(if matches!(arrived, Ok(true)) { Wake::Request } else { Wake::Part });
             }
             if let Some(since) = core.draining_since() {
-                deadline.reset((since + DRAIN_GRACE).min(idle_since + idle_timeout));
+                deadline.reset((since + DRAIN_GRACE).min(idle_until));
             }
             Pin::new(&mut deadline).poll(context).map(|()| Wake::Part)
         })
@@ -133,6 +142,7 @@ impl Front {
             request: &heads.request,
             response: &mut heads.response,
             persistence,
+            node: self.node(&heads.request),
             expects_continue: heads.request.expects_continue(),
         };
         let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
@@ -160,6 +170,13 @@ impl Front {
             Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))) => Err(Reason::ClientClosedInHead),
             Err(_elapsed) => Err(Reason::ClientHeaderTimeout),
         }
+    }
+
+    /// The address that the client connected to; asked of the kernel only for a request that names no host.
+    fn node(&self, request: &RequestHead) -> IpAddr {
+        let unnamed = request.host().is_none();
+        let local = unnamed.then(|| self.writer.socket().local_address().ok()).flatten();
+        local.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.ip())
     }
 
     fn may_carry_more(&self) -> bool {

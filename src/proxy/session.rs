@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::Reason;
-use crate::proxy::core::Core;
+use crate::proxy::core::{ConnectionGuard, Core};
 use crate::registry::ListenerEntry;
 use crate::telemetry::{AnswerSource, ListenerCells};
 use crate::wire::forward::Scheme;
@@ -23,11 +23,19 @@ pub struct Session {
     pub entry: Arc<ListenerEntry>,
     /// The client's address.
     pub client: SocketAddr,
-    /// The address that the client connected to.
-    pub local: SocketAddr,
+    /// The version of the snapshot that the rules are of.
+    version: u32,
+    _guard: ConnectionGuard,
 }
 
 impl Session {
+    /// A connection of `client` to the listener of `entry`, counted as active until this is dropped.
+    pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, client: SocketAddr, guard: ConnectionGuard) -> Session {
+        let session = Session { version: core.version(), core, entry, client, _guard: guard };
+        session.cells().connections_active.increment();
+        session
+    }
+
     /// Time at the start of this turn.
     pub fn now(&self) -> Instant {
         self.core.io.now()
@@ -35,8 +43,10 @@ impl Session {
 
     /// Goes over to the rules of the core's present snapshot; a listener that is no more keeps its last ones.
     pub fn refresh(&mut self) {
-        if let Some(entry) = self.core.listener(self.entry.listener.socket_address()) {
-            self.entry = entry;
+        let version = self.core.version();
+        if self.version != version {
+            self.version = version;
+            self.entry = self.core.listener(self.entry.listener.socket_address()).unwrap_or_else(|| self.entry.clone());
         }
     }
 
@@ -126,5 +136,11 @@ impl Session {
     /// Limits on the heads of answers: the same, with room for a long `Set-Cookie`.
     pub fn response_limits(&self) -> HeadLimits {
         self.request_limits()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.cells().connections_active.decrement();
     }
 }

@@ -31,10 +31,10 @@ pub use operation::{Interest, Operation, Outcome, Submitted};
 pub use outgoing::Outgoing;
 pub use pipe::{Moved, Pipe, PipePool};
 pub use published::Published;
-pub use race::{Either, race, try_join};
+pub use race::{Either, Race, TryJoin, race, try_join};
 pub use ring::Ring;
 pub use socket::{AcceptError, Descriptor, Listener, Receiving, Socket};
-pub use timer::{Elapsed, Sleep};
+pub use timer::{Elapsed, Sleep, Within};
 
 /// The CPUs that this process may run on (sched_getaffinity(2)), in order.
 ///

@@ -1,9 +1,11 @@
 //! Waiting for a point in time, and bounding a wait for something else.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use pin_project_lite::pin_project;
 
 use crate::base::Instant;
 use crate::base::slab::Key;
@@ -33,16 +35,8 @@ impl Io {
     }
 
     /// Waits for `work`, but not past `deadline`. The work is dropped when the time is up; what it had in flight is cancelled.
-    pub async fn within<T>(&self, deadline: Instant, work: impl Future<Output = T>) -> Result<T, Elapsed> {
-        let mut work = pin!(work);
-        let mut sleep = self.sleep_until(deadline);
-        std::future::poll_fn(|context| {
-            if let Poll::Ready(output) = work.as_mut().poll(context) {
-                return Poll::Ready(Ok(output));
-            }
-            Pin::new(&mut sleep).poll(context).map(|()| Err(Elapsed))
-        })
-        .await
+    pub fn within<F: Future>(&self, deadline: Instant, work: F) -> Within<F> {
+        Within { work, sleep: self.sleep_until(deadline) }
     }
 
     /// Lets other ready tasks run first.
@@ -56,6 +50,27 @@ impl Io {
             Poll::Pending
         })
         .await;
+    }
+}
+
+pin_project! {
+    /// What [`Io::within`] answers: the output of the work, or that the time was up.
+    pub struct Within<F> {
+        #[pin]
+        work: F,
+        sleep: Sleep,
+    }
+}
+
+impl<F: Future> Future for Within<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.work.poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(this.sleep).poll(context).map(|()| Err(Elapsed))
     }
 }
 

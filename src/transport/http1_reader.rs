@@ -3,6 +3,7 @@
 //! Bytes stay in the buffer they were received in. Only a head that did not arrive in one piece is copied together.
 
 use std::io;
+use std::task::{Context, Poll, ready};
 
 use crate::runtime::Chunk;
 use crate::transport::Receiver;
@@ -49,18 +50,18 @@ impl Http1Reader {
         Http1Reader { receiver, unread: None, body: BodyDecoder::default() }
     }
 
-    /// Waits until at least one byte is there. False at the end of the stream. Cancel-safe.
+    /// Waits until at least one byte is there. False at the end of the stream.
     ///
     /// # Errors
     /// As recv(2).
-    pub async fn wait(&mut self) -> io::Result<bool> {
-        while self.unread.as_ref().is_none_or(|unread| unread.is_empty()) {
-            match self.receiver.receive().await? {
+    pub fn poll_wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        while !self.has_unread() {
+            match ready!(self.receiver.poll_receive(context))? {
                 Some(chunk) => self.unread = Some(chunk),
-                None => return Ok(false),
+                None => return Poll::Ready(Ok(false)),
             }
         }
-        Ok(true)
+        Poll::Ready(Ok(true))
     }
 
     /// Reads one head. `parse` is called with everything received of it so far, once more after every arrival.

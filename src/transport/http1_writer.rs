@@ -113,9 +113,9 @@ impl Http1Writer {
         &mut self.sender
     }
 
-    /// The socket, for the end of the connection.
-    pub fn into_socket(self) -> Socket {
-        self.sender.socket().clone()
+    /// The socket.
+    pub fn socket(&self) -> &Socket {
+        self.sender.socket()
     }
 
     async fn send(&mut self, outgoing: Outgoing) -> io::Result<()> {

@@ -120,8 +120,8 @@ fn the_demo_serves() {
     let url = format!("http://{}/", elbow.address());
     let answers: std::collections::BTreeSet<String> = (0..20).map(|_| curl(&[&url])).collect();
     assert_eq!(answers.len(), 2, "two back ends, two answers: {answers:?}");
-    let said = elbow.log().join("\n");
-    assert!(said.contains(&format!("curl http://127.0.0.1:{}", listener.port())), "{said}");
+    let said = elbow.output().join("\n");
+    assert!(said.contains(&format!("curl -i http://127.0.0.1:{}", listener.port())), "{said}");
     elbow.signal(Signal::SIGINT);
     assert!(elbow.wait_exit(PATIENCE).success());
 }

@@ -109,19 +109,3 @@ fn a_second_signal_stops_at_once() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
     gate.store(true, Ordering::SeqCst);
 }
-
-#[test]
-fn what_does_not_end_is_cut_when_its_time_is_up() {
-    let gate = Arc::new(AtomicBool::new(false));
-    let backend = gated(&gate);
-    let mut elbow = Balancer::http([backend.address()]).attribute("draining = { enabled = true, timeout = 1 }").start();
-    let mut client = Peer::connect_and_send(elbow.address(), GET);
-    backend.wait_in_flight(1);
-    let started = Instant::now();
-    elbow.signal(Signal::SIGTERM);
-    elbow.wait_exit(PATIENCE);
-    let elapsed = started.elapsed();
-    assert!((Duration::from_millis(900)..Duration::from_secs(6)).contains(&elapsed), "{elapsed:?}");
-    client.read_to_end();
-    gate.store(true, Ordering::SeqCst);
-}

@@ -37,7 +37,7 @@ fn a_refused_connection_everywhere_is_504() {
     let elbow = Balancer::http([address]).start();
     drop(backend);
     let mut client = Peer::connect(elbow.address());
-    for request in [GET, POST, GET] {
+    for request in [GET, GET, POST] {
         assert_own_answer(&client.ask(request), GATEWAY_TIMEOUT);
     }
     let errors = elbow.admin().metrics().sum("elbow_backend_connection_errors_total", &[]);

@@ -34,8 +34,8 @@ fn ten_thousand_idle_connections_leave_room_for_traffic() {
     }
     assert_eq!(elbow.admin().metrics().sum("elbow_connections_active", &[]), MANY as f64);
     let each = elbow.process().resident_bytes().saturating_sub(empty) / MANY as u64;
-    // Ten times what a release build is measured to need: this notices a buffer held per connection, no more.
-    assert!(each < 8 * 1_024, "{each} bytes per idle connection");
+    // Twice what is measured: this notices a buffer, or another flow's state, that every connection holds.
+    assert!(each < 2_600, "{each} bytes per idle connection");
 
     let busy = elbow.process().cpu_time();
     std::thread::sleep(Duration::from_secs(1));

@@ -1,11 +1,11 @@
 //! What a balancer says of itself is there, well formed, and true.
 
-use crate::harness::{Backend, Balancer, Message, Peer, answer_ok, python};
+use crate::harness::{Backend, Balancer, Elbow, Message, Peer, answer_ok, python};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-/// A balancer that has answered ten requests with 200 and five with 404.
-fn some_traffic() -> (Backend, crate::harness::Elbow) {
+/// A balancer that has answered a client, which is still there, ten requests with 200 and five with 404.
+fn some_traffic() -> (Backend, Elbow, Peer) {
     let backend = Backend::answering(|request: &Message| match request.head.target() {
         "/" => answer_ok("ok"),
         _ => b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(),
@@ -20,12 +20,12 @@ fn some_traffic() -> (Backend, crate::harness::Elbow) {
     }
     let answered = [("source", "backend")];
     elbow.admin().wait_metric("elbow_requests_total", &answered, |count| count == 15.0);
-    (backend, elbow)
+    (backend, elbow, client)
 }
 
 #[test]
 fn metrics_count_what_happened() {
-    let (backend, elbow) = some_traffic();
+    let (backend, elbow, _client) = some_traffic();
     let metrics = elbow.admin().metrics();
     let port = elbow.address().port().to_string();
     let listener = [("load_balancer", "web"), ("listener", port.as_str())];
@@ -49,7 +49,7 @@ fn metrics_count_what_happened() {
 
 #[test]
 fn every_metric_of_the_contract_is_there() {
-    let (_backend, elbow) = some_traffic();
+    let (_backend, elbow, _client) = some_traffic();
     let metrics = elbow.admin().metrics();
     for name in [
         "elbow_requests_total",
@@ -76,7 +76,7 @@ fn every_metric_of_the_contract_is_there() {
 
 #[test]
 fn status_shows_the_node_and_its_balancers() {
-    let (backend, elbow) = some_traffic();
+    let (backend, elbow, _client) = some_traffic();
     let status = elbow.admin().status();
     assert_eq!(status["node"]["pid"], elbow.process().id());
     assert_eq!(status["node"]["readiness"], "serving");
@@ -95,7 +95,7 @@ fn status_shows_the_node_and_its_balancers() {
 
 #[test]
 fn the_histogram_log_is_read_by_the_tools_of_others() {
-    let (_backend, elbow) = some_traffic();
+    let (_backend, elbow, _client) = some_traffic();
     let (status, log) = elbow.admin().get("/histograms.hlog");
     assert_eq!(status, 200);
     let file = tempfile::NamedTempFile::new().expect("a file");

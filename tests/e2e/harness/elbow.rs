@@ -3,7 +3,7 @@
 use super::admin::Admin;
 use super::{PATIENCE, Process, eventually};
 use nix::sys::signal::Signal;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -13,9 +13,31 @@ use std::time::Duration;
 #[derive(Debug)]
 pub struct Elbow {
     process: Process,
-    log: Arc<Mutex<Vec<String>>>,
+    output: Lines,
+    log: Lines,
     addresses: Vec<SocketAddr>,
     admin: Admin,
+}
+
+/// What a pipe has said so far, kept up by a thread of its own.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Lines {
+        let lines = Lines::default();
+        let kept = lines.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                kept.0.lock().expect("not poisoned").push(line);
+            }
+        });
+        lines
+    }
+
+    fn read(&self) -> Vec<String> {
+        self.0.lock().expect("not poisoned").clone()
+    }
 }
 
 /// `elbow` with these arguments.
@@ -81,17 +103,11 @@ impl Elbow {
 
     /// Starts `command`, which runs a balancer, and waits until it is ready.
     pub fn start_command(mut command: Command, addresses: Vec<SocketAddr>, admin: SocketAddr) -> Elbow {
-        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process::start(command);
-        let stderr = process.child().stderr.take().expect("a pipe");
-        let log: Arc<Mutex<Vec<String>>> = Arc::default();
-        let lines = log.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                lines.lock().expect("not poisoned").push(line);
-            }
-        });
-        let mut elbow = Elbow { process, log, addresses, admin: Admin(admin) };
+        let output = Lines::of(process.child().stdout.take().expect("a pipe"));
+        let log = Lines::of(process.child().stderr.take().expect("a pipe"));
+        let mut elbow = Elbow { process, output, log, addresses, admin: Admin(admin) };
         elbow.wait_ready();
         elbow
     }
@@ -118,9 +134,14 @@ impl Elbow {
         &self.process
     }
 
+    /// All lines of its standard output so far.
+    pub fn output(&self) -> Vec<String> {
+        self.output.read()
+    }
+
     /// All lines of its standard error so far.
     pub fn log(&self) -> Vec<String> {
-        self.log.lock().expect("not poisoned").clone()
+        self.log.read()
     }
 
     pub fn signal(&self, signal: Signal) {
