@@ -18,6 +18,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Accepts until `stopped` ends, then serves what was accepted by then and closes the listening socket. The rules for
 /// each connection are those of the core's snapshot at that moment.
 pub async fn run(core: Rc<Core>, mut listener: Listener, address: SocketAddr, stopped: impl Future<Output = ()>) {
+    let _attending = core.attend();
     let mut last = None;
     let mut stopped = std::pin::pin!(stopped);
     loop {

@@ -107,11 +107,20 @@ impl Core {
     /// Admits a client connection, counted for as long as the guard lives; `None` when the node is full.
     pub fn admit(self: &Rc<Core>) -> Option<ConnectionGuard> {
         let admitted = self.admission.admit()?;
-        self.connections.set(self.connections.get() + 1);
-        Some(ConnectionGuard { core: self.clone(), _admitted: admitted })
+        Some(self.guard(Some(admitted)))
     }
 
-    /// Waits until no client connection is left.
+    /// Keeps the core from being finished while the guard lives, as an acceptor does that may still get a connection.
+    pub fn attend(self: &Rc<Core>) -> ConnectionGuard {
+        self.guard(None)
+    }
+
+    fn guard(self: &Rc<Core>, admitted: Option<Admitted>) -> ConnectionGuard {
+        self.connections.set(self.connections.get() + 1);
+        ConnectionGuard { core: self.clone(), _admitted: admitted }
+    }
+
+    /// Waits until no client connection is left and none can come.
     pub async fn finished(&self) {
         poll_fn(|context| {
             *self.finished.borrow_mut() = Some(context.waker().clone());
@@ -134,10 +143,10 @@ impl Core {
     }
 }
 
-/// A client connection that is counted until this is dropped.
+/// A client connection, or the place for one, that is counted until this is dropped.
 pub struct ConnectionGuard {
     core: Rc<Core>,
-    _admitted: Admitted,
+    _admitted: Option<Admitted>,
 }
 
 impl Drop for ConnectionGuard {
