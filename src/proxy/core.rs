@@ -51,13 +51,7 @@ pub struct Heads {
 
 impl Core {
     /// A core that serves `snapshot`.
-    pub fn new(
-        io: Io,
-        number: usize,
-        may_splice: bool,
-        admission: Arc<Admission>,
-        snapshot: Arc<Snapshot>,
-    ) -> Core {
+    pub fn new(io: Io, number: usize, may_splice: bool, admission: Arc<Admission>, snapshot: Arc<Snapshot>) -> Core {
         Core {
             retry_budget: RefCell::new(RetryBudget::new(io.now())),
             io,

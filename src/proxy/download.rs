@@ -79,8 +79,7 @@ impl<'a> Download<'a> {
     }
 
     fn begin(&self, reply: Reply, persistence: Persistence, writer: &mut Http1Writer) -> Persistence {
-        let forward =
-            ResponseForward { client: self.request.version(), persistence, additions: Additions::default() };
+        let forward = ResponseForward { client: self.request.version(), persistence, additions: Additions::default() };
         writer.begin(|out| {
             let sent = write_response_head(self.response, reply, &forward, out);
             (sent.framing, sent.persistence)

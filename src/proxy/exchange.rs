@@ -188,11 +188,7 @@ impl Exchange<'_> {
     }
 
     /// Reads heads until the one that answers; interim ones are passed on.
-    async fn read_answer(
-        &mut self,
-        reader: &mut Http1Reader,
-        writer: &mut Http1Writer,
-    ) -> Result<Reply, Reason> {
+    async fn read_answer(&mut self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<Reply, Reason> {
         let limits = self.session.response_limits();
         let asked = Asked { method: self.request.method_kind(), upgrade: self.request.upgrade().is_some() };
         loop {

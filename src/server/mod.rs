@@ -52,12 +52,10 @@ impl std::fmt::Display for RunError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             RunError::Start(reason) => formatter.write_str(reason),
-            RunError::Compile(errors) => {
-                errors.iter().enumerate().try_for_each(|(index, error)| match index {
-                    0 => write!(formatter, "{error}"),
-                    _ => write!(formatter, "; {error}"),
-                })
-            }
+            RunError::Compile(errors) => errors.iter().enumerate().try_for_each(|(index, error)| match index {
+                0 => write!(formatter, "{error}"),
+                _ => write!(formatter, "; {error}"),
+            }),
         }
     }
 }
@@ -95,9 +93,8 @@ impl Node {
     async fn serve(self, announce: impl FnOnce(&str)) -> Result<(), RunError> {
         let mut signals = Signals::new().map_err(|error| RunError::Start(format!("signals: {error}")))?;
         let admin = AdminListener::bind(&self.configuration.admin).await;
-        let admin = admin.map_err(|error| {
-            RunError::Start(format!("admin address {}: {error}", self.admin_address()))
-        })?;
+        let admin =
+            admin.map_err(|error| RunError::Start(format!("admin address {}: {error}", self.admin_address())))?;
         let (prober, first_round) = Prober::new(&self.registry);
         let probing = tokio::task::spawn_local(prober.run());
         let admission = Admission::new(self.connection_limit());
@@ -187,7 +184,8 @@ impl Node {
 
     /// How long connections may take to end when the node stops: the longest that any load balancer grants.
     fn drain_limit(&self) -> Duration {
-        let limits = self.configuration.load_balancers.values().map(|balancer| balancer.attributes.draining.timeout.get());
+        let limits =
+            self.configuration.load_balancers.values().map(|balancer| balancer.attributes.draining.timeout.get());
         limits.max().unwrap_or_default()
     }
 
@@ -224,7 +222,9 @@ fn cpus(configuration: &Configuration) -> Result<Vec<usize>, RunError> {
     let Cores::List(list) = &configuration.node.cores else { return Ok(allowed) };
     let wanted: Vec<usize> = list.as_slice().iter().map(|cpu| usize::from(*cpu)).collect();
     match wanted.iter().find(|cpu| !allowed.contains(cpu)) {
-        Some(cpu) => Err(RunError::Start(format!("[node] cores: CPU {cpu} is not one this process may use ({allowed:?})"))),
+        Some(cpu) => {
+            Err(RunError::Start(format!("[node] cores: CPU {cpu} is not one this process may use ({allowed:?})")))
+        }
         None => Ok(wanted),
     }
 }

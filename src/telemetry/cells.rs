@@ -81,13 +81,8 @@ pub enum ResponseClass {
 
 impl ResponseClass {
     /// Every class, in order of the codes.
-    pub const ALL: [Self; 5] = [
-        Self::Informational,
-        Self::Success,
-        Self::Redirection,
-        Self::ClientError,
-        Self::ServerError,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Informational, Self::Success, Self::Redirection, Self::ClientError, Self::ServerError];
 
     /// The class of a status code.
     pub fn of(status: u16) -> Self {
@@ -140,15 +135,9 @@ mod tests {
 
     #[test]
     fn status_codes_fall_into_their_class() {
-        for (status, label) in [
-            (101, "1xx"),
-            (200, "2xx"),
-            (299, "2xx"),
-            (304, "3xx"),
-            (499, "4xx"),
-            (500, "5xx"),
-            (799, "5xx"),
-        ] {
+        for (status, label) in
+            [(101, "1xx"), (200, "2xx"), (299, "2xx"), (304, "3xx"), (499, "4xx"), (500, "5xx"), (799, "5xx")]
+        {
             assert_eq!(ResponseClass::of(status).label(), label, "{status}");
         }
     }
@@ -159,17 +148,8 @@ mod tests {
         counters.record(503, AnswerSource::Elbow);
         counters.record(503, AnswerSource::Backend);
         counters.record(502, AnswerSource::Elbow);
-        assert_eq!(
-            counters.get(ResponseClass::ServerError, AnswerSource::Elbow),
-            2
-        );
-        assert_eq!(
-            counters.get(ResponseClass::ServerError, AnswerSource::Backend),
-            1
-        );
-        assert_eq!(
-            counters.get(ResponseClass::Success, AnswerSource::Backend),
-            0
-        );
+        assert_eq!(counters.get(ResponseClass::ServerError, AnswerSource::Elbow), 2);
+        assert_eq!(counters.get(ResponseClass::ServerError, AnswerSource::Backend), 1);
+        assert_eq!(counters.get(ResponseClass::Success, AnswerSource::Backend), 0);
     }
 }

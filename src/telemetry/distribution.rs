@@ -14,10 +14,7 @@ pub struct Distribution {
 impl Distribution {
     /// No durations yet.
     pub fn new() -> Self {
-        Self {
-            counts: Box::new([[0; COLUMNS]; ROWS]),
-            sum_us: 0,
-        }
+        Self { counts: Box::new([[0; COLUMNS]; ROWS]), sum_us: 0 }
     }
 
     /// Adds what one core's histogram holds now.
@@ -74,13 +71,8 @@ impl Distribution {
 
     fn cells(&self) -> impl Iterator<Item = (usize, usize, u64)> {
         let rows = self.counts.iter().enumerate();
-        rows.flat_map(|(row, counts)| {
-            counts
-                .iter()
-                .enumerate()
-                .map(move |(column, count)| (row, column, *count))
-        })
-        .filter(|(_, _, count)| *count > 0)
+        rows.flat_map(|(row, counts)| counts.iter().enumerate().map(move |(column, count)| (row, column, *count)))
+            .filter(|(_, _, count)| *count > 0)
     }
 }
 
@@ -93,9 +85,7 @@ impl Default for Distribution {
 impl<'a> FromIterator<&'a Histogram> for Distribution {
     fn from_iter<I: IntoIterator<Item = &'a Histogram>>(histograms: I) -> Self {
         let mut merged = Self::new();
-        histograms
-            .into_iter()
-            .for_each(|histogram| merged.merge(histogram));
+        histograms.into_iter().for_each(|histogram| merged.merge(histogram));
         merged
     }
 }
@@ -107,17 +97,13 @@ mod tests {
 
     fn recorded(values_us: &[u64]) -> Histogram {
         let histogram = Histogram::default();
-        values_us
-            .iter()
-            .for_each(|value| histogram.record(Duration::from_micros(*value)));
+        values_us.iter().for_each(|value| histogram.record(Duration::from_micros(*value)));
         histogram
     }
 
     #[test]
     fn buckets_are_cumulative_and_leave_out_what_is_longer() {
-        let merged: Distribution = [&recorded(&[90, 400, 2_000]), &recorded(&[400, 9_000_000])]
-            .into_iter()
-            .collect();
+        let merged: Distribution = [&recorded(&[90, 400, 2_000]), &recorded(&[400, 9_000_000])].into_iter().collect();
         let bounds = [100, 500, 5_000].map(Duration::from_micros);
         assert_eq!(merged.cumulative(&bounds), [1, 3, 4]);
         assert_eq!(merged.count(), 5);

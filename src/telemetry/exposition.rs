@@ -49,11 +49,7 @@ fn write_metric(text: &mut String, metric: &Metric, reading: &Reading) -> std::f
         Kind::Histogram => "histogram",
     };
     let name = metric.name;
-    writeln!(
-        text,
-        "# HELP {name} {}\n# TYPE {name} {kind}",
-        metric.help.replace('\\', r"\\").replace('\n', r"\n")
-    )?;
+    writeln!(text, "# HELP {name} {}\n# TYPE {name} {kind}", metric.help.replace('\\', r"\\").replace('\n', r"\n"))?;
 
     let mut outcome = Ok(());
     metric.collect(reading, &mut |values, value| {
@@ -67,28 +63,14 @@ fn write_metric(text: &mut String, metric: &Metric, reading: &Reading) -> std::f
     outcome
 }
 
-fn write_durations(
-    text: &mut String,
-    name: &str,
-    labels: &str,
-    durations: &Distribution,
-) -> std::fmt::Result {
+fn write_durations(text: &mut String, name: &str, labels: &str, durations: &Distribution) -> std::fmt::Result {
     let at_most = durations.cumulative(&BUCKET_BOUNDS);
     for (bound, count) in BUCKET_BOUNDS.iter().zip(at_most) {
-        writeln!(
-            text,
-            "{name}_bucket{{{labels},le=\"{}\"}} {count}",
-            bound.as_secs_f64()
-        )?;
+        writeln!(text, "{name}_bucket{{{labels},le=\"{}\"}} {count}", bound.as_secs_f64())?;
     }
     let (count, sum_us) = (durations.count(), durations.sum_us());
     writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
-    writeln!(
-        text,
-        "{name}_sum{{{labels}}} {}.{:06}",
-        sum_us / 1_000_000,
-        sum_us % 1_000_000
-    )?;
+    writeln!(text, "{name}_sum{{{labels}}} {}.{:06}", sum_us / 1_000_000, sum_us % 1_000_000)?;
     writeln!(text, "{name}_count{{{labels}}} {count}")
 }
 
@@ -131,48 +113,23 @@ mod tests {
             listener.sent_bytes.add(1_000);
             listener.errors.record(Reason::ConnectRefused);
             listener.connections_active.increment();
-            balancer.instances[0]
-                .cells
-                .core(core)
-                .connections_reused
-                .increment();
+            balancer.instances[0].cells.core(core).connections_reused.increment();
         }
         let text = prometheus_text(&reading);
         for (series, value) in [
-            (
-                r#"elbow_requests_total{load_balancer="web",listener="443",code="2xx",source="backend"}"#,
-                "2",
-            ),
-            (
-                r#"elbow_requests_total{load_balancer="web",listener="443",code="5xx",source="elbow"}"#,
-                "0",
-            ),
-            (
-                r#"elbow_sent_bytes_total{load_balancer="web",listener="443"}"#,
-                "2000",
-            ),
+            (r#"elbow_requests_total{load_balancer="web",listener="443",code="2xx",source="backend"}"#, "2"),
+            (r#"elbow_requests_total{load_balancer="web",listener="443",code="5xx",source="elbow"}"#, "0"),
+            (r#"elbow_sent_bytes_total{load_balancer="web",listener="443"}"#, "2000"),
             (
                 r#"elbow_errors_total{load_balancer="web",listener="443",side="backend",phase="connect",reason="connect_refused"}"#,
                 "2",
             ),
-            (
-                r#"elbow_connections_active{load_balancer="web",listener="443"}"#,
-                "2",
-            ),
-            (
-                r#"elbow_backend_connections_total{load_balancer="web",instance="web-1",reused="true"}"#,
-                "2",
-            ),
-            (
-                r#"elbow_backend_connections_total{load_balancer="web",instance="web-1",reused="false"}"#,
-                "0",
-            ),
+            (r#"elbow_connections_active{load_balancer="web",listener="443"}"#, "2"),
+            (r#"elbow_backend_connections_total{load_balancer="web",instance="web-1",reused="true"}"#, "2"),
+            (r#"elbow_backend_connections_total{load_balancer="web",instance="web-1",reused="false"}"#, "0"),
             (r#"elbow_healthy_instances{load_balancer="web"}"#, "1"),
             (r#"elbow_unhealthy_instances{load_balancer="web"}"#, "0"),
-            (
-                r#"elbow_instance_in_flight{load_balancer="web",instance="web-1"}"#,
-                "7",
-            ),
+            (r#"elbow_instance_in_flight{load_balancer="web",instance="web-1"}"#, "7"),
         ] {
             assert_eq!(value_of(&text, series), Some(value), "{series}");
         }
@@ -182,38 +139,18 @@ mod tests {
     fn a_histogram_has_cumulative_buckets_sum_and_count() {
         let reading = reading_of("web", 80, &["web-1"], 2);
         let cells = &reading.load_balancers[0].instances[0].cells;
-        cells
-            .core(0)
-            .backend_latency
-            .record(Duration::from_micros(700));
-        cells
-            .core(1)
-            .backend_latency
-            .record(Duration::from_millis(40));
-        cells
-            .core(1)
-            .backend_latency
-            .record(Duration::from_secs(90));
+        cells.core(0).backend_latency.record(Duration::from_micros(700));
+        cells.core(1).backend_latency.record(Duration::from_millis(40));
+        cells.core(1).backend_latency.record(Duration::from_secs(90));
         let text = prometheus_text(&reading);
         let series = |suffix: &str, more: &str| {
-            let name = format!(
-                "elbow_backend_latency_seconds{suffix}{{load_balancer=\"web\",instance=\"web-1\"{more}}}"
-            );
+            let name =
+                format!("elbow_backend_latency_seconds{suffix}{{load_balancer=\"web\",instance=\"web-1\"{more}}}");
             value_of(&text, &name).map(str::to_owned)
         };
-        for (le, count) in [
-            ("0.0005", "0"),
-            ("0.001", "1"),
-            ("0.025", "1"),
-            ("0.05", "2"),
-            ("60", "2"),
-            ("+Inf", "3"),
-        ] {
-            assert_eq!(
-                series("_bucket", &format!(",le=\"{le}\"")).as_deref(),
-                Some(count),
-                "le={le}"
-            );
+        for (le, count) in [("0.0005", "0"), ("0.001", "1"), ("0.025", "1"), ("0.05", "2"), ("60", "2"), ("+Inf", "3")]
+        {
+            assert_eq!(series("_bucket", &format!(",le=\"{le}\"")).as_deref(), Some(count), "le={le}");
         }
         assert_eq!(series("_sum", "").as_deref(), Some("90.040700"));
         assert_eq!(series("_count", "").as_deref(), Some("3"));
@@ -232,9 +169,7 @@ mod tests {
                 assert_eq!(rest.split(' ').next(), Some(open));
             } else {
                 let name = line.split('{').next().expect("a name");
-                let family = ["_bucket", "_sum", "_count"]
-                    .iter()
-                    .find_map(|suffix| name.strip_suffix(suffix));
+                let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
                 assert!(name == open || family == Some(open), "{line} under {open}");
             }
         }
@@ -244,10 +179,7 @@ mod tests {
 
     #[test]
     fn label_values_cannot_break_out_of_their_quotes() {
-        assert_eq!(
-            label_pairs(&["a", "b"], &["x\"} 1\ny", r"c:\d"]),
-            r#"a="x\"} 1\ny",b="c:\\d""#
-        );
+        assert_eq!(label_pairs(&["a", "b"], &["x\"} 1\ny", r"c:\d"]), r#"a="x\"} 1\ny",b="c:\\d""#);
     }
 
     #[test]
@@ -255,18 +187,8 @@ mod tests {
         let reading = reading_of("web", 80, &["web-1"], 1);
         for metric in METRICS {
             assert!(metric.name.starts_with("elbow_"), "{}", metric.name);
-            assert_eq!(
-                metric.kind == Kind::Counter,
-                metric.name.ends_with("_total"),
-                "{}",
-                metric.name
-            );
-            assert_eq!(
-                metric.kind == Kind::Histogram,
-                metric.name.ends_with("_seconds"),
-                "{}",
-                metric.name
-            );
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            assert_eq!(metric.kind == Kind::Histogram, metric.name.ends_with("_seconds"), "{}", metric.name);
             let mut series = 0;
             metric.collect(&reading, &mut |values, value| {
                 assert_eq!(values.len(), metric.labels.len(), "{}", metric.name);

@@ -35,28 +35,16 @@ impl Histogram {
 
     /// Row, column and count of every cell that was ever written.
     pub(super) fn counts(&self) -> impl Iterator<Item = (usize, usize, u64)> {
-        let rows = self
-            .rows
-            .get()
-            .into_iter()
-            .flat_map(|rows| rows.iter().enumerate());
+        let rows = self.rows.get().into_iter().flat_map(|rows| rows.iter().enumerate());
         rows.filter_map(|(row, cells)| cells.get().map(|cells| (row, cells)))
-            .flat_map(|(row, cells)| {
-                cells
-                    .iter()
-                    .enumerate()
-                    .map(move |(column, count)| (row, column, count.get()))
-            })
+            .flat_map(|(row, cells)| cells.iter().enumerate().map(move |(column, count)| (row, column, count.get())))
             .filter(|(_, _, count)| *count > 0)
     }
 }
 
 fn whole_microseconds(elapsed: Duration) -> u64 {
     let rounded = elapsed.saturating_add(Duration::from_nanos(500));
-    rounded
-        .as_secs()
-        .saturating_mul(1_000_000)
-        .saturating_add(u64::from(rounded.subsec_micros()))
+    rounded.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(rounded.subsec_micros()))
 }
 
 #[cfg(test)]
@@ -88,9 +76,6 @@ mod tests {
         }
         let histogram = Histogram::default();
         histogram.record(Duration::MAX);
-        assert_eq!(
-            histogram.counts().collect::<Vec<_>>(),
-            [(ROWS - 1, COLUMNS - 1, 1)]
-        );
+        assert_eq!(histogram.counts().collect::<Vec<_>>(), [(ROWS - 1, COLUMNS - 1, 1)]);
     }
 }

@@ -12,11 +12,7 @@ use std::time::{Duration, SystemTime};
 ///
 /// A series is told by its tag, `metric/load_balancer/listener` or `metric/load_balancer/instance`. Subtract two logs
 /// to see what happened between them.
-pub fn interval_log(
-    reading: &Reading,
-    started: SystemTime,
-    now: SystemTime,
-) -> io::Result<Vec<u8>> {
+pub fn interval_log(reading: &Reading, started: SystemTime, now: SystemTime) -> io::Result<Vec<u8>> {
     let mut log = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut writer = IntervalLogWriterBuilder::new()
@@ -32,8 +28,7 @@ pub fn interval_log(
     for metric in METRICS {
         metric.collect(reading, &mut |labels, value| {
             if let (Value::Durations(durations), Ok(())) = (value, &outcome) {
-                outcome =
-                    write_interval(&mut writer, &tag_of(metric.name, labels), durations, uptime);
+                outcome = write_interval(&mut writer, &tag_of(metric.name, labels), durations, uptime);
             }
         });
     }
@@ -57,10 +52,7 @@ fn write_interval(
 /// The format ends a tag at a comma and knows no quoting, so what would be misread becomes an underscore.
 fn tag_of(metric: &str, labels: &[&str]) -> String {
     let tag = format!("{metric}/{}", labels.join("/"));
-    tag.replace(
-        |character: char| character == ',' || character.is_whitespace(),
-        "_",
-    )
+    tag.replace(|character: char| character == ',' || character.is_whitespace(), "_")
 }
 
 #[cfg(test)]
@@ -77,21 +69,12 @@ mod tests {
         for milliseconds in 1..=100 {
             let core = milliseconds as usize % 2;
             let elapsed = Duration::from_millis(milliseconds);
-            balancer.listeners[0]
-                .cells
-                .core(core)
-                .request_duration
-                .record(elapsed);
+            balancer.listeners[0].cells.core(core).request_duration.record(elapsed);
         }
-        balancer.instances[1]
-            .cells
-            .core(1)
-            .backend_latency
-            .record(Duration::from_micros(250));
+        balancer.instances[1].cells.core(1).backend_latency.record(Duration::from_micros(250));
 
         let started = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let log =
-            interval_log(&reading, started, started + Duration::from_secs(90)).expect("written");
+        let log = interval_log(&reading, started, started + Duration::from_secs(90)).expect("written");
 
         let mut read = Vec::new();
         for entry in IntervalLogIterator::new(&log) {
@@ -107,41 +90,25 @@ mod tests {
                 }
             }
         }
-        let told: Vec<_> = read
-            .iter()
-            .map(|(tag, histogram)| (tag.as_str(), histogram.len()))
-            .collect();
+        let told: Vec<_> = read.iter().map(|(tag, histogram)| (tag.as_str(), histogram.len())).collect();
         assert_eq!(
             told,
-            [
-                ("elbow_request_duration_seconds/web/80", 100),
-                ("elbow_backend_latency_seconds/web/10.0.0.1:9001", 1)
-            ]
+            [("elbow_request_duration_seconds/web/80", 100), ("elbow_backend_latency_seconds/web/10.0.0.1:9001", 1)]
         );
         let median = read[0].1.value_at_quantile(0.5);
         assert!((48_500..=51_500).contains(&median), "{median}");
     }
 
     fn decode(payload: &str) -> hdrhistogram::Histogram<u64> {
-        Deserializer::new()
-            .deserialize(&mut from_base64(payload).as_slice())
-            .expect("a V2 histogram")
+        Deserializer::new().deserialize(&mut from_base64(payload).as_slice()).expect("a V2 histogram")
     }
 
     fn from_base64(text: &str) -> Vec<u8> {
         const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let digit = |letter| {
-            ALPHABET
-                .iter()
-                .position(|one| *one == letter)
-                .expect("a base64 letter") as u32
-        };
+        let digit = |letter| ALPHABET.iter().position(|one| *one == letter).expect("a base64 letter") as u32;
         let digits: Vec<u32> = text.trim_end_matches('=').bytes().map(digit).collect();
         let decode_group = |group: &[u32]| {
-            let bits = group
-                .iter()
-                .enumerate()
-                .fold(0, |bits, (place, digit)| bits | digit << (26 - 6 * place));
+            let bits = group.iter().enumerate().fold(0, |bits, (place, digit)| bits | digit << (26 - 6 * place));
             bits.to_be_bytes().into_iter().take(group.len() * 6 / 8)
         };
         digits.chunks(4).flat_map(decode_group).collect()

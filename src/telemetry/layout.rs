@@ -58,11 +58,7 @@ mod tests {
         }
         assert_eq!(next, MAX_US + 1);
         let one_hour_us = 3_600_000_000;
-        assert_ne!(
-            locate(one_hour_us),
-            locate(u64::MAX),
-            "one hour is told apart"
-        );
+        assert_ne!(locate(one_hour_us), locate(u64::MAX), "one hour is told apart");
     }
 
     proptest! {

@@ -1,10 +1,7 @@
 //! The one list of metrics: what each is called, what it means, how it is labelled, and where its numbers come from.
 
 use super::reading::{InstanceGroup, InstanceReading};
-use super::{
-    AnswerSource, Distribution, Histogram, InstanceCells, ListenerCells, PerCore, Reading,
-    ResponseClass,
-};
+use super::{AnswerSource, Distribution, Histogram, InstanceCells, ListenerCells, PerCore, Reading, ResponseClass};
 use crate::model::{Keyword, Reason};
 
 /// One metric.
@@ -71,72 +68,56 @@ pub static METRICS: &[Metric] = &[
         kind: Kind::Histogram,
         labels: LISTENER,
         help: "From the first byte of a request to the last byte of its answer",
-        collect: |reading, samples| {
-            listener_durations(reading, samples, |cells| &cells.request_duration)
-        },
+        collect: |reading, samples| listener_durations(reading, samples, |cells| &cells.request_duration),
     },
     Metric {
         name: "elbow_backend_latency_seconds",
         kind: Kind::Histogram,
         labels: INSTANCE,
         help: "From a request sent to an instance to the first byte of its answer; TCP: the time to connect",
-        collect: |reading, samples| {
-            instance_durations(reading, samples, |cells| &cells.backend_latency)
-        },
+        collect: |reading, samples| instance_durations(reading, samples, |cells| &cells.backend_latency),
     },
     Metric {
         name: "elbow_connect_duration_seconds",
         kind: Kind::Histogram,
         labels: INSTANCE,
         help: "Time to connect to an instance, successful attempts only",
-        collect: |reading, samples| {
-            instance_durations(reading, samples, |cells| &cells.connect_duration)
-        },
+        collect: |reading, samples| instance_durations(reading, samples, |cells| &cells.connect_duration),
     },
     Metric {
         name: "elbow_tls_handshake_duration_seconds",
         kind: Kind::Histogram,
         labels: LISTENER,
         help: "Time of a client's TLS handshake, successful ones only",
-        collect: |reading, samples| {
-            listener_durations(reading, samples, |cells| &cells.tls_handshake_duration)
-        },
+        collect: |reading, samples| listener_durations(reading, samples, |cells| &cells.tls_handshake_duration),
     },
     Metric {
         name: "elbow_connections_active",
         kind: Kind::Gauge,
         labels: LISTENER,
         help: "Client connections open now",
-        collect: |reading, samples| {
-            listener_level(reading, samples, |cells| cells.connections_active.get())
-        },
+        collect: |reading, samples| listener_level(reading, samples, |cells| cells.connections_active.get()),
     },
     Metric {
         name: "elbow_connections_total",
         kind: Kind::Counter,
         labels: LISTENER,
         help: "Client connections accepted",
-        collect: |reading, samples| {
-            listener_count(reading, samples, |cells| cells.connections_total.get())
-        },
+        collect: |reading, samples| listener_count(reading, samples, |cells| cells.connections_total.get()),
     },
     Metric {
         name: "elbow_received_bytes_total",
         kind: Kind::Counter,
         labels: LISTENER,
         help: "Bytes received from clients, without TLS's own",
-        collect: |reading, samples| {
-            listener_count(reading, samples, |cells| cells.received_bytes.get())
-        },
+        collect: |reading, samples| listener_count(reading, samples, |cells| cells.received_bytes.get()),
     },
     Metric {
         name: "elbow_sent_bytes_total",
         kind: Kind::Counter,
         labels: LISTENER,
         help: "Bytes sent to clients, without TLS's own",
-        collect: |reading, samples| {
-            listener_count(reading, samples, |cells| cells.sent_bytes.get())
-        },
+        collect: |reading, samples| listener_count(reading, samples, |cells| cells.sent_bytes.get()),
     },
     Metric {
         name: "elbow_backend_connections_total",
@@ -150,18 +131,14 @@ pub static METRICS: &[Metric] = &[
         kind: Kind::Counter,
         labels: INSTANCE,
         help: "Failed attempts to connect to an instance, retries included",
-        collect: |reading, samples| {
-            instance_count(reading, samples, |cells| cells.connection_errors.get())
-        },
+        collect: |reading, samples| instance_count(reading, samples, |cells| cells.connection_errors.get()),
     },
     Metric {
         name: "elbow_surge_queue_length",
         kind: Kind::Gauge,
         labels: LISTENER,
         help: "Requests (TCP: connections) that wait for an instance now",
-        collect: |reading, samples| {
-            listener_level(reading, samples, |cells| cells.surge_queue_length.get())
-        },
+        collect: |reading, samples| listener_level(reading, samples, |cells| cells.surge_queue_length.get()),
     },
     Metric {
         name: "elbow_spillover_total",
@@ -175,18 +152,14 @@ pub static METRICS: &[Metric] = &[
         kind: Kind::Gauge,
         labels: BALANCER,
         help: "Registered instances in state InService",
-        collect: |reading, samples| {
-            instances_where(reading, samples, |instance| instance.in_service)
-        },
+        collect: |reading, samples| instances_where(reading, samples, |instance| instance.in_service),
     },
     Metric {
         name: "elbow_unhealthy_instances",
         kind: Kind::Gauge,
         labels: BALANCER,
         help: "Registered instances in any other state than InService",
-        collect: |reading, samples| {
-            instances_where(reading, samples, |instance| !instance.in_service)
-        },
+        collect: |reading, samples| instances_where(reading, samples, |instance| !instance.in_service),
     },
     Metric {
         name: "elbow_instance_in_flight",
@@ -209,10 +182,7 @@ fn requests(reading: &Reading, samples: &mut Samples<'_>) {
         for source in AnswerSource::ALL {
             for class in ResponseClass::ALL {
                 let count = cells.sum(|core| core.requests.get(class, source));
-                samples(
-                    &[balancer, port, class.label(), source.label()],
-                    Value::Count(count),
-                );
+                samples(&[balancer, port, class.label(), source.label()], Value::Count(count));
             }
         }
     });
@@ -222,17 +192,8 @@ fn errors(reading: &Reading, samples: &mut Samples<'_>) {
     each_listener(reading, |balancer, port, cells| {
         for reason in Reason::ALL {
             let fault = reason.fault();
-            let labels = [
-                balancer,
-                port,
-                fault.side.as_str(),
-                fault.phase.as_str(),
-                reason.as_str(),
-            ];
-            samples(
-                &labels,
-                Value::Count(cells.sum(|core| core.errors.get(*reason))),
-            );
+            let labels = [balancer, port, fault.side.as_str(), fault.phase.as_str(), reason.as_str()];
+            samples(&labels, Value::Count(cells.sum(|core| core.errors.get(*reason))));
         }
     });
 }
@@ -240,10 +201,7 @@ fn errors(reading: &Reading, samples: &mut Samples<'_>) {
 fn backend_connections(reading: &Reading, samples: &mut Samples<'_>) {
     for group in reading.instance_groups() {
         let mut report = |reused, number: fn(&InstanceCells) -> u64| {
-            samples(
-                &[group.load_balancer, group.instance, reused],
-                Value::Count(sum(&group, number)),
-            );
+            samples(&[group.load_balancer, group.instance, reused], Value::Count(sum(&group, number)));
         };
         report("true", |cells| cells.connections_reused.get());
         report("false", |cells| cells.connections_new.get());
@@ -252,53 +210,27 @@ fn backend_connections(reading: &Reading, samples: &mut Samples<'_>) {
 
 fn in_flight(reading: &Reading, samples: &mut Samples<'_>) {
     for group in reading.instance_groups() {
-        let level: u64 = group
-            .members
-            .iter()
-            .map(|instance| instance.in_flight)
-            .sum();
-        samples(
-            &[group.load_balancer, group.instance],
-            Value::Level(level.try_into().unwrap_or(i64::MAX)),
-        );
+        let level: u64 = group.members.iter().map(|instance| instance.in_flight).sum();
+        samples(&[group.load_balancer, group.instance], Value::Level(level.try_into().unwrap_or(i64::MAX)));
     }
 }
 
-fn instances_where(
-    reading: &Reading,
-    samples: &mut Samples<'_>,
-    wanted: fn(&InstanceReading) -> bool,
-) {
+fn instances_where(reading: &Reading, samples: &mut Samples<'_>, wanted: fn(&InstanceReading) -> bool) {
     for balancer in &reading.load_balancers {
-        let count = balancer
-            .instances
-            .iter()
-            .filter(|instance| wanted(instance))
-            .count();
-        samples(
-            &[balancer.name.as_str()],
-            Value::Level(count.try_into().unwrap_or(i64::MAX)),
-        );
+        let count = balancer.instances.iter().filter(|instance| wanted(instance)).count();
+        samples(&[balancer.name.as_str()], Value::Level(count.try_into().unwrap_or(i64::MAX)));
     }
 }
 
 fn listener_count(reading: &Reading, samples: &mut Samples<'_>, number: fn(&ListenerCells) -> u64) {
-    each_listener(reading, |balancer, port, cells| {
-        samples(&[balancer, port], Value::Count(cells.sum(number)))
-    });
+    each_listener(reading, |balancer, port, cells| samples(&[balancer, port], Value::Count(cells.sum(number))));
 }
 
 fn listener_level(reading: &Reading, samples: &mut Samples<'_>, number: fn(&ListenerCells) -> i64) {
-    each_listener(reading, |balancer, port, cells| {
-        samples(&[balancer, port], Value::Level(cells.sum_signed(number)))
-    });
+    each_listener(reading, |balancer, port, cells| samples(&[balancer, port], Value::Level(cells.sum_signed(number))));
 }
 
-fn listener_durations(
-    reading: &Reading,
-    samples: &mut Samples<'_>,
-    histogram: fn(&ListenerCells) -> &Histogram,
-) {
+fn listener_durations(reading: &Reading, samples: &mut Samples<'_>, histogram: fn(&ListenerCells) -> &Histogram) {
     each_listener(reading, |balancer, port, cells| {
         let merged = cells.iter().map(histogram).collect();
         samples(&[balancer, port], Value::Durations(&merged));
@@ -307,48 +239,25 @@ fn listener_durations(
 
 fn instance_count(reading: &Reading, samples: &mut Samples<'_>, number: fn(&InstanceCells) -> u64) {
     for group in reading.instance_groups() {
-        samples(
-            &[group.load_balancer, group.instance],
-            Value::Count(sum(&group, number)),
-        );
+        samples(&[group.load_balancer, group.instance], Value::Count(sum(&group, number)));
     }
 }
 
-fn instance_durations(
-    reading: &Reading,
-    samples: &mut Samples<'_>,
-    histogram: fn(&InstanceCells) -> &Histogram,
-) {
+fn instance_durations(reading: &Reading, samples: &mut Samples<'_>, histogram: fn(&InstanceCells) -> &Histogram) {
     for group in reading.instance_groups() {
-        let merged = group
-            .members
-            .iter()
-            .flat_map(|instance| instance.cells.iter())
-            .map(histogram)
-            .collect();
-        samples(
-            &[group.load_balancer, group.instance],
-            Value::Durations(&merged),
-        );
+        let merged = group.members.iter().flat_map(|instance| instance.cells.iter()).map(histogram).collect();
+        samples(&[group.load_balancer, group.instance], Value::Durations(&merged));
     }
 }
 
 fn each_listener(reading: &Reading, mut visit: impl FnMut(&str, &str, &PerCore<ListenerCells>)) {
     for balancer in &reading.load_balancers {
         for listener in &balancer.listeners {
-            visit(
-                balancer.name.as_str(),
-                &listener.port.to_string(),
-                &listener.cells,
-            );
+            visit(balancer.name.as_str(), &listener.port.to_string(), &listener.cells);
         }
     }
 }
 
 fn sum(group: &InstanceGroup<'_>, number: fn(&InstanceCells) -> u64) -> u64 {
-    group
-        .members
-        .iter()
-        .map(|instance| instance.cells.sum(number))
-        .fold(0, u64::wrapping_add)
+    group.members.iter().map(|instance| instance.cells.sum(number)).fold(0, u64::wrapping_add)
 }

@@ -12,9 +12,7 @@ pub struct PerCore<T> {
 impl<T: Default> PerCore<T> {
     /// Zeroed cells for `cores` data-plane threads.
     pub fn new(cores: usize) -> Self {
-        Self {
-            cores: (0..cores).map(|_| CachePadded::new(T::default())).collect(),
-        }
+        Self { cores: (0..cores).map(|_| CachePadded::new(T::default())).collect() }
     }
 }
 

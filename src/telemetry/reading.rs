@@ -69,16 +69,9 @@ impl Reading {
             let told_apart = balancer.instances.len().min(left);
             left -= told_apart;
             let (single, rest) = balancer.instances.split_at(told_apart);
-            let group = |instance, members| InstanceGroup {
-                load_balancer: balancer.name.as_str(),
-                instance,
-                members,
-            };
+            let group = |instance, members| InstanceGroup { load_balancer: balancer.name.as_str(), instance, members };
             let other = (!rest.is_empty()).then(|| group(OTHER_INSTANCES, rest));
-            single
-                .iter()
-                .map(move |one| group(one.id.as_str(), std::slice::from_ref(one)))
-                .chain(other)
+            single.iter().map(move |one| group(one.id.as_str(), std::slice::from_ref(one))).chain(other)
         })
     }
 }
@@ -116,20 +109,7 @@ mod tests {
             .iter()
             .map(|group| (group.load_balancer, group.instance, group.members.len()))
             .collect();
-        assert_eq!(
-            tail,
-            [
-                ("second", "second-0", 1),
-                ("second", OTHER_INSTANCES, 2),
-                ("third", OTHER_INSTANCES, 2)
-            ]
-        );
-        assert_eq!(
-            groups
-                .iter()
-                .map(|group| group.members.len())
-                .sum::<usize>(),
-            MAX_INSTANCES_TOLD_APART + 4
-        );
+        assert_eq!(tail, [("second", "second-0", 1), ("second", OTHER_INSTANCES, 2), ("third", OTHER_INSTANCES, 2)]);
+        assert_eq!(groups.iter().map(|group| group.members.len()).sum::<usize>(), MAX_INSTANCES_TOLD_APART + 4);
     }
 }

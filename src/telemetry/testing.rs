@@ -15,19 +15,13 @@ pub(super) fn reading_of(name: &str, port: u16, instances: &[&str], cores: usize
     };
     let balancer = LoadBalancerReading {
         name: LoadBalancerName::new(name).expect("a name"),
-        listeners: vec![ListenerReading {
-            port,
-            cells: Arc::new(PerCore::new(cores)),
-        }],
+        listeners: vec![ListenerReading { port, cells: Arc::new(PerCore::new(cores)) }],
         instances: instances.iter().map(instance).collect(),
     };
-    Reading {
-        load_balancers: vec![balancer],
-    }
+    Reading { load_balancers: vec![balancer] }
 }
 
 /// The value behind a series, name and labels exactly as given.
 pub(super) fn value_of<'a>(text: &'a str, series: &str) -> Option<&'a str> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
 }

@@ -35,24 +35,10 @@ pub struct Reply {
 /// Nobody listens there, no answer in time, or what came was not HTTP. The message names address and path. An answer
 /// with an error status is a reply, not an error.
 pub fn get(address: &AdminAddress, path: &str) -> io::Result<Reply> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let reply = runtime.block_on(async {
-        tokio::time::timeout(TIMEOUT, exchange(address, Method::GET, path)).await
-    });
-    let reply = reply.unwrap_or_else(|_| {
-        Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "no answer in 10 seconds",
-        ))
-    });
-    reply.map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("admin address {address}, {path}: {error}"),
-        )
-    })
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let reply = runtime.block_on(async { tokio::time::timeout(TIMEOUT, exchange(address, Method::GET, path)).await });
+    let reply = reply.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in 10 seconds")));
+    reply.map_err(|error| io::Error::new(error.kind(), format!("admin address {address}, {path}: {error}")))
 }
 
 async fn exchange(address: &AdminAddress, method: Method, path: &str) -> io::Result<Reply> {
@@ -60,34 +46,17 @@ async fn exchange(address: &AdminAddress, method: Method, path: &str) -> io::Res
         AdminAddress::Tcp(address) => address.to_string(),
         AdminAddress::Unix(_) => "localhost".to_owned(),
     };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, host)
-        .body(Empty::new());
+    let request = Request::builder().method(method).uri(path).header(HOST, host).body(Empty::new());
     let request = request.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     ask(connect(address).await?, request).await
 }
 
 async fn ask(stream: AdminStream, request: Request<Empty<Bytes>>) -> io::Result<Reply> {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(not_http)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(not_http)?;
     let answer = async {
-        let (head, body) = sender
-            .send_request(request)
-            .await
-            .map_err(not_http)?
-            .into_parts();
-        let body = Limited::new(body, BODY_BYTES_MAX)
-            .collect()
-            .await
-            .map_err(not_http)?
-            .to_bytes();
-        Ok(Reply {
-            status: head.status,
-            body,
-        })
+        let (head, body) = sender.send_request(request).await.map_err(not_http)?.into_parts();
+        let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(not_http)?.to_bytes();
+        Ok(Reply { status: head.status, body })
     };
     // The connection moves the bytes; its own failure also fails the answer, which says so better.
     let drive = async {

@@ -21,10 +21,7 @@ pub struct AdminListener(Kind);
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpListener),
-    Unix {
-        listener: UnixListener,
-        _file: SocketFile,
-    },
+    Unix { listener: UnixListener, _file: SocketFile },
 }
 
 /// An accepted or dialled connection, over TCP or a Unix socket.
@@ -58,9 +55,7 @@ impl AdminListener {
             AdminAddress::Tcp(address) => TcpListener::bind(address).await.map(Kind::Tcp),
             AdminAddress::Unix(path) => bind_unix(path).await,
         };
-        bound.map(Self).map_err(|error| {
-            io::Error::new(error.kind(), format!("admin address {address}: {error}"))
-        })
+        bound.map(Self).map_err(|error| io::Error::new(error.kind(), format!("admin address {address}: {error}")))
     }
 
     /// The TCP address in use, with the port the kernel chose where 0 was asked for; `None` for a Unix socket.
@@ -89,10 +84,7 @@ struct SocketFile {
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            device_and_inode: device_and_inode(path)?,
-        })
+        Ok(Self { path: path.to_owned(), device_and_inode: device_and_inode(path)? })
     }
 }
 
@@ -124,10 +116,7 @@ async fn bind_unix(path: &Path) -> io::Result<Kind> {
     let listener = socket.listen(BACKLOG)?;
     std::fs::rename(&staging, path)?;
     drop(staged);
-    Ok(Kind::Unix {
-        listener,
-        _file: SocketFile::at(path)?,
-    })
+    Ok(Kind::Unix { listener, _file: SocketFile::at(path)? })
 }
 
 async fn refuse_if_taken(path: &Path) -> io::Result<()> {
@@ -135,18 +124,12 @@ async fn refuse_if_taken(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "the file exists and is not a socket",
-            ));
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file exists and is not a socket"));
         }
         Ok(_) => {}
     }
     match UnixStream::connect(path).await {
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            "another process answers there",
-        )),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process answers there")),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(error) => Err(error),
     }
@@ -165,18 +148,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("admin.sock");
         let listener = bind(&path).await.expect("bound");
-        let mode = std::fs::metadata(&path)
-            .expect("there")
-            .permissions()
-            .mode();
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, SOCKET_MODE);
         drop(listener);
-        assert_eq!(
-            std::fs::read_dir(directory.path())
-                .expect("readable")
-                .count(),
-            0
-        );
+        assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0);
     }
 
     #[tokio::test]
@@ -185,15 +160,11 @@ mod tests {
         let path = directory.path().join("admin.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).expect("bound, then left behind"));
 
-        let live = bind(&path)
-            .await
-            .expect("a stale socket is in nobody's way");
+        let live = bind(&path).await.expect("a stale socket is in nobody's way");
         let error = bind(&path).await.expect_err("taken");
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains("admin.sock"), "{error}");
-        UnixStream::connect(&path)
-            .await
-            .expect("the first still answers");
+        UnixStream::connect(&path).await.expect("the first still answers");
         drop(live);
     }
 
@@ -202,10 +173,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("notes.txt");
         std::fs::write(&path, "keep me").expect("written");
-        assert_eq!(
-            bind(&path).await.expect_err("refused").kind(),
-            io::ErrorKind::AlreadyExists
-        );
+        assert_eq!(bind(&path).await.expect_err("refused").kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "keep me");
     }
 
@@ -217,9 +185,7 @@ mod tests {
         std::fs::remove_file(&path).expect("removed");
         let second = bind(&path).await.expect("bound again");
         drop(first);
-        UnixStream::connect(&path)
-            .await
-            .expect("the second still answers");
+        UnixStream::connect(&path).await.expect("the second still answers");
         drop(second);
     }
 }

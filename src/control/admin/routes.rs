@@ -45,10 +45,7 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) fn new(source: AdminSource) -> Self {
-        Self {
-            source,
-            formatting: Semaphore::new(1),
-        }
+        Self { source, formatting: Semaphore::new(1) }
     }
 
     /// The answer to a request. Its body is not read.
@@ -69,41 +66,26 @@ impl Pages {
             Page::Readiness => Ok(readiness((self.source.readiness)())),
             Page::Metrics => {
                 let reading = (self.source.reading)();
-                let body = self
-                    .format(move || Ok(telemetry::prometheus_text(&reading).into()))
-                    .await?;
-                Ok(answer(
-                    StatusCode::OK,
-                    telemetry::PROMETHEUS_CONTENT_TYPE,
-                    body,
-                ))
+                let body = self.format(move || Ok(telemetry::prometheus_text(&reading).into())).await?;
+                Ok(answer(StatusCode::OK, telemetry::PROMETHEUS_CONTENT_TYPE, body))
             }
             Page::Status => {
                 let status = (self.source.status)();
-                let body = self
-                    .format(move || Ok(serde_json::to_vec_pretty(&status)?))
-                    .await?;
+                let body = self.format(move || Ok(serde_json::to_vec_pretty(&status)?)).await?;
                 Ok(answer(StatusCode::OK, JSON, body))
             }
             Page::Histograms => {
                 let (reading, started) = ((self.source.reading)(), self.source.started);
-                let body = self
-                    .format(move || telemetry::interval_log(&reading, started, SystemTime::now()))
-                    .await?;
+                let body = self.format(move || telemetry::interval_log(&reading, started, SystemTime::now())).await?;
                 Ok(answer(StatusCode::OK, TEXT, body))
             }
         }
     }
 
     /// Runs the long part of a page away from the control thread, whose probes must not wait for it.
-    async fn format(
-        &self,
-        body: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
-    ) -> io::Result<Vec<u8>> {
+    async fn format(&self, body: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static) -> io::Result<Vec<u8>> {
         let _turn = self.formatting.acquire().await.map_err(io::Error::other)?;
-        tokio::task::spawn_blocking(body)
-            .await
-            .map_err(io::Error::other)?
+        tokio::task::spawn_blocking(body).await.map_err(io::Error::other)?
     }
 }
 
@@ -114,21 +96,13 @@ enum Found {
 }
 
 fn find(method: &Method, path: &str) -> Found {
-    let method = if method == Method::HEAD {
-        &Method::GET
-    } else {
-        method
-    };
+    let method = if method == Method::HEAD { &Method::GET } else { method };
     let here = || ROUTES.iter().filter(|(_, known, _)| *known == path);
     if let Some((_, _, page)) = here().find(|(known, _, _)| known == method) {
         return Found::Page(*page);
     }
     let allowed: Vec<&str> = here().map(|(known, _, _)| known.as_str()).collect();
-    if allowed.is_empty() {
-        Found::Nothing
-    } else {
-        Found::OtherMethods(allowed.join(", "))
-    }
+    if allowed.is_empty() { Found::Nothing } else { Found::OtherMethods(allowed.join(", ")) }
 }
 
 fn readiness(readiness: Readiness) -> Answer {
@@ -154,11 +128,7 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
 fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }

@@ -45,12 +45,7 @@ pub async fn serve(listener: AdminListener, source: AdminSource, stop: impl Futu
     serve_within(LIMITS, listener, source, stop).await;
 }
 
-async fn serve_within(
-    limits: Limits,
-    listener: AdminListener,
-    source: AdminSource,
-    stop: impl Future<Output = ()>,
-) {
+async fn serve_within(limits: Limits, listener: AdminListener, source: AdminSource, stop: impl Future<Output = ()>) {
     let pages = Rc::new(Pages::new(source));
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
@@ -71,10 +66,7 @@ async fn serve_within(
     }
     drop(listener);
     // What is left at the deadline is cut when the set is dropped.
-    let _ = timeout(limits.stop, async {
-        while connections.join_next().await.is_some() {}
-    })
-    .await;
+    let _ = timeout(limits.stop, async { while connections.join_next().await.is_some() {} }).await;
 }
 
 async fn converse(limits: Limits, stream: AdminStream, pages: Rc<Pages>) {
@@ -100,9 +92,7 @@ mod tests {
     use crate::control::admin::status::tests::example;
     use crate::control::admin::{Readiness, client};
     use crate::model::{AdminAddress, InstanceId, LoadBalancerName};
-    use crate::telemetry::{
-        InstanceReading, ListenerReading, LoadBalancerReading, PerCore, Reading,
-    };
+    use crate::telemetry::{InstanceReading, ListenerReading, LoadBalancerReading, PerCore, Reading};
     use std::io::{self, Read, Write};
     use std::net::{SocketAddr, TcpStream};
     use std::path::PathBuf;
@@ -135,34 +125,20 @@ mod tests {
                     serve_within(limits, listener, source(seen, instances), stop).await;
                 });
             });
-            Self {
-                address: when_bound.recv().expect("bound"),
-                draining,
-                stop: Some(stop),
-                thread,
-            }
+            Self { address: when_bound.recv().expect("bound"), draining, stop: Some(stop), thread }
         }
 
         fn on_loopback(limits: Limits, instances: usize) -> Self {
-            Self::start(
-                limits,
-                AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))),
-                instances,
-            )
+            Self::start(limits, AdminAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))), instances)
         }
 
         fn get(&self, path: &str) -> (u16, String) {
             let reply = client::get(&self.address, path).expect("a reply");
-            (
-                reply.status.as_u16(),
-                String::from_utf8(reply.body.to_vec()).expect("UTF-8"),
-            )
+            (reply.status.as_u16(), String::from_utf8(reply.body.to_vec()).expect("UTF-8"))
         }
 
         fn connect(&self) -> TcpStream {
-            let AdminAddress::Tcp(address) = self.address else {
-                panic!("not TCP")
-            };
+            let AdminAddress::Tcp(address) = self.address else { panic!("not TCP") };
             TcpStream::connect(address).expect("connected")
         }
 
@@ -170,9 +146,7 @@ mod tests {
             let mut stream = self.connect();
             stream.write_all(request.as_bytes()).expect("sent");
             let mut answer = String::new();
-            stream
-                .read_to_string(&mut answer)
-                .expect("answered and closed");
+            stream.read_to_string(&mut answer).expect("answered and closed");
             answer
         }
 
@@ -197,15 +171,8 @@ mod tests {
     }
 
     fn reading(instances: usize) -> Reading {
-        let listener = ListenerReading {
-            port: 80,
-            cells: Arc::new(PerCore::new(2)),
-        };
-        listener
-            .cells
-            .core(1)
-            .request_duration
-            .record(Duration::from_millis(3));
+        let listener = ListenerReading { port: 80, cells: Arc::new(PerCore::new(2)) };
+        listener.cells.core(1).request_duration.record(Duration::from_millis(3));
         let instance = |number| InstanceReading {
             id: InstanceId::new(&format!("web-{number:0100}")).expect("an id"),
             cells: Arc::new(PerCore::new(2)),
@@ -228,20 +195,12 @@ mod tests {
         assert_eq!(server.get("/readyz"), (200, "serving\n".into()));
         let (status, metrics) = server.get("/metrics?name=all");
         assert_eq!(status, 200);
-        assert!(metrics.contains(
-            "elbow_request_duration_seconds_count{load_balancer=\"web\",listener=\"80\"} 1\n"
-        ));
+        assert!(metrics.contains("elbow_request_duration_seconds_count{load_balancer=\"web\",listener=\"80\"} 1\n"));
         let (status, json) = server.get("/status");
-        assert_eq!(
-            (status, serde_json::from_str(&json).ok()),
-            (200, Some(example()))
-        );
+        assert_eq!((status, serde_json::from_str(&json).ok()), (200, Some(example())));
         let (status, log) = server.get("/histograms.hlog");
         assert_eq!(status, 200);
-        assert!(
-            log.contains("\nTag=elbow_request_duration_seconds/web/80,0.000,"),
-            "{log}"
-        );
+        assert!(log.contains("\nTag=elbow_request_duration_seconds/web/80,0.000,"), "{log}");
 
         server.draining.store(true, Ordering::Relaxed);
         assert_eq!(server.get("/readyz"), (503, "draining\n".into()));
@@ -254,18 +213,11 @@ mod tests {
         let server = Running::on_loopback(LIMITS, 0);
         assert_eq!(server.get("/nothing").0, 404);
         assert_eq!(server.get("/healthz/").0, 404);
-        let refused =
-            server.say("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
-        assert!(
-            refused.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"),
-            "{refused}"
-        );
+        let refused = server.say("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+        assert!(refused.starts_with("HTTP/1.1 405 Method Not Allowed\r\n"), "{refused}");
         assert!(refused.contains("\r\nallow: GET\r\n"), "{refused}");
         let head = server.say("HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
-        assert!(
-            head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 3"),
-            "{head}"
-        );
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 3"), "{head}");
         assert!(head.ends_with("\r\n\r\n"), "{head}");
         assert!(server.say("nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
         server.stop();
@@ -288,25 +240,17 @@ mod tests {
         let slow: Vec<TcpStream> = (0..SLOW)
             .map(|_| {
                 let mut stream = server.connect();
-                stream
-                    .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-                    .expect("sent");
+                stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
                 stream
             })
             .collect();
         assert_eq!(server.get("/healthz").0, 200);
         let (status, metrics) = server.get("/metrics");
         assert_eq!(status, 200);
-        assert!(
-            metrics.len() > 8 << 20,
-            "larger than any socket buffer: {}",
-            metrics.len()
-        );
+        assert!(metrics.len() > 8 << 20, "larger than any socket buffer: {}", metrics.len());
 
         let mut late = String::new();
-        (&slow[0])
-            .read_to_string(&mut late)
-            .expect("the whole answer, late");
+        (&slow[0]).read_to_string(&mut late).expect("the whole answer, late");
         assert!(late.ends_with(&metrics), "nothing was lost while it waited");
         drop(slow);
         server.stop();
@@ -314,21 +258,13 @@ mod tests {
 
     #[test]
     fn silent_connections_are_cut_and_leave_room_for_others() {
-        let limits = Limits {
-            connections: 2,
-            head: Duration::from_millis(100),
-            ..LIMITS
-        };
+        let limits = Limits { connections: 2, head: Duration::from_millis(100), ..LIMITS };
         let server = Running::on_loopback(limits, 0);
         let mut silent: Vec<TcpStream> = (0..4).map(|_| server.connect()).collect();
-        silent[0]
-            .write_all(b"GET /healthz HTTP/1.1\r\nHo")
-            .expect("sent");
+        silent[0].write_all(b"GET /healthz HTTP/1.1\r\nHo").expect("sent");
         assert_eq!(server.get("/healthz").0, 200);
         for stream in &mut silent {
-            stream
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .expect("set");
+            stream.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
             assert!(
                 !matches!(stream.read_to_end(&mut Vec::new()), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
             );
@@ -338,46 +274,28 @@ mod tests {
 
     #[test]
     fn a_client_that_takes_its_answer_too_slowly_is_cut_off() {
-        let limits = Limits {
-            connection: Duration::from_millis(300),
-            ..LIMITS
-        };
+        let limits = Limits { connection: Duration::from_millis(300), ..LIMITS };
         let server = Running::on_loopback(limits, 1_000);
         let mut slow = server.connect();
-        slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            .expect("sent");
+        slow.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
         std::thread::sleep(Duration::from_secs(1));
         let mut answer = Vec::new();
         let _ = slow.read_to_end(&mut answer);
-        assert!(
-            answer.len() < 8 << 20,
-            "only what the kernel held: {}",
-            answer.len()
-        );
+        assert!(answer.len() < 8 << 20, "only what the kernel held: {}", answer.len());
         assert_eq!(server.get("/healthz").0, 200);
         server.stop();
     }
 
     #[test]
     fn a_stop_ends_requests_under_way_and_waits_no_longer_than_its_limit() {
-        let limits = Limits {
-            stop: Duration::from_millis(200),
-            ..LIMITS
-        };
+        let limits = Limits { stop: Duration::from_millis(200), ..LIMITS };
         let server = Running::on_loopback(limits, 1_000);
         let mut stuck = server.connect();
-        stuck
-            .write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
-            .expect("sent");
+        stuck.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
         stuck.read_exact(&mut [0; 16]).expect("under way");
-        let AdminAddress::Tcp(address) = server.address.clone() else {
-            panic!("not TCP")
-        };
+        let AdminAddress::Tcp(address) = server.address.clone() else { panic!("not TCP") };
         let took = server.stop();
-        assert!(
-            (Duration::from_millis(150)..Duration::from_secs(2)).contains(&took),
-            "{took:?}"
-        );
+        assert!((Duration::from_millis(150)..Duration::from_secs(2)).contains(&took), "{took:?}");
         assert!(TcpStream::connect(address).is_err(), "no longer listening");
     }
 
@@ -386,11 +304,6 @@ mod tests {
         let address = AdminAddress::Unix("/nonexistent/elbow.sock".into());
         let error = client::get(&address, "/status").expect_err("nobody there");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        assert!(
-            error
-                .to_string()
-                .starts_with("admin address unix:/nonexistent/elbow.sock, /status: "),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("admin address unix:/nonexistent/elbow.sock, /status: "), "{error}");
     }
 }

@@ -171,13 +171,7 @@ pub(super) mod tests {
         let instance = &json["load_balancers"][0]["instances"][0];
         assert_eq!(instance["state"], "OutOfService");
         assert_eq!(instance["reason_code"], "ELB");
-        assert_eq!(
-            serde_json::to_value(ReasonCode::NotApplicable).expect("serialisable"),
-            "N/A"
-        );
-        assert_eq!(
-            serde_json::from_value::<Status>(json).expect("readable"),
-            example()
-        );
+        assert_eq!(serde_json::to_value(ReasonCode::NotApplicable).expect("serialisable"), "N/A");
+        assert_eq!(serde_json::from_value::<Status>(json).expect("readable"), example());
     }
 }

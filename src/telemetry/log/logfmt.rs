@@ -17,25 +17,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut line: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let metadata = event.metadata();
         line.write_str("time=")?;
         SystemTime.format_time(&mut line)?;
-        write!(
-            line,
-            " level={} target={}",
-            level_word(metadata.level()),
-            metadata.target()
-        )?;
-        let mut pairs = Pairs {
-            line: &mut line,
-            outcome: Ok(()),
-        };
+        write!(line, " level={} target={}", level_word(metadata.level()), metadata.target())?;
+        let mut pairs = Pairs { line: &mut line, outcome: Ok(()) };
         event.record(&mut pairs);
         pairs.outcome?;
         line.write_char('\n')
@@ -54,21 +41,14 @@ impl Visit for Pairs<'_, '_> {
 
     fn record_str(&mut self, field: &Field, value: &str) {
         if self.outcome.is_ok() {
-            self.outcome = write!(self.line, " {}=", field.name())
-                .and_then(|()| write_value(self.line, value));
+            self.outcome = write!(self.line, " {}=", field.name()).and_then(|()| write_value(self.line, value));
         }
     }
 }
 
 fn write_value(line: &mut Writer<'_>, value: &str) -> fmt::Result {
-    let plain = |character: char| {
-        !character.is_whitespace() && !character.is_control() && !"=\"\\".contains(character)
-    };
-    if !value.is_empty() && value.chars().all(plain) {
-        line.write_str(value)
-    } else {
-        write!(line, "{value:?}")
-    }
+    let plain = |character: char| !character.is_whitespace() && !character.is_control() && !"=\"\\".contains(character);
+    if !value.is_empty() && value.chars().all(plain) { line.write_str(value) } else { write!(line, "{value:?}") }
 }
 
 fn level_word(level: &Level) -> &'static str {

@@ -41,9 +41,7 @@ impl FromStr for Format {
         match word {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            other => Err(format!(
-                "unknown log format {other:?}: expected text or json"
-            )),
+            other => Err(format!("unknown log format {other:?}: expected text or json")),
         }
     }
 }
@@ -67,8 +65,7 @@ impl Log {
     pub fn start(format: Format, directives: &str) -> io::Result<Self> {
         let filter = filter(directives)?;
         let (log, queue) = Self::writing_to(io::stderr());
-        tracing::subscriber::set_global_default(subscriber(format, filter, queue))
-            .map_err(io::Error::other)?;
+        tracing::subscriber::set_global_default(subscriber(format, filter, queue)).map_err(io::Error::other)?;
         Ok(log)
     }
 
@@ -83,13 +80,7 @@ impl Log {
             .lossy(true)
             .thread_name("elbow-log")
             .finish(destination);
-        (
-            Self {
-                dropped: queue.error_counter(),
-                _writer: writer,
-            },
-            queue,
-        )
+        (Self { dropped: queue.error_counter(), _writer: writer }, queue)
     }
 }
 
@@ -97,12 +88,7 @@ fn filter(directives: &str) -> io::Result<EnvFilter> {
     EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .parse(directives)
-        .map_err(|error| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("log filter {directives:?}: {error}"),
-            )
-        })
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("log filter {directives:?}: {error}")))
 }
 
 fn subscriber<W>(format: Format, filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
@@ -112,12 +98,7 @@ where
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     let lines = match format {
         Format::Text => lines.event_format(Logfmt).boxed(),
-        Format::Json => lines
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed(),
+        Format::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines)
 }
@@ -146,10 +127,7 @@ mod tests {
         let kept = Kept::default();
         let writer = kept.clone();
         let filter = filter(directives).expect("good directives");
-        tracing::subscriber::with_default(
-            subscriber(format, filter, move || writer.clone()),
-            events,
-        );
+        tracing::subscriber::with_default(subscriber(format, filter, move || writer.clone()), events);
         let bytes = kept.0.lock().expect("not poisoned").clone();
         String::from_utf8(bytes).expect("UTF-8")
     }
@@ -171,9 +149,7 @@ mod tests {
 
     #[test]
     fn json_is_one_object_per_event() {
-        let text = logged(Format::Json, "debug", || {
-            tracing::debug!(port = 80, "listener\npaused")
-        });
+        let text = logged(Format::Json, "debug", || tracing::debug!(port = 80, "listener\npaused"));
         assert_eq!(text.lines().count(), 1);
         let event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(event["level"], "DEBUG");
@@ -187,10 +163,7 @@ mod tests {
             tracing::info!("kept");
             tracing::warn!(target: "elbow::prober", "left out");
         });
-        assert!(
-            text.contains("message=kept") && !text.contains("left out"),
-            "{text}"
-        );
+        assert!(text.contains("message=kept") && !text.contains("left out"), "{text}");
         assert!(filter("elbow=loud").is_err());
     }
 
@@ -213,10 +186,7 @@ mod tests {
             (0..3 * QUEUED_LINES_MAX).for_each(|line| tracing::info!(line));
         });
         let dropped = log.lines_dropped();
-        assert!(
-            (2 * QUEUED_LINES_MAX - 2..=2 * QUEUED_LINES_MAX).contains(&dropped),
-            "{dropped}"
-        );
+        assert!((2 * QUEUED_LINES_MAX - 2..=2 * QUEUED_LINES_MAX).contains(&dropped), "{dropped}");
         drop(unblock);
     }
 }
