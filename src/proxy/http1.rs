@@ -150,6 +150,10 @@ impl Front {
         self.session.cells().request_duration.record(self.session.now().since(began));
         match ended {
             Ended::Answered(Persistence::KeepAlive) if self.reader.is_body_ended() => Next::Wait,
+            // The whole request has been read and nothing came behind it: nothing can be lost.
+            Ended::Answered(_) if self.reader.is_body_ended() && !self.reader.has_unread() => {
+                Next::Part(Parting::Close)
+            }
             Ended::Answered(_) => Next::Part(Parting::Linger),
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
             Ended::Refused(reason) => self.refuse(reason, persistence).await,

@@ -1,18 +1,27 @@
 //! The two halves of a connection.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use crate::runtime::{BUFFER_SIZE, Chunk, Outgoing, Receiving, Socket};
+use crate::runtime::{Arrival, BUFFER_SIZE, Chunk, Manner, Outgoing, Receiving, Socket};
+
+/// Receives that are made one by one after a full buffer, before a connection counts as one of small messages again.
+const BULK_RECEIVES: u8 = 64;
 
 /// The receiving half. It owns the receive in flight: waits may be dropped and repeated without losing bytes.
+///
+/// A connection of small messages is received from repeatedly by one operation. One full buffer shows bulk: then every
+/// receive is asked for, so that nothing arrives ahead of its reader and splicing may take over between two.
 pub struct Receiver {
     socket: Socket,
     receiving: Option<Receiving>,
-    /// The last receive filled its buffer, so more is probably there already.
+    /// The receive in flight goes on after it has delivered something.
+    repeating: bool,
+    /// Bytes are probably there already.
     more_expected: bool,
+    /// Receives left that are made one by one.
+    bulk: u8,
     ended: bool,
     received: u64,
 }
@@ -20,14 +29,30 @@ pub struct Receiver {
 impl Receiver {
     /// The receiving half of `socket`, on which nothing has been received yet.
     pub fn new(socket: Socket) -> Receiver {
-        Receiver { socket, receiving: None, more_expected: false, ended: false, received: 0 }
+        Receiver {
+            socket,
+            receiving: None,
+            repeating: false,
+            more_expected: false,
+            bulk: 0,
+            ended: false,
+            received: 0,
+        }
     }
 
     /// Starts to receive without waiting. Idempotent.
     pub fn arm(&mut self) {
-        if self.receiving.is_none() && !self.ended {
-            self.receiving = Some(self.socket.receive(!self.more_expected));
+        if self.receiving.is_some() || self.ended {
+            return;
         }
+        let manner = match (self.more_expected, self.bulk) {
+            (true, _) => Manner::Now,
+            (false, 0) => Manner::Repeatedly,
+            (false, _) => Manner::WhenReady,
+        };
+        self.repeating = manner == Manner::Repeatedly;
+        self.bulk = self.bulk.saturating_sub(1);
+        self.receiving = Some(self.socket.receive(manner));
     }
 
     /// Says that bytes are probably there already, as on a connection just accepted that the client speaks first on.
@@ -45,25 +70,51 @@ impl Receiver {
 
     /// As [`Receiver::receive`].
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
-        self.arm();
-        let Some(receiving) = &mut self.receiving else { return Poll::Ready(Ok(None)) };
-        let Poll::Ready(received) = pin!(receiving.wait()).poll(context) else { return Poll::Pending };
-        self.receiving = None;
-        if let Ok(chunk) = &received {
-            let length = chunk.as_ref().map_or(0, |chunk| chunk.len());
-            self.ended = length == 0;
-            self.more_expected = length == BUFFER_SIZE;
-            self.received += length as u64;
-        } else {
-            self.ended = true;
+        loop {
+            self.arm();
+            let Some(receiving) = &mut self.receiving else { return Poll::Ready(Ok(None)) };
+            match ready!(receiving.poll_next(context)) {
+                Ok(Arrival::Chunk(chunk)) => {
+                    self.take_note_of(&chunk);
+                    return Poll::Ready(Ok(Some(chunk)));
+                }
+                Ok(Arrival::Over) => self.receiving = None,
+                Ok(Arrival::End) => self.end(),
+                Err(error) => {
+                    self.end();
+                    return Poll::Ready(Err(error));
+                }
+            }
         }
-        Poll::Ready(received)
+    }
+
+    fn take_note_of(&mut self, chunk: &Chunk) {
+        let full = chunk.len() == BUFFER_SIZE;
+        self.more_expected = full;
+        self.received += chunk.len() as u64;
+        if full {
+            self.bulk = BULK_RECEIVES;
+        }
+        match (self.repeating, full) {
+            (true, false) => {}
+            (true, true) => self.receiving.iter().for_each(Receiving::cancel),
+            (false, _) => self.receiving = None,
+        }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.receiving = None;
     }
 
     /// Whether an answer of the kernel waits to be fetched: on an idle connection, that the peer closed it or broke
-    /// the protocol.
-    pub fn has_news(&self) -> bool {
-        self.ended || self.receiving.as_ref().is_some_and(Receiving::is_finished)
+    /// the protocol. A receive that merely came to its end is begun anew.
+    pub fn has_news(&mut self) -> bool {
+        if self.receiving.as_ref().is_some_and(Receiving::is_over) {
+            self.receiving = None;
+            self.arm();
+        }
+        self.ended || self.receiving.as_ref().is_some_and(Receiving::has_news)
     }
 
     /// Whether a receive is in flight; while one is, nobody else may take bytes from the socket.
