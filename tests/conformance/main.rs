@@ -5,6 +5,7 @@
 //! input into pieces.
 
 mod config;
+mod elb_api;
 mod desync;
 mod gateway;
 mod properties;
