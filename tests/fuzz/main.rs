@@ -4,6 +4,7 @@
 //! `corpus/`, one folder per function, and over seeded mutations of it; `FUZZ_ROUNDS` asks for more than the usual
 //! some ten thousand. An input that ever broke a promise stays in the corpus.
 
+mod api;
 mod config;
 mod corpus;
 mod wire_bodies;

@@ -26,7 +26,8 @@ impl Entry {
         operation: Operation,
         parameters: &Parameters,
     ) -> Self {
-        let load_balancer = parameters.text("LoadBalancerName").unwrap_or_default().to_owned();
+        let named = parameters.text("LoadBalancerName").or_else(|| parameters.first("LoadBalancerNames"));
+        let load_balancer = named.unwrap_or_default().to_owned();
         Self { request_id, caller, source, operation, load_balancer }
     }
 

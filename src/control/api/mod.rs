@@ -15,6 +15,8 @@ mod settings;
 pub mod signature;
 pub mod state;
 pub mod store;
+#[cfg(test)]
+mod testing;
 
 pub use error::{ApiError, ErrorCode};
 pub use ledger::{EnterError, Publish, PublishError};

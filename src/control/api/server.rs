@@ -6,8 +6,8 @@ use super::service::{Answer, Received, Service};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -160,12 +160,16 @@ impl Connection {
 
     async fn read(&self, body: Incoming) -> Result<Bytes, ApiError> {
         let Limits { body: most, body_time, .. } = self.limits;
+        let too_large = || {
+            let message = format!("The body of a request cannot be larger than {most} bytes");
+            ApiError::new(ErrorCode::RequestEntityTooLarge, message)
+        };
+        if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > most) {
+            return Err(too_large());
+        }
         match timeout(body_time, Limited::new(body, most).collect()).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(ApiError::new(
-                ErrorCode::RequestEntityTooLarge,
-                format!("The body of a request cannot be larger than {most} bytes"),
-            )),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(_)) => Err(ApiError::new(ErrorCode::MalformedQueryString, "The body of the request is incomplete")),
             Err(_) => Err(ApiError::new(ErrorCode::RequestTimeout, "The body of the request did not arrive in time")),
         }
@@ -183,3 +187,6 @@ fn response(answer: Answer) -> Response<Full<Bytes>> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,3 +201,6 @@ fn denied(entry: &audit::Entry) -> ApiError {
     let message = format!("User: {key} is not authorized to perform: elasticloadbalancing:{operation}");
     ApiError::new(ErrorCode::AccessDenied, message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,6 +39,12 @@ impl Parameters {
         self.root.child(name).and_then(Node::text).filter(|text| !text.is_empty())
     }
 
+    /// The first member of the list of texts at `name`.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        let members = self.root.child(name)?.members().ok()?;
+        members.first().and_then(|(_, member)| member.text())
+    }
+
     fn insert(&mut self, name: &str, value: String) -> Result<(), ApiError> {
         let malformed =
             |what: &str| Err(ApiError::new(ErrorCode::MalformedQueryString, format!("The parameter {name} {what}")));

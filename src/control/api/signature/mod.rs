@@ -101,4 +101,6 @@ fn mismatch_because(why: &str) -> ApiError {
 }
 
 #[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
 //! AWS's published examples, and every way a signature can be wrong.
 
+use super::testing::{SECRET, signature, unsigned};
 use super::*;
 use crate::model::AccessKeyId;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const DATE: &str = "20150830T123600Z";
 
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
@@ -21,15 +21,8 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 /// The signature of a request in a scope of AWS's test suite.
 fn sign(service: &str, request: &SignedRequest<'_>, signed: &str) -> String {
-    let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/{service}/aws4_request, SignedHeaders={signed}, \
-         Signature={}",
-        "0".repeat(64)
-    );
-    let claim = Claim::from_header(&authorization, request.headers).unwrap();
-    let text = string_to_sign(&claim, &request.canonical(&claim).unwrap());
-    let key = signing_key(format!("AWS4{SECRET}").as_bytes(), &claim.scope);
-    hex(hmac::sign(&key, text.as_bytes()).as_ref())
+    let claim = Claim::from_header(&unsigned("AKIDEXAMPLE", DATE, service, signed), request.headers).unwrap();
+    signature(&claim, request)
 }
 
 /// Signatures published with AWS's Signature Version 4 test suite (`aws-sig-v4-test-suite`), those for the path `/`,
@@ -122,7 +115,7 @@ fn aws_examples_sign_alike() {
 fn ring(access: Access) -> KeyRing {
     let directory = tempfile::tempdir().unwrap();
     let secret_file = directory.path().join("secret");
-    let mut file = std::fs::File::options().write(true).create(true).mode(0o600).open(&secret_file).unwrap();
+    let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&secret_file).unwrap();
     file.write_all(SECRET.as_bytes()).unwrap();
     KeyRing::load(&[KeyFile { id: AccessKeyId::new("AKIDEXAMPLE").unwrap(), secret_file, access }]).unwrap()
 }
@@ -154,9 +147,8 @@ impl Call {
     }
 
     fn sign_headers(&mut self, signed: &str) {
-        let signature = sign(SERVICE, &self.request(), signed);
-        let credential = "AKIDEXAMPLE/20150830/us-east-1/elasticloadbalancing/aws4_request";
-        let value = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signed}, Signature={signature}");
+        let unsigned = unsigned("AKIDEXAMPLE", DATE, SERVICE, signed);
+        let value = unsigned.replace(&"0".repeat(64), &sign(SERVICE, &self.request(), signed));
         self.headers.insert("authorization", value.parse().unwrap());
     }
 
@@ -243,9 +235,8 @@ fn a_presigned_url_works_until_it_expires() {
                   &X-Amz-Date=20150830T123600Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature="
         .to_owned();
     let unsigned = Claim::of(&call.headers, &format!("{}{}", call.query, "0".repeat(64))).unwrap();
-    let text = string_to_sign(&unsigned, &call.request().canonical(&unsigned).unwrap());
-    let key = signing_key(format!("AWS4{SECRET}").as_bytes(), &unsigned.scope);
-    call.query.push_str(&hex(hmac::sign(&key, text.as_bytes()).as_ref()));
+    let signature = signature(&unsigned, &call.request());
+    call.query.push_str(&signature);
     assert!(call.verify().is_ok());
     call.now += jiff::SignedDuration::from_secs(61);
     assert_eq!(call.verify().map_err(|error| error.code), Err(ErrorCode::RequestExpired));
