@@ -143,6 +143,7 @@ impl Front {
             response: &mut heads.response,
             persistence,
             node: self.node(&heads.request),
+            has_waited: false,
             expects_continue: heads.request.expects_continue(),
         };
         let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
@@ -150,8 +151,10 @@ impl Front {
         self.session.cells().request_duration.record(self.session.now().since(began));
         match ended {
             Ended::Answered(Persistence::KeepAlive) if self.reader.is_body_ended() => Next::Wait,
-            // The whole request has been read and nothing came behind it: nothing can be lost.
-            Ended::Answered(_) if self.reader.is_body_ended() && !self.reader.has_unread() => {
+            // The client has said that this was its last request, and all of it has been read: nothing can be lost.
+            Ended::Answered(_)
+                if wanted == Persistence::Close && self.reader.is_body_ended() && !self.reader.has_unread() =>
+            {
                 Next::Part(Parting::Close)
             }
             Ended::Answered(_) => Next::Part(Parting::Linger),

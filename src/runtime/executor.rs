@@ -714,7 +714,9 @@ mod tests {
                 let (other_client, other_server) = pair(&io).await;
                 client.send(b"first".to_vec()).await.expect("sent");
                 other_client.send(b"second".to_vec()).await.expect("sent");
-                let Ok(Arrival::Chunk(held)) = server.receive(Manner::Now).next().await else { panic!("nothing received") };
+                let Ok(Arrival::Chunk(held)) = server.receive(Manner::Now).next().await else {
+                    panic!("nothing received")
+                };
                 let mut waiting = other_server.receive(Manner::Now);
                 let deadline = io.now() + Duration::from_millis(10);
                 assert!(io.within(deadline, waiting.next()).await.is_err());

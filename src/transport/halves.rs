@@ -29,19 +29,13 @@ pub struct Receiver {
 impl Receiver {
     /// The receiving half of `socket`, on which nothing has been received yet.
     pub fn new(socket: Socket) -> Receiver {
-        Receiver {
-            socket,
-            receiving: None,
-            repeating: false,
-            more_expected: false,
-            bulk: 0,
-            ended: false,
-            received: 0,
-        }
+        Receiver { socket, receiving: None, repeating: false, more_expected: false, bulk: 0, ended: false, received: 0 }
     }
 
     /// Starts to receive without waiting. Idempotent.
     pub fn arm(&mut self) {
+        // One that was to repeat may have ended by itself.
+        self.receiving.take_if(|receiving| receiving.is_over());
         if self.receiving.is_some() || self.ended {
             return;
         }
@@ -111,7 +105,6 @@ impl Receiver {
     /// the protocol. A receive that merely came to its end is begun anew.
     pub fn has_news(&mut self) -> bool {
         if self.receiving.as_ref().is_some_and(Receiving::is_over) {
-            self.receiving = None;
             self.arm();
         }
         self.ended || self.receiving.as_ref().is_some_and(Receiving::has_news)
