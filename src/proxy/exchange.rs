@@ -83,7 +83,10 @@ impl Exchange<'_> {
             let (backend, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
                 Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
-                    Some(_) => continue,
+                    Some(_) => {
+                        self.session.count_failure(reason);
+                        continue;
+                    }
                     None => return Ended::Refused(reason),
                 },
             };

@@ -52,7 +52,7 @@ struct Front {
     session: Session,
     reader: Http1Reader,
     writer: Http1Writer,
-    carried: u64,
+    carried: u32,
 }
 
 /// Why an idle connection woke.
@@ -133,7 +133,7 @@ impl Front {
             heads.request.clear();
             return self.refuse(reason, Persistence::Close).await;
         }
-        self.carried += 1;
+        self.carried = self.carried.saturating_add(1);
         let wanted = heads.request.persistence();
         let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
@@ -187,7 +187,7 @@ impl Front {
     }
 
     fn may_carry_more(&self) -> bool {
-        self.session.core.draining_since().is_none() && self.carried < self.session.requests_per_connection()
+        self.session.core.draining_since().is_none() && u64::from(self.carried) < self.session.requests_per_connection()
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.

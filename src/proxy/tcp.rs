@@ -34,7 +34,7 @@ async fn connect(session: &Session) -> Result<(Socket, Choice), Reason> {
         match choice.dial(session).await {
             Ok(socket) => return Ok((socket, choice)),
             Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
-                Some(_) => {}
+                Some(_) => session.count_failure(reason),
                 None => return Err(reason),
             },
         }

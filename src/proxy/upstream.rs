@@ -82,9 +82,7 @@ impl Choice {
             }
             Err(error) => {
                 cells.connection_errors.increment();
-                let reason = failure::of_dial(&error);
-                session.count_failure(reason);
-                Err(reason)
+                Err(failure::of_dial(&error))
             }
         }
     }
