@@ -46,7 +46,7 @@ const ON_THE_CONTROL_THREAD: &[&str] = &["control", "prober", "server"];
 const HOMES: &[(&str, Home)] = &[
     ("x509_parser", Rooms(&["tls"])),
     ("webpki", Rooms(&["tls"])),
-    ("aws_lc_rs", Rooms(&["tls"])),
+    ("aws_lc_rs", Rooms(&["control", "tls"])),
     ("bytes", Anywhere),
     ("clap", Rooms(&["cli", "main"])),
     ("crossbeam", Anywhere),
@@ -64,6 +64,8 @@ const HOMES: &[(&str, Home)] = &[
     ("memchr", Anywhere),
     ("mimalloc", Rooms(&["main"])),
     ("nix", Rooms(&["runtime"])),
+    ("quick_xml", Rooms(&["control"])),
+    ("redb", Rooms(&["control"])),
     ("rustls", Rooms(&["tls"])),
     ("pin_project_lite", Rooms(&["runtime"])),
     ("serde", Rooms(&["control"])),

@@ -1,4 +1,5 @@
-//! Floor 4: the control plane: configuration file, admin pages, reload.
+//! Floor 4: the control plane: configuration file, admin pages, ELB API, reload.
 
 pub mod admin;
+pub mod api;
 pub mod config;

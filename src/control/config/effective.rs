@@ -7,7 +7,7 @@ use std::path::Path;
 use super::read::policy::{SERVER_ORDER, attribute_key};
 use crate::model::{
     ApiSettings, Attributes, CertificateFiles, Cipher, Configuration, Cores, Endpoint, HealthCheck, Instance,
-    Inventory, Keyword, Listener, LoadBalancer, Node, Policy, PolicyName, Port, SecurityPolicy, TlsVersion,
+    Inventory, Keyword, Listener, LoadBalancerParts, Node, Policy, PolicyName, Port, SecurityPolicy, TlsVersion,
     TrafficLimits, Unlimited,
 };
 
@@ -25,6 +25,13 @@ pub fn effective(configuration: &Configuration) -> String {
     for load_balancer in configuration.load_balancers.values() {
         file.load_balancer(load_balancer);
     }
+    file.0
+}
+
+/// One load balancer of such a file.
+pub(super) fn load_balancer(parts: &LoadBalancerParts) -> String {
+    let mut file = File::default();
+    file.load_balancer(parts);
     file.0
 }
 
@@ -114,7 +121,7 @@ impl File {
         }
     }
 
-    fn load_balancer(&mut self, load_balancer: &LoadBalancer) {
+    fn load_balancer(&mut self, load_balancer: &LoadBalancerParts) {
         let root = format!("load_balancers.{}", load_balancer.name);
         self.table(&root);
         self.texts("zones", &load_balancer.zones);

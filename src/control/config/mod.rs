@@ -18,6 +18,7 @@ mod check;
 mod draft;
 mod effective;
 mod flags;
+mod fragment;
 mod problem;
 mod read;
 mod report;
@@ -31,6 +32,7 @@ mod value;
 
 pub use effective::effective;
 pub use flags::{Flags, ListenUrl, from_flags};
+pub use fragment::{parse_load_balancer, write_load_balancer};
 pub use problem::{Problem, Severity};
 pub use report::{Paint, Report};
 pub use source::{Position, Source};
@@ -100,6 +102,13 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 /// Checks `text` as if it stood in a file at `path`, to which relative paths in it relate.
 pub fn parse(text: &str, path: &Path) -> Result<Loaded, Report> {
     lower(Source::new(path, text.to_owned()), Vec::new(), check::NOT_YET)
+}
+
+/// For tests: what `text` says, with what is refused because it is not there yet.
+#[cfg(test)]
+pub(in crate::control) fn for_tests(text: &str) -> Configuration {
+    let source = Source::new(Path::new("/etc/elbow/elbow.toml"), text.to_owned());
+    lower(source, Vec::new(), &[]).unwrap_or_else(|report| panic!("{report}")).configuration
 }
 
 /// All steps, from a source to a configuration. Problems that were `found` before are reported with the others;
