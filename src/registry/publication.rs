@@ -28,7 +28,12 @@ struct Shared {
 }
 
 /// Where a reader that waits for news leaves its waker.
-type Sleeper = Mutex<Option<Waker>>;
+#[derive(Debug)]
+struct Sleeper {
+    waker: Mutex<Option<Waker>>,
+    /// The news that the reader's thread has acted upon.
+    settled: AtomicU64,
+}
 
 impl Registry {
     /// A registry of the first configuration, for `cores` data-plane threads; errors as of [`compile`].
@@ -56,11 +61,20 @@ impl Registry {
     /// Eyes for one thread, which have seen everything up to now.
     pub fn reader(&self) -> Reader {
         let shared = Arc::clone(&self.0);
-        let sleeper = Arc::new(Mutex::new(None));
-        shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
         let heard = shared.news.load(Ordering::Acquire);
+        let sleeper = Arc::new(Sleeper { waker: Mutex::new(None), settled: AtomicU64::new(heard) });
+        shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
         let current = shared.published.get();
         Reader { shared, current, heard, sleeper }
+    }
+
+    /// Whether every thread has acted upon everything published up to now: it has adopted the snapshot and come back to
+    /// wait for the next ([`Reader::change`]).
+    pub fn is_settled(&self) -> bool {
+        let news = self.0.news.load(Ordering::Acquire);
+        let sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = |sleeper: Arc<Sleeper>| sleeper.settled.load(Ordering::Acquire) >= news;
+        sleepers.iter().filter_map(Weak::upgrade).all(settled)
     }
 
     /// The snapshot published last. For the control thread; the data plane reads through a [`Reader`].
@@ -88,7 +102,7 @@ impl Shared {
         let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         sleepers.retain(|sleeper| {
             let Some(sleeper) = sleeper.upgrade() else { return false };
-            let waker = sleeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let waker = sleeper.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
             waker.inspect(Waker::wake_by_ref);
             true
         });
@@ -118,9 +132,11 @@ impl Reader {
 
     /// Waits for news and adopts it. What comes together is told once. Dropping the future loses nothing.
     pub async fn change(&mut self) {
+        // Whoever waits for the next news has done what the last asked for.
+        self.sleeper.settled.store(self.heard, Ordering::Release);
         poll_fn(|context| {
             if !self.adopt() {
-                *self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+                *self.sleeper.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
                 // News may have come before the waker was there to be found.
                 if !self.adopt() {
                     return Poll::Pending;

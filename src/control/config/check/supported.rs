@@ -22,7 +22,6 @@ pub(in super::super) struct NotYet {
 
 /// Everything that is refused.
 pub(in super::super) const NOT_YET: &[NotYet] = &[
-    NotYet { path: "api", when: always, what: "the ELB API" },
     NotYet { path: "inventory", when: always, what: "the inventory of the ELB API" },
     NotYet { path: "node.sticky_key_file", when: always, what: "stickiness" },
     NotYet { path: "load_balancers.*.listeners.*.protocol", when: is_secure, what: "TLS on listeners" },
