@@ -6,7 +6,6 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use elbow::base::Instant;
 use elbow::control::config;
@@ -84,9 +83,9 @@ impl Node {
         }
     }
 
-    /// Lets what is in flight finish, for `patience` at the most, and takes no more.
-    pub fn drain(&self, now: Instant, patience: Duration) {
-        self.registry.advance(Lifecycle::Draining { deadline: now + patience });
+    /// Lets what is in flight finish, until `deadline` at the latest, and takes no more.
+    pub fn drain(&self, deadline: Instant) {
+        self.registry.advance(Lifecycle::Draining { deadline });
     }
 
     /// Whether every worker has ended.

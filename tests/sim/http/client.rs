@@ -11,8 +11,8 @@ use elbow::runtime::{Direction, Either, Io, Socket, race};
 
 use crate::flows::{Watch, timely};
 use crate::http::ledger::{Excuse, Ledger, Outcome};
-use crate::http::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 use crate::http::plan::{Content, Plan, Version};
+use crate::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 
 /// What a client does on one connection.
 #[derive(Clone, Debug)]
