@@ -33,9 +33,8 @@ pub(super) fn prepare(file: Configuration) -> Result<(Configuration, Option<Prep
     let Some(settings) = file.api.clone() else { return Ok((file, None)) };
     let failed = |error: io::Error| RunError::Start(format!("[api]: {error}"));
     let keys = KeyRing::load(&key_files(&settings)).map_err(failed)?;
-    std::fs::create_dir_all(&file.node.state_dir).map_err(|error| {
-        RunError::Start(format!("[node] state_dir {}: {error}", file.node.state_dir.display()))
-    })?;
+    std::fs::create_dir_all(&file.node.state_dir)
+        .map_err(|error| RunError::Start(format!("[node] state_dir {}: {error}", file.node.state_dir.display())))?;
     let store = Arc::new(EmbeddedStore::open(&file.node.state_dir).map_err(failed)?);
     let mapping = Settings::new(&settings, &file.node);
     let restored = Restored::read(mapping, store, file);

@@ -70,11 +70,6 @@ impl Node {
         self.opened.get() == self.running.get()
     }
 
-    /// Publishes another configuration.
-    pub fn apply(&self, file: &str) {
-        self.registry.apply(&configuration(file)).expect("addresses only");
-    }
-
     /// What probes find: the instances that `is_good` names are in service from now on, the others are not.
     pub fn set_in_service(&self, is_good: impl Fn(usize) -> bool) {
         for (index, (_, entry)) in self.registry.snapshot().instances().enumerate() {

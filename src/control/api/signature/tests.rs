@@ -122,7 +122,8 @@ fn aws_examples_sign_alike() {
 fn ring(access: Access) -> KeyRing {
     let directory = tempfile::tempdir().unwrap();
     let secret_file = directory.path().join("secret");
-    let mut file = std::fs::File::options().write(true).create(true).mode(0o600).open(&secret_file).unwrap();
+    let mut file =
+        std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&secret_file).unwrap();
     file.write_all(SECRET.as_bytes()).unwrap();
     KeyRing::load(&[KeyFile { id: AccessKeyId::new("AKIDEXAMPLE").unwrap(), secret_file, access }]).unwrap()
 }
