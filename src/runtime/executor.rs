@@ -672,12 +672,12 @@ mod tests {
         executor
             .run(async move {
                 let (client, server) = pair(&io).await;
-                let mut receiving = server.receive(Manner::WhenReady);
+                let mut receiving = server.receive(Manner::Little);
                 let deadline = io.now() + Duration::from_millis(10);
                 assert!(io.within(deadline, receiving.next()).await.is_err());
                 client.send(b"late".to_vec()).await.expect("sent");
                 assert_eq!(next(&mut receiving).await, b"late");
-                drop(server.receive(Manner::WhenReady));
+                drop(server.receive(Manner::Little));
                 io.sleep(Duration::from_millis(5)).await;
                 client.send(b"again".to_vec()).await.expect("sent");
                 assert_eq!(next(&mut server.receive(Manner::Now)).await, b"again");

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use crate::runtime::{Arrival, BUFFER_SIZE, Chunk, Manner, Outgoing, Receiving, Socket};
+use crate::runtime::{Arrival, BUFFER_SIZE, Chunk, LITTLE, Manner, Outgoing, Receiving, Socket};
 
 /// Receives that are made one by one after a full buffer, before a connection counts as one of small messages again.
 const BULK_RECEIVES: u8 = 64;
@@ -18,6 +18,8 @@ pub struct Receiver {
     receiving: Option<Receiving>,
     /// The receive in flight goes on after it has delivered something.
     repeating: bool,
+    /// It takes little, because only the head of what comes should be copied.
+    little: bool,
     /// Bytes are probably there already.
     more_expected: bool,
     /// Receives left that are made one by one.
@@ -29,7 +31,16 @@ pub struct Receiver {
 impl Receiver {
     /// The receiving half of `socket`, on which nothing has been received yet.
     pub fn new(socket: Socket) -> Receiver {
-        Receiver { socket, receiving: None, repeating: false, more_expected: false, bulk: 0, ended: false, received: 0 }
+        Receiver {
+            socket,
+            receiving: None,
+            repeating: false,
+            little: false,
+            more_expected: false,
+            bulk: 0,
+            ended: false,
+            received: 0,
+        }
     }
 
     /// Starts to receive without waiting. Idempotent.
@@ -42,9 +53,10 @@ impl Receiver {
         let manner = match (self.more_expected, self.bulk) {
             (true, _) => Manner::Now,
             (false, 0) => Manner::Repeatedly,
-            (false, _) => Manner::WhenReady,
+            (false, _) => Manner::Little,
         };
         self.repeating = manner == Manner::Repeatedly;
+        self.little = manner == Manner::Little;
         self.bulk = self.bulk.saturating_sub(1);
         self.receiving = Some(self.socket.receive(manner));
     }
@@ -83,7 +95,8 @@ impl Receiver {
     }
 
     fn take_note_of(&mut self, chunk: &Chunk) {
-        let full = chunk.len() == BUFFER_SIZE;
+        // As much as was asked for: more is there.
+        let full = chunk.len() == if self.little { LITTLE } else { BUFFER_SIZE };
         self.more_expected = full;
         self.received += chunk.len() as u64;
         if full {
