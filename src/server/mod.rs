@@ -6,6 +6,7 @@
 //! The control thread is the one that [`run`] is called on. It runs on tokio-uring, and meets the data plane only in the
 //! registry and in the cells of `telemetry`.
 
+mod certificates;
 mod notify;
 mod sample;
 mod signals;
@@ -97,6 +98,7 @@ impl Node {
             admin.map_err(|error| RunError::Start(format!("admin address {}: {error}", self.admin_address())))?;
         let (prober, first_round) = Prober::new(&self.registry);
         let probing = tokio::task::spawn_local(prober.run());
+        let watching = tokio::task::spawn_local(certificates::watch(self.registry.clone()));
         let admission = Admission::new(self.connection_limit());
         let workers = Workers::start(&self.registry, &self.cpus, &admission)?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
@@ -116,6 +118,7 @@ impl Node {
         node.registry.advance(Lifecycle::Stopped);
         workers.wait(JOIN_INTERVAL).await;
         probing.abort();
+        watching.abort();
         drop(stop_admin);
         // A page that is being sent gets a moment; see `admin::serve`.
         let _ = pages.await;

@@ -15,7 +15,7 @@ pub(super) fn reading_of(name: &str, port: u16, instances: &[&str], cores: usize
     };
     let balancer = LoadBalancerReading {
         name: LoadBalancerName::new(name).expect("a name"),
-        listeners: vec![ListenerReading { port, cells: Arc::new(PerCore::new(cores)) }],
+        listeners: vec![ListenerReading { port, cells: Arc::new(PerCore::new(cores)), certificates: Vec::new() }],
         instances: instances.iter().map(instance).collect(),
     };
     Reading { load_balancers: vec![balancer] }

@@ -1,77 +1,85 @@
-//! The two halves of a connection.
+//! The two halves of a connection, in the clear or inside TLS.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
-use std::task::{Context, Poll};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
 
-use crate::runtime::{BUFFER_SIZE, Chunk, Outgoing, Receiving, Socket};
+use crate::runtime::{Chunk, Direction, Outgoing, Socket};
+use crate::transport::plain::PlainReceiver;
+use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 
 /// The receiving half. It owns the receive in flight: waits may be dropped and repeated without losing bytes.
 pub struct Receiver {
-    socket: Socket,
-    receiving: Option<Receiving>,
-    /// The last receive filled its buffer, so more is probably there already.
-    more_expected: bool,
-    ended: bool,
+    half: ReceivingHalf,
     received: u64,
 }
 
-impl Receiver {
-    /// The receiving half of `socket`, on which nothing has been received yet.
-    pub fn new(socket: Socket) -> Receiver {
-        Receiver { socket, receiving: None, more_expected: false, ended: false, received: 0 }
-    }
+enum ReceivingHalf {
+    Plain(PlainReceiver),
+    Tls(Box<TlsReceiver>),
+}
 
+/// Both halves of a connection in the clear, on which nothing has been received or sent yet.
+pub fn plain_halves(socket: Socket) -> (Receiver, Sender) {
+    let receiver = Receiver { half: ReceivingHalf::Plain(PlainReceiver::new(socket.clone())), received: 0 };
+    (receiver, Sender { half: SendingHalf::Plain(socket), sent: 0 })
+}
+
+/// Both halves of a connection inside TLS.
+pub(in crate::transport) fn tls_halves(receiver: Box<TlsReceiver>) -> (Receiver, Sender) {
+    let link = receiver.link().clone();
+    let receiver = Receiver { half: ReceivingHalf::Tls(receiver), received: 0 };
+    (receiver, Sender { half: SendingHalf::Tls(link), sent: 0 })
+}
+
+impl Receiver {
     /// Starts to receive without waiting. Idempotent.
     pub fn arm(&mut self) {
-        if self.receiving.is_none() && !self.ended {
-            self.receiving = Some(self.socket.receive(!self.more_expected));
-        }
+        self.plain_mut().arm();
     }
 
     /// Says that bytes are probably there already, as on a connection just accepted that the client speaks first on.
     pub fn expect_more(&mut self) {
-        self.more_expected = true;
+        self.plain_mut().expect_more();
     }
 
     /// What comes next; `None` at the end of the stream, and from then on.
     ///
     /// # Errors
-    /// As recv(2).
+    /// As recv(2). Inside TLS also `UnexpectedEof` when the stream ends without the peer having said so, which may be
+    /// somebody else's cut (RFC 8446 section 6.1), and `InvalidData` with the fault as its cause.
     pub async fn receive(&mut self) -> io::Result<Option<Chunk>> {
         poll_fn(|context| self.poll_receive(context)).await
     }
 
     /// As [`Receiver::receive`].
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
-        self.arm();
-        let Some(receiving) = &mut self.receiving else { return Poll::Ready(Ok(None)) };
-        let Poll::Ready(received) = pin!(receiving.wait()).poll(context) else { return Poll::Pending };
-        self.receiving = None;
-        if let Ok(chunk) = &received {
-            let length = chunk.as_ref().map_or(0, |chunk| chunk.len());
-            self.ended = length == 0;
-            self.more_expected = length == BUFFER_SIZE;
-            self.received += length as u64;
-        } else {
-            self.ended = true;
+        let received = ready!(match &mut self.half {
+            ReceivingHalf::Plain(plain) => plain.poll_receive(context),
+            ReceivingHalf::Tls(tls) => tls.poll_receive(context),
+        });
+        if let Ok(Some(chunk)) = &received {
+            self.received += chunk.len() as u64;
         }
         Poll::Ready(received)
     }
 
-    /// Whether an answer of the kernel waits to be fetched: on an idle connection, that the peer closed it or broke
-    /// the protocol.
-    pub fn has_news(&self) -> bool {
-        self.ended || self.receiving.as_ref().is_some_and(Receiving::is_finished)
+    /// Whether something has happened on an idle connection that was armed: the peer closed it or broke the protocol.
+    /// What TLS says to itself is no news.
+    pub fn has_news(&mut self) -> bool {
+        match &mut self.half {
+            ReceivingHalf::Plain(plain) => plain.has_news(),
+            ReceivingHalf::Tls(tls) => tls.poll_receive(&mut Context::from_waker(Waker::noop())).is_ready(),
+        }
     }
 
-    /// Whether a receive is in flight; while one is, nobody else may take bytes from the socket.
-    pub fn is_armed(&self) -> bool {
-        self.receiving.is_some()
+    /// Whether bytes may be taken from the socket by other means: it is in the clear and no receive is in flight.
+    pub fn is_spliceable(&self) -> bool {
+        matches!(&self.half, ReceivingHalf::Plain(plain) if !plain.is_armed())
     }
 
-    /// Bytes received since the last call.
+    /// Bytes received since the last call, without TLS's own.
     pub fn take_received(&mut self) -> u64 {
         std::mem::take(&mut self.received)
     }
@@ -83,33 +91,79 @@ impl Receiver {
 
     /// The socket.
     pub fn socket(&self) -> &Socket {
-        &self.socket
+        match &self.half {
+            ReceivingHalf::Plain(plain) => plain.socket(),
+            ReceivingHalf::Tls(tls) => tls.plain().socket(),
+        }
+    }
+
+    fn plain_mut(&mut self) -> &mut PlainReceiver {
+        match &mut self.half {
+            ReceivingHalf::Plain(plain) => plain,
+            ReceivingHalf::Tls(tls) => tls.plain_mut(),
+        }
     }
 }
 
 /// The sending half.
 pub struct Sender {
-    socket: Socket,
+    half: SendingHalf,
     sent: u64,
 }
 
-impl Sender {
-    /// The sending half of `socket`.
-    pub fn new(socket: Socket) -> Sender {
-        Sender { socket, sent: 0 }
-    }
+enum SendingHalf {
+    Plain(Socket),
+    Tls(Rc<TlsLink>),
+}
 
+impl Sender {
     /// Sends all of `bytes`; gives written memory back for reuse.
     ///
     /// # Errors
-    /// As send(2).
+    /// As send(2); inside TLS also when the session has ended.
     pub async fn send(&mut self, bytes: impl Into<Outgoing>) -> io::Result<Option<Vec<u8>>> {
         let bytes = bytes.into();
         self.sent += bytes.len() as u64;
-        self.socket.send(bytes).await
+        match &self.half {
+            SendingHalf::Plain(socket) => socket.send(bytes).await,
+            SendingHalf::Tls(link) => {
+                link.seal(&bytes.slices())?;
+                let memory = bytes.recycle();
+                link.flushed().await.map(|()| memory)
+            }
+        }
     }
 
-    /// Bytes given to the kernel since the last call.
+    /// Tells a TLS peer that nothing more comes, so that it knows the end of the stream for ours; nothing in the clear.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn say_goodbye(&mut self) -> io::Result<()> {
+        match &self.half {
+            SendingHalf::Plain(_) => Ok(()),
+            SendingHalf::Tls(link) => {
+                link.close_notify();
+                link.flushed().await
+            }
+        }
+    }
+
+    /// Says that nothing more comes and ends the stream.
+    ///
+    /// # Errors
+    /// As send(2); the stream has ended all the same.
+    pub async fn end(&mut self) -> io::Result<()> {
+        let said = self.say_goodbye().await;
+        self.socket().shutdown(Direction::Write);
+        said
+    }
+
+    /// Whether bytes may go to the socket by other means.
+    pub fn is_spliceable(&self) -> bool {
+        matches!(self.half, SendingHalf::Plain(_))
+    }
+
+    /// Bytes sent since the last call, without TLS's own.
     pub fn take_sent(&mut self) -> u64 {
         std::mem::take(&mut self.sent)
     }
@@ -121,6 +175,9 @@ impl Sender {
 
     /// The socket.
     pub fn socket(&self) -> &Socket {
-        &self.socket
+        match &self.half {
+            SendingHalf::Plain(socket) => socket,
+            SendingHalf::Tls(link) => link.socket(),
+        }
     }
 }
