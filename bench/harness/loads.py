@@ -62,6 +62,7 @@ def open_loop(
     rate: float,
     seconds: float,
     deadline_ms: int = 10_000,
+    connections_max: int = CONNECTIONS,
     midway: Callable[[], None] | None = None,
 ) -> dict:
     """Requests at a fixed rate; the traffic tool's report as it is.
@@ -76,6 +77,8 @@ def open_loop(
         warmup_seconds=WARM_UP_SECONDS,
         seconds=seconds,
         deadline_ms=deadline_ms,
+        connections=CONNECTIONS,
+        connections_max=connections_max,
     )
     try:
         if midway:

@@ -133,7 +133,7 @@ def noise_warnings(case: Case, by_proxy: dict[str, list[Sample]]) -> list[str]:
     if stolen > STOLEN_LIMIT_PERCENT:
         reasons.append(f"the hypervisor took up to {stolen:.1f} % of the processors' time")
     foreign = max(statistics.median(sample.foreign_percent for sample in samples) for samples in by_proxy.values())
-    if foreign > FOREIGN_LIMIT_PERCENT:
+    if foreign > FOREIGN_LIMIT_PERCENT and not primary.worst:
         reasons.append(f"other programs took up to {foreign:.0f} % of the proxy's processor")
     for proxy, samples in by_proxy.items():
         spread = spread_percent(rounds_of(samples, primary))

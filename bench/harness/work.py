@@ -16,6 +16,8 @@ FAULT_BACKENDS = 3
 FAULT_RATE = 2000
 FAULT_SECONDS = 10
 FAULT_DEADLINE_MS = 5000
+# Users whose requests hang do not stop others from coming.
+FAULT_CONNECTIONS = 4096
 FAULT_POLICY = Policy(connect_timeout_s=1, response_timeout_s=2, retry_safe_requests=True)
 
 # Puts the load on a proxy: to warm it up (false) or in full.
@@ -132,6 +134,7 @@ def failure(fault: str) -> Measure:
                 FAULT_RATE,
                 FAULT_SECONDS,
                 FAULT_DEADLINE_MS,
+                FAULT_CONNECTIONS,
                 midway=lambda: faults.FAULTS[fault](started[0][0]),
             )
         slowest = report["latency_us"]["max"] / 1000

@@ -2,16 +2,17 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use memchr::memmem;
+use socket2::{Domain, Protocol, Socket, Type};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const HEADERS_MAX: usize = 64;
 
 /// A connection and the request it waits for, if any.
 pub struct HttpConnection {
     stream: TcpStream,
+    connecting: bool,
     received: Vec<u8>,
     expected: Option<Answer>,
     due: Option<Instant>,
@@ -34,12 +35,35 @@ pub enum Progress {
 }
 
 impl HttpConnection {
-    /// Connects (bounded by a second) and turns to non-blocking.
+    /// Begins to connect; the stream turns writable when that has succeeded or failed.
     pub fn open(to: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&to, CONNECT_TIMEOUT)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        Ok(Self { stream, received: Vec::with_capacity(1024), expected: None, due: None })
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        socket.set_tcp_nodelay(true)?;
+        match socket.connect(&to.into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+            _ => {}
+        }
+        Ok(Self {
+            stream: socket.into(),
+            connecting: true,
+            received: Vec::with_capacity(1024),
+            expected: None,
+            due: None,
+        })
+    }
+
+    pub fn is_connecting(&self) -> bool {
+        self.connecting
+    }
+
+    /// Takes the outcome of connecting and sends the request that waited for it.
+    pub fn finish_connecting(&mut self, request: &[u8]) -> io::Result<()> {
+        self.connecting = false;
+        match (self.stream.take_error()?, self.due) {
+            (Some(error), _) => Err(error),
+            (None, Some(_)) => self.stream.write_all(request),
+            (None, None) => Ok(()),
+        }
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -51,10 +75,11 @@ impl HttpConnection {
         self.due
     }
 
-    /// Sends a request. It is far smaller than a socket buffer, so one that would block is an error.
+    /// Sends a request, or keeps it until the connection stands. It is far smaller than a socket buffer, so one that
+    /// would block is an error.
     pub fn send(&mut self, request: &[u8], due: Instant) -> io::Result<()> {
         self.due = Some(due);
-        self.stream.write_all(request)
+        if self.connecting { Ok(()) } else { self.stream.write_all(request) }
     }
 
     /// Takes what has arrived. After `Answered`, [`HttpConnection::due`] still names the request until the next one.

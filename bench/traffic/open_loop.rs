@@ -130,7 +130,7 @@ impl<'a> Run<'a> {
             for token in self.wait()? {
                 match token {
                     CLOCK => clock.wait()?,
-                    slot => self.handle_readable(slot as usize, &mut scratch),
+                    slot => self.handle_ready(slot as usize, &mut scratch)?,
                 }
             }
             let now = Instant::now();
@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
     fn open(&mut self) -> Result<usize, Box<dyn Error>> {
         let connection = HttpConnection::open(self.load.to)?;
         let slot = self.vacant.pop().unwrap_or(self.connections.len());
-        self.poll.add(connection.stream().as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, slot as u64))?;
+        self.poll.add(connection.stream().as_fd(), EpollEvent::new(EpollFlags::EPOLLOUT, slot as u64))?;
         if slot == self.connections.len() {
             self.connections.push(None);
         }
@@ -200,16 +200,28 @@ impl<'a> Run<'a> {
         }
     }
 
+    fn handle_ready(&mut self, slot: usize, scratch: &mut [u8]) -> nix::Result<()> {
+        let Some(connection) = &mut self.connections[slot] else {
+            return Ok(());
+        };
+        if !connection.is_connecting() {
+            self.handle_readable(slot, scratch);
+        } else if connection.finish_connecting(&self.request).is_ok() {
+            let mut readable = EpollEvent::new(EpollFlags::EPOLLIN, slot as u64);
+            self.poll.modify(connection.stream().as_fd(), &mut readable)?;
+        } else {
+            self.drop_idle(slot, Failure::Connect);
+        }
+        Ok(())
+    }
+
     fn handle_readable(&mut self, slot: usize, scratch: &mut [u8]) {
         let Some(connection) = &mut self.connections[slot] else {
             return;
         };
         match connection.receive(scratch) {
             Progress::Partial => {}
-            Progress::Ended => {
-                self.idle.retain(|&idle| idle != slot);
-                self.close(slot, Failure::Closed);
-            }
+            Progress::Ended => self.drop_idle(slot, Failure::Closed),
             Progress::Answered(answer) => {
                 if let Some(due) = connection.due() {
                     self.tally.answer(due, Instant::now(), answer.status);
@@ -238,6 +250,12 @@ impl<'a> Run<'a> {
         while let Some(due) = self.waiting.pop_front_if(|due| now - *due >= deadline) {
             self.tally.fail(due, Failure::Deadline);
         }
+    }
+
+    /// Drops a connection that may be waiting for its next request.
+    fn drop_idle(&mut self, slot: usize, reason: Failure) {
+        self.idle.retain(|&idle| idle != slot);
+        self.close(slot, reason);
     }
 
     /// Drops a connection; a request that was under way on it has failed.

@@ -60,63 +60,58 @@ impl<R: AsRef<Load>> Candidates<R> {
     /// Chooses a member for a request of core number `core` and takes one of it. Members that `excluded` names (those
     /// tried before) are not chosen.
     pub fn choose(&self, core: usize, excluded: impl Fn(&Arc<R>) -> bool) -> Result<Lease<R>, Unavailable> {
-        let load = |index: usize| {
-            let record = &self.members.get(index)?.record;
-            (**record).as_ref().with_room(self.limit).filter(|_| !excluded(record))
+        let room = |member: &Member<R>| {
+            let load = (*member.record).as_ref().with_room(self.limit);
+            load.filter(|_| !excluded(&member.record))
         };
-        let in_turn = self.rotation.next(core, |index| load(index).is_some());
+        let has_room = |index: usize| self.members.get(index).is_some_and(|member| room(member).is_some());
+        let in_turn = self.rotation.next(core, has_room);
         let chosen = in_turn.and_then(|start| match self.routing {
-            Routing::RoundRobin => self.take(start).map(|(lease, _)| lease),
-            Routing::LeastOutstanding => self.take_least(start, load),
+            Routing::RoundRobin => Lease::take(&self.members.get(start)?.record, self.limit),
+            Routing::LeastOutstanding => self.take_least(start, room),
         });
         // Whoever was chosen may have closed or filled up since it was looked at. One pass over all settles it.
-        let any = || (0..self.members.len()).filter(|index| load(*index).is_some()).find_map(|index| self.take(index));
-        chosen.or_else(|| any().map(|(lease, _)| lease)).ok_or_else(|| self.refusal(excluded))
+        let any = || {
+            let mut open = self.members.iter().filter(|member| room(member).is_some());
+            open.find_map(|member| Lease::take(&member.record, self.limit))
+        };
+        chosen.or_else(any).map(|(lease, _)| lease).ok_or_else(|| self.refusal(excluded))
     }
 
-    /// Takes the least loaded of those from `start` on.
+    /// Takes the least loaded of those from `start` on, and answers how many it has in flight now.
     ///
     /// Two cores may find the same one at the same moment. Then the count that came with taking it shows the other's,
     /// and one more look tells whether somebody else is better off by more than this one request; if so, the request
     /// moves there, once. Shares stay even without cores ever waiting for each other.
-    fn take_least(&self, start: usize, load: impl Fn(usize) -> Option<u32>) -> Option<Lease<R>> {
-        let (least, seen) = self.least(start, &load)?;
-        let (lease, counted) = self.take(least)?;
-        if counted == seen + 1 {
-            return Some(lease);
+    fn take_least(&self, start: usize, room: impl Fn(&Member<R>) -> Option<u32>) -> Option<(Lease<R>, u32)> {
+        let least = self.least(start, &room)?;
+        let (lease, load) = Lease::take(&least.member.record, self.limit)?;
+        if load <= least.load + 1 {
+            return Some((lease, load));
         }
+        let taken = Seen { load, ..least };
         let better = self
-            .least(start, &load)
-            .filter(|(other, others)| self.is_less(*other, others + 1, least, counted))
-            .and_then(|(other, _)| self.take(other));
-        Some(better.map_or(lease, |(better, _)| better))
+            .least(start, &room)
+            .filter(|other| Seen { load: other.load + 1, ..*other }.is_less_than(taken))
+            .and_then(|other| Lease::take(&other.member.record, self.limit));
+        better.or(Some((lease, load)))
     }
 
-    /// The least loaded of those from `start` on, around the end, and its load. The first of equals: starting where the
-    /// rotation points shares them out by weight.
-    fn least(&self, start: usize, load: &impl Fn(usize) -> Option<u32>) -> Option<(usize, u32)> {
-        let mut least: Option<(usize, u32)> = None;
-        let around = (start..self.members.len()).chain(0..start);
-        let open = around.filter_map(|index| load(index).map(|load| (index, load)));
-        for (index, load) in open.take(COMPARED_MAX) {
-            if least.is_none_or(|(least, least_load)| self.is_less(index, load, least, least_load)) {
-                least = Some((index, load));
+    /// The least loaded of those from `start` on, around the end. The first of equals: starting where the rotation
+    /// points shares them out by weight.
+    fn least(&self, start: usize, room: &impl Fn(&Member<R>) -> Option<u32>) -> Option<Seen<'_, R>> {
+        let (before, from) = self.members.split_at_checked(start)?;
+        let mut least: Option<Seen<'_, R>> = None;
+        let open = from.iter().chain(before).filter_map(|member| Some(Seen { member, load: room(member)? }));
+        for seen in open.take(COMPARED_MAX) {
+            if least.is_none_or(|least| seen.is_less_than(least)) {
+                least = Some(seen);
             }
-            if load == 0 {
+            if seen.load == 0 {
                 break;
             }
         }
         least
-    }
-
-    /// Whether `load` on member `one` weighs less than `other_load` on member `other`.
-    fn is_less(&self, one: usize, load: u32, other: usize, other_load: u32) -> bool {
-        let weight = |index: usize| self.members.get(index).map_or(1, |member| u64::from(member.weight.get()));
-        u64::from(load) * weight(other) < u64::from(other_load) * weight(one)
-    }
-
-    fn take(&self, index: usize) -> Option<(Lease<R>, u32)> {
-        Lease::take(&self.members.get(index)?.record, self.limit)
     }
 
     fn refusal(&self, excluded: impl Fn(&Arc<R>) -> bool) -> Unavailable {
@@ -128,6 +123,28 @@ impl<R: AsRef<Load>> Candidates<R> {
         }
     }
 }
+
+/// A member and what it had in flight when it was looked at.
+struct Seen<'a, R> {
+    member: &'a Member<R>,
+    load: u32,
+}
+
+impl<R> Seen<'_, R> {
+    /// Whether it has less in flight for its weight.
+    fn is_less_than(self, other: Seen<'_, R>) -> bool {
+        let weight = |member: &Member<R>| u64::from(member.weight.get());
+        u64::from(self.load) * weight(other.member) < u64::from(other.load) * weight(self.member)
+    }
+}
+
+impl<R> Clone for Seen<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Seen<'_, R> {}
 
 #[cfg(test)]
 mod tests {

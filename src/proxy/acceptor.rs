@@ -1,6 +1,7 @@
 //! Takes connections from one listener of one core.
 
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,29 +17,54 @@ use crate::transport::{Receiver, Sender, plain_halves};
 /// How long accepting pauses when the process has no descriptor or memory left. Connections wait in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until `stopped` ends, then serves what was accepted by then and closes the listening socket. The rules for
+/// How long handshakes that had begun when accepting stopped may take to end: a long round trip.
+const HANDSHAKE_GRACE: Duration = Duration::from_millis(200);
+
+/// Accepts until `stopped` ends, then serves whoever had begun by then and closes the listening socket. The rules for
 /// each connection are those of the core's snapshot at that moment.
-pub async fn run(core: Rc<Core>, mut listener: Listener, address: SocketAddr, stopped: impl Future<Output = ()>) {
-    let mut last = None;
-    let mut stopped = std::pin::pin!(stopped);
-    loop {
-        let accepted = race(stopped.as_mut(), listener.accept()).await;
-        last = core.listener(address).or(last);
-        let Some(entry) = &last else { return };
-        match accepted {
-            Either::First(()) => break,
-            Either::Second(Ok(socket)) => admit(&core, entry, socket),
-            // The connection was gone before it was taken; or the kernel ended the multishot.
-            Either::Second(Err(AcceptError::Again(_))) => core.io.give_way().await,
-            Either::Second(Err(AcceptError::Exhausted(_))) => {
-                entry.cells.core(core.number).errors.record(Reason::ResourcesExhausted);
-                core.io.sleep(PAUSE).await;
+pub async fn run(core: Rc<Core>, listener: Listener, address: SocketAddr, stopped: impl Future<Output = ()>) {
+    // The core is not finished before what the kernel has accepted for it is served.
+    let _hold = core.hold();
+    let mut acceptor = Acceptor { core: &core, listener, address, entry: None };
+    acceptor.accept_until(pin!(stopped)).await;
+    acceptor.listener.refuse_new();
+    acceptor.accept_until(pin!(core.io.sleep(HANDSHAKE_GRACE))).await;
+    acceptor.finish().await;
+}
+
+/// One listening socket.
+struct Acceptor<'a> {
+    core: &'a Rc<Core>,
+    listener: Listener,
+    address: SocketAddr,
+    /// What was last known of the listener here: it may be gone from the snapshot while its last connections arrive.
+    entry: Option<Arc<ListenerEntry>>,
+}
+
+impl Acceptor<'_> {
+    async fn accept_until(&mut self, mut end: Pin<&mut impl Future<Output = ()>>) {
+        loop {
+            let accepted = race(end.as_mut(), self.listener.accept()).await;
+            self.entry = self.core.listener(self.address).or(self.entry.take());
+            let Some(entry) = &self.entry else { return };
+            match accepted {
+                Either::First(()) => return,
+                Either::Second(Ok(socket)) => admit(self.core, entry, socket),
+                // The connection was gone before it was taken; or the kernel ended the multishot.
+                Either::Second(Err(AcceptError::Again(_))) => self.core.io.give_way().await,
+                Either::Second(Err(AcceptError::Exhausted(_))) => {
+                    entry.cells.core(self.core.number).errors.record(Reason::ResourcesExhausted);
+                    self.core.io.sleep(PAUSE).await;
+                }
             }
         }
     }
-    let waiting = listener.stop().await;
-    if let Some(entry) = &last {
-        waiting.into_iter().for_each(|socket| admit(&core, entry, socket));
+
+    async fn finish(self) {
+        let waiting = self.listener.stop().await;
+        if let Some(entry) = &self.entry {
+            waiting.into_iter().for_each(|socket| admit(self.core, entry, socket));
+        }
     }
 }
 

@@ -34,8 +34,9 @@ pub struct Core {
     version: Cell<u32>,
     draining_since: Cell<Option<Instant>>,
     admission: Arc<Admission>,
-    connections: Cell<usize>,
+    held: Cell<usize>,
     finished: RefCell<Option<Waker>>,
+    #[expect(clippy::vec_box, reason = "an exchange takes and gives back the box, not what is in it")]
     heads: RefCell<Vec<Box<Heads>>>,
 }
 
@@ -63,7 +64,7 @@ impl Core {
             snapshot: RefCell::new(snapshot),
             draining_since: Cell::new(None),
             admission,
-            connections: Cell::new(0),
+            held: Cell::new(0),
             finished: RefCell::default(),
             heads: RefCell::default(),
         }
@@ -107,15 +108,20 @@ impl Core {
     /// Admits a client connection, counted for as long as the guard lives; `None` when the node is full.
     pub fn admit(self: &Rc<Core>) -> Option<ConnectionGuard> {
         let admitted = self.admission.admit()?;
-        self.connections.set(self.connections.get() + 1);
-        Some(ConnectionGuard { core: self.clone(), _admitted: admitted })
+        Some(ConnectionGuard { _admitted: admitted, _hold: self.hold() })
     }
 
-    /// Waits until no client connection is left.
+    /// Keeps the core from being finished for as long as the guard lives.
+    pub fn hold(self: &Rc<Core>) -> Hold {
+        self.held.set(self.held.get() + 1);
+        Hold { core: self.clone() }
+    }
+
+    /// Waits until no client connection is left, and nobody who may still bring one.
     pub async fn finished(&self) {
         poll_fn(|context| {
             *self.finished.borrow_mut() = Some(context.waker().clone());
-            if self.connections.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if self.held.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -136,14 +142,19 @@ impl Core {
 
 /// A client connection that is counted until this is dropped.
 pub struct ConnectionGuard {
-    core: Rc<Core>,
     _admitted: Admitted,
+    _hold: Hold,
 }
 
-impl Drop for ConnectionGuard {
+/// Work that the core must finish before it ends.
+pub struct Hold {
+    core: Rc<Core>,
+}
+
+impl Drop for Hold {
     fn drop(&mut self) {
-        let left = self.core.connections.get() - 1;
-        self.core.connections.set(left);
+        let left = self.core.held.get() - 1;
+        self.core.held.set(left);
         if left == 0 {
             self.core.finished.borrow().iter().for_each(Waker::wake_by_ref);
         }

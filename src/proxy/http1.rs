@@ -49,7 +49,7 @@ struct Front {
     session: Session,
     reader: Http1Reader,
     writer: Http1Writer,
-    carried: u64,
+    carried: u32,
 }
 
 /// Why an idle connection woke.
@@ -130,7 +130,7 @@ impl Front {
             heads.request.clear();
             return self.refuse(reason, Persistence::Close).await;
         }
-        self.carried += 1;
+        self.carried = self.carried.saturating_add(1);
         let wanted = heads.request.persistence();
         let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
@@ -140,6 +140,7 @@ impl Front {
             response: &mut heads.response,
             persistence,
             node: self.node(&heads.request),
+            has_waited: false,
             expects_continue: heads.request.expects_continue(),
         };
         let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
@@ -147,6 +148,12 @@ impl Front {
         self.session.cells().request_duration.record(self.session.now().since(began));
         match ended {
             Ended::Answered(Persistence::KeepAlive) if self.reader.is_body_ended() => Next::Wait,
+            // The client has said that this was its last request, and all of it has been read: nothing can be lost.
+            Ended::Answered(_)
+                if wanted == Persistence::Close && self.reader.is_body_ended() && !self.reader.has_unread() =>
+            {
+                Next::Part(Parting::Close)
+            }
             Ended::Answered(_) => Next::Part(Parting::Linger),
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
             Ended::Refused(reason) => self.refuse(reason, persistence).await,
@@ -177,7 +184,7 @@ impl Front {
     }
 
     fn may_carry_more(&self) -> bool {
-        self.session.core.draining_since().is_none() && self.carried < self.session.requests_per_connection()
+        self.session.core.draining_since().is_none() && u64::from(self.carried) < self.session.requests_per_connection()
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.

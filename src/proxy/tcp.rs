@@ -32,7 +32,7 @@ async fn connect(session: &Session) -> Result<((Receiver, Sender), Choice), Reas
         match choice.dial(session).await {
             Ok(halves) => return Ok((halves, choice)),
             Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
-                Some(_) => {}
+                Some(_) => session.count_failure(reason),
                 None => return Err(reason),
             },
         }

@@ -108,14 +108,17 @@ impl<'a> Upload<'a> {
         if !self.session.core.may_splice {
             return Ok(false);
         }
+        // What a splice has moved is gone, also when it is given up half-way because the instance has gone.
+        let taken = self.progress.body_taken.replace(true);
         match splice_body(reader, writer, self.session.client_body_timeout()).await {
             Ok(spliced) => {
-                self.progress.body_taken.set(self.progress.body_taken.get() || spliced);
+                self.progress.body_taken.set(taken || spliced);
                 Ok(spliced)
             }
             Err(BodyBroken::Side(Broken::Source(_))) => Err(Interrupted::Failed(Reason::RequestTruncated)),
             Err(BodyBroken::Side(Broken::Sink(_))) => Err(Interrupted::NotTaken),
-            Err(BodyBroken::Idle) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
+            Err(BodyBroken::SourceIdle) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
+            Err(BodyBroken::SinkIdle) => Err(Interrupted::Failed(Reason::BackendSendTimeout)),
         }
     }
 

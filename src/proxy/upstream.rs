@@ -90,7 +90,6 @@ impl Choice {
             Err(_elapsed) => Reason::BackendTlsTimeout,
         };
         self.cells().connection_errors.increment();
-        session.count_failure(reason);
         Err(reason)
     }
 
@@ -106,9 +105,7 @@ impl Choice {
             }
             Err(error) => {
                 cells.connection_errors.increment();
-                let reason = failure::of_dial(&error);
-                session.count_failure(reason);
-                Err(reason)
+                Err(failure::of_dial(&error))
             }
         }
     }

@@ -304,7 +304,7 @@ mod tests {
     use crate::model::{Count, LoadBalancerParts, Protocol, Weight};
     use crate::registry::Tried;
     use crate::registry::testing::{balancer, configuration, instance, keyring, listener, zone};
-    use std::time::Instant;
+    use std::time::Duration;
 
     fn compiled(load_balancers: Vec<LoadBalancerParts>, previous: Option<&Snapshot>) -> Snapshot {
         compile(&configuration(load_balancers), 2, &keyring(), previous).expect("resolvable")
@@ -437,7 +437,7 @@ mod tests {
         let (gone, new) = (live(&first, "bb").id(), live(&third, "eeeee").id());
         assert!(first.is_registered(gone) && !second.is_registered(gone) && !third.is_registered(gone));
         assert!(third.is_registered(new) && !first.is_registered(new));
-        assert_eq!((third.live_indexes(), third.is_registered(live(&second, "dddd").id())), (4, false));
+        assert!(!third.is_registered(live(&second, "dddd").id()));
     }
 
     #[test]
@@ -460,20 +460,27 @@ mod tests {
         assert!(texts[1].starts_with("load balancer web, instance c: "), "{texts:?}");
     }
 
-    /// The bar for 10,000 instances is a reload under one second. Unoptimised and beside other tests this takes 90 ms.
+    /// The bar for 10,000 instances is a reload under one second. Unoptimised this takes 60 to 90 ms of CPU.
     #[test]
     fn ten_thousand_instances_compile_in_half_a_second() {
         let address = |number: usize| format!("10.{}.{}.1", number / 250, number % 250);
         let instances = (0..10_000).map(|number| instance(&format!("web-{number}"), &address(number))).collect();
         let configuration = configuration(vec![balancer("web", 80, instances)]);
-        let started = Instant::now();
+        let begun = cpu_time_used();
         let first = compile(&configuration, 2, &keyring(), None).expect("addresses only");
-        let of_first = started.elapsed();
+        let of_first = cpu_time_used() - begun;
         let second = compile(&configuration, 2, &keyring(), Some(&first)).expect("addresses only");
-        let of_second = started.elapsed() - of_first;
+        let of_second = cpu_time_used() - begun - of_first;
         assert!(of_first.as_millis() < 500 && of_second.as_millis() < 500, "{of_first:?} and {of_second:?}");
         assert!(
             first.instances().zip(second.instances()).all(|((_, one), (_, two))| Arc::ptr_eq(&one.live, &two.live))
         );
+    }
+
+    /// What this thread has used of a CPU (/proc/pid/schedstat, first field): a busy machine does not count.
+    fn cpu_time_used() -> Duration {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("readable");
+        let nanoseconds = text.split(' ').next().and_then(|field| field.parse().ok());
+        Duration::from_nanos(nanoseconds.expect("a number"))
     }
 }

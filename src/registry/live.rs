@@ -14,6 +14,9 @@ use crate::telemetry::{InstanceCells, PerCore};
 ///
 /// Who writes: the data plane its load (through [`Lease`]s) and its own core's cells; the prober its condition and the
 /// control thread's cells. Everybody reads.
+///
+/// With its cells it takes 800 bytes on a node with two cores and 128 more for each further one; what a snapshot says of
+/// it takes 200.
 #[derive(Debug)]
 pub struct Live {
     load: Load,
@@ -35,7 +38,7 @@ pub type Lease = balance::Lease<Live>;
 /// their users apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LiveId {
-    /// Below [`Snapshot::live_indexes`](super::Snapshot::live_indexes).
+    /// Below the most instances that were ever registered at once, or little more.
     pub index: u32,
     /// The version of the first snapshot that named the record.
     pub since: u32,

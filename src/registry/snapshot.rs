@@ -106,11 +106,6 @@ impl Snapshot {
         self.load_balancers.iter().flat_map(|balancer| balancer.instances.iter().map(move |entry| (balancer, entry)))
     }
 
-    /// How long a table of live records by [`LiveId::index`] has to be.
-    pub fn live_indexes(&self) -> usize {
-        self.births.len()
-    }
-
     /// Whether this live record's instance is registered. Once it is not, it never is again.
     pub fn is_registered(&self, id: LiveId) -> bool {
         self.births.get(id.index as usize) == Some(&id.since)

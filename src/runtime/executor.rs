@@ -17,10 +17,10 @@ use std::time::Duration;
 use crate::base::Instant;
 use crate::base::slab::{Key, Slab};
 use crate::base::wheel::Wheel;
-use crate::runtime::buffers::{BufferPool, Chunk};
+use crate::runtime::buffers::BufferPool;
 use crate::runtime::kernel::{Completion, Kernel, Wait};
 use crate::runtime::mailbox::{self, Claim, Mail};
-use crate::runtime::operation::{Operation, Outcome, Slot, State, Submitted};
+use crate::runtime::operation::{Arrival, Operation, Outcome, Slot, State, Submitted};
 use crate::runtime::pipe::PipePool;
 
 /// Task polls per turn, so that completions and timers are never far away.
@@ -29,6 +29,10 @@ const POLLS_PER_TURN: usize = 256;
 /// Buffers lent to the kernel at the start, and at the most after shortages.
 const LENT_AT_FIRST: usize = 32;
 const LENT_AT_MOST: usize = 512;
+
+/// Chunks that a repeating receive may be ahead of whoever takes them; then it is cancelled, and goes on when they are
+/// taken. A slow reader costs this much memory and what the kernel had received before it saw the cancellation.
+const RECEIVED_AHEAD: usize = 2;
 
 thread_local! {
     /// The executor that runs on this thread right now, for wakers.
@@ -265,14 +269,48 @@ impl Io {
         self.shared.timers.borrow().is_armed(key)
     }
 
-    pub(in crate::runtime) fn is_finished(&self, key: Key) -> bool {
-        matches!(self.shared.slots.borrow().get(key), Some(Slot { state: State::Finished(..), .. }))
+    pub(in crate::runtime) fn has_arrival(&self, key: Key) -> bool {
+        match self.shared.slots.borrow().get(key) {
+            Some(Slot { operation: Operation::Receive { received, .. }, state }) => {
+                !received.is_empty() || matches!(state, State::Finished(_))
+            }
+            _ => false,
+        }
+    }
+
+    pub(in crate::runtime) fn is_over(&self, key: Key) -> bool {
+        match self.shared.slots.borrow().get(key) {
+            Some(Slot { operation: Operation::Receive { received, .. }, state: State::Finished(result) }) => {
+                received.is_empty() && is_over(*result)
+            }
+            _ => false,
+        }
+    }
+
+    pub(in crate::runtime) fn poll_arrival(&self, key: Key, context: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
+        let mut slots = self.shared.slots.borrow_mut();
+        let Some(Slot { operation: Operation::Receive { received, .. }, state }) = slots.get_mut(key) else {
+            return Poll::Ready(Ok(Arrival::Over));
+        };
+        if let Some(chunk) = received.pop_front() {
+            return Poll::Ready(Ok(Arrival::Chunk(chunk)));
+        }
+        match state {
+            State::InFlight(waiting) | State::Starved(waiting) => {
+                waiting.get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
+                Poll::Pending
+            }
+            State::Finished(0) => Poll::Ready(Ok(Arrival::End)),
+            State::Finished(result) if is_over(*result) => Poll::Ready(Ok(Arrival::Over)),
+            State::Finished(result) => Poll::Ready(Err(io::Error::from_raw_os_error(-*result))),
+            State::Abandoned => Poll::Ready(Ok(Arrival::Over)),
+        }
     }
 
     pub(in crate::runtime) fn cancel(&self, key: Key) {
         let starved = matches!(self.shared.slots.borrow().get(key), Some(Slot { state: State::Starved(_), .. }));
         match starved {
-            true => self.finish(key, -libc::ECANCELED, None),
+            true => self.finish(key, -libc::ECANCELED),
             false => self.shared.kernel.borrow_mut().cancel(key),
         }
     }
@@ -284,17 +322,17 @@ impl Io {
                 waiting.get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
                 return Poll::Pending;
             }
-            Some(State::Finished(..)) => {}
+            Some(State::Finished(_)) => {}
             Some(State::Abandoned) | None => unreachable!("an outcome is fetched once"),
         }
-        let Some(Slot { operation, state: State::Finished(result, chunk) }) = slots.remove(key) else {
+        let Some(Slot { operation, state: State::Finished(result) }) = slots.remove(key) else {
             unreachable!("the slot was just found finished")
         };
         let result = match u32::try_from(result) {
             Ok(count) => Ok(count),
             Err(_) => Err(io::Error::from_raw_os_error(-result)),
         };
-        Poll::Ready(Outcome { result, chunk, operation })
+        Poll::Ready(Outcome { result, operation })
     }
 
     pub(in crate::runtime) fn poll_accepted(&self, key: Key, context: &mut Context<'_>) -> Poll<Option<RawFd>> {
@@ -390,19 +428,26 @@ impl Io {
         });
         let mut slots = self.shared.slots.borrow_mut();
         let Some(slot) = slots.get_mut(key) else { return };
-        if let Operation::Accept { accepted, .. } = &mut slot.operation
-            && result >= 0
-        {
-            accepted.push_back(result);
-            if more {
-                let waiting = match &mut slot.state {
-                    State::InFlight(waiting) => waiting.take(),
-                    _ => None,
-                };
-                drop(slots);
-                waiting.into_iter().for_each(Waker::wake);
-                return;
+        let mut full = false;
+        match &mut slot.operation {
+            Operation::Accept { accepted, .. } if result >= 0 => accepted.push_back(result),
+            Operation::Receive { received, .. } => {
+                received.extend(chunk);
+                full = received.len() == RECEIVED_AHEAD;
             }
+            _ => {}
+        }
+        if more {
+            let waiting = match &mut slot.state {
+                State::InFlight(waiting) => waiting.take(),
+                _ => None,
+            };
+            drop(slots);
+            if full {
+                self.shared.kernel.borrow_mut().cancel(key);
+            }
+            waiting.into_iter().for_each(Waker::wake);
+            return;
         }
         if result == -libc::ENOBUFS && matches!(slot.operation, Operation::Receive { .. }) {
             drop(slots);
@@ -418,18 +463,18 @@ impl Io {
             }
         }
         drop(slots);
-        self.finish(key, result, chunk);
+        self.finish(key, result);
     }
 
-    fn finish(&self, key: Key, result: i32, chunk: Option<Chunk>) {
+    fn finish(&self, key: Key, result: i32) {
         let mut slots = self.shared.slots.borrow_mut();
         let Some(slot) = slots.get_mut(key) else { return };
-        match std::mem::replace(&mut slot.state, State::Finished(result, chunk)) {
+        match std::mem::replace(&mut slot.state, State::Finished(result)) {
             State::InFlight(waiting) | State::Starved(waiting) => {
                 drop(slots);
                 waiting.into_iter().for_each(Waker::wake);
             }
-            State::Abandoned | State::Finished(..) => {
+            State::Abandoned | State::Finished(_) => {
                 let slot = slots.remove(key);
                 drop(slots);
                 slot.into_iter().for_each(|slot| self.release(slot));
@@ -443,7 +488,7 @@ impl Io {
         let Some(slot) = slots.get_mut(key) else { return };
         if matches!(slot.state, State::Abandoned) {
             drop(slots);
-            return self.finish(key, -libc::ECANCELED, None);
+            return self.finish(key, -libc::ECANCELED);
         }
         if let State::InFlight(waiting) = &mut slot.state {
             slot.state = State::Starved(waiting.take());
@@ -506,6 +551,11 @@ impl Io {
     }
 }
 
+/// Whether a receive that ended with `result` says nothing about its connection.
+fn is_over(result: i32) -> bool {
+    result > 0 || -result == libc::ECANCELED
+}
+
 /// A waker is a number: which mailbox, which task. It owns nothing, so cloning and dropping it are free.
 fn waker(mailbox: u16, task: Key) -> Waker {
     let data = u64::from(mailbox) << Key::BITS | task.to_bits();
@@ -543,7 +593,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::runtime::{Direction, Interest, ListenOptions, Listener, Ring, Socket};
+    use crate::runtime::{Direction, Interest, ListenOptions, Listener, Manner, Receiving, Ring, Socket};
 
     fn executor(buffers: u16) -> Executor {
         let pool = BufferPool::new(buffers).expect("address space");
@@ -563,6 +613,40 @@ mod tests {
         (client, listener.accept().await.expect("accepted"))
     }
 
+    async fn next(receiving: &mut Receiving) -> Vec<u8> {
+        match receiving.next().await {
+            Ok(Arrival::Chunk(chunk)) => chunk.to_vec(),
+            other => panic!("no bytes but {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_repeating_receive_stops_when_nobody_takes_and_loses_nothing() {
+        let mut executor = executor(64);
+        let io = executor.io().clone();
+        executor
+            .run(async move {
+                let (client, server) = pair(&io).await;
+                let mut receiving = server.receive(Manner::Repeatedly);
+                for number in 0..20u8 {
+                    client.send(vec![number]).await.expect("sent");
+                    io.sleep(Duration::from_millis(1)).await;
+                }
+                assert!(io.buffers().in_use() <= LENT_AT_FIRST + RECEIVED_AHEAD + 1);
+                let mut all = Vec::new();
+                while all.len() < 20 {
+                    match receiving.next().await.expect("received") {
+                        Arrival::Chunk(chunk) => all.extend_from_slice(&chunk),
+                        Arrival::Over => receiving = server.receive(Manner::Repeatedly),
+                        Arrival::End => panic!("the connection is open"),
+                    }
+                }
+                assert!(all.into_iter().eq(0..20));
+            })
+            .expect("ran");
+        assert!(executor.close(Duration::from_secs(1)));
+    }
+
     #[test]
     fn bytes_cross_a_connection_and_nothing_is_left() {
         let mut executor = executor(64);
@@ -571,10 +655,9 @@ mod tests {
             .run(async move {
                 let (client, server) = pair(&io).await;
                 client.send(b"hello".to_vec()).await.expect("sent");
-                let chunk = server.receive(false).wait().await.expect("received").expect("data");
-                assert_eq!(&*chunk, b"hello");
+                assert_eq!(next(&mut server.receive(Manner::Now)).await, b"hello");
                 server.shutdown(Direction::Write);
-                assert!(client.receive(false).wait().await.expect("received").is_none());
+                assert!(matches!(client.receive(Manner::Now).next().await, Ok(Arrival::End)));
                 client.ready(Interest::Writable).await.expect("writable");
             })
             .expect("ran");
@@ -589,15 +672,15 @@ mod tests {
         executor
             .run(async move {
                 let (client, server) = pair(&io).await;
-                let mut receiving = server.receive(true);
+                let mut receiving = server.receive(Manner::WhenReady);
                 let deadline = io.now() + Duration::from_millis(10);
-                assert!(io.within(deadline, receiving.wait()).await.is_err());
+                assert!(io.within(deadline, receiving.next()).await.is_err());
                 client.send(b"late".to_vec()).await.expect("sent");
-                assert_eq!(&*receiving.wait().await.expect("received").expect("data"), b"late");
-                drop(server.receive(true));
+                assert_eq!(next(&mut receiving).await, b"late");
+                drop(server.receive(Manner::WhenReady));
                 io.sleep(Duration::from_millis(5)).await;
                 client.send(b"again".to_vec()).await.expect("sent");
-                assert_eq!(&*server.receive(false).wait().await.expect("received").expect("data"), b"again");
+                assert_eq!(next(&mut server.receive(Manner::Now)).await, b"again");
             })
             .expect("ran");
         assert!(executor.close(Duration::from_secs(1)));
@@ -631,13 +714,15 @@ mod tests {
                 let (other_client, other_server) = pair(&io).await;
                 client.send(b"first".to_vec()).await.expect("sent");
                 other_client.send(b"second".to_vec()).await.expect("sent");
-                let held = server.receive(false).wait().await.expect("received").expect("data");
-                let mut waiting = other_server.receive(false);
+                let Ok(Arrival::Chunk(held)) = server.receive(Manner::Now).next().await else {
+                    panic!("nothing received")
+                };
+                let mut waiting = other_server.receive(Manner::Now);
                 let deadline = io.now() + Duration::from_millis(10);
-                assert!(io.within(deadline, waiting.wait()).await.is_err());
+                assert!(io.within(deadline, waiting.next()).await.is_err());
                 drop(held);
                 io.give_way().await;
-                assert_eq!(&*waiting.wait().await.expect("received").expect("data"), b"second");
+                assert_eq!(next(&mut waiting).await, b"second");
                 io.counts()
             })
             .expect("ran");

@@ -9,6 +9,9 @@ use io_uring::IoUring;
 /// The oldest kernel with everything the data path needs (DEFER_TASKRUN, provided-buffer rings, multishot accept).
 pub const MINIMUM_KERNEL: (u32, u32) = (6, 1);
 
+/// The oldest kernel whose repeating receives can be bounded per turn (`len` of a multishot receive) and are fair.
+const BOUNDED_REPEATING_RECEIVE: (u32, u32) = (6, 17);
+
 /// How one kernel feature stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Support {
@@ -37,15 +40,20 @@ pub struct Features {
     pub release: String,
     /// Feature names and how each stands.
     pub list: Vec<(&'static str, Support)>,
+    repeats_receives: bool,
 }
 
 impl Features {
     pub(in crate::runtime) fn of(ring: &IoUring, no_array: bool) -> Features {
         let available = |present: bool| if present { Support::Available } else { Support::Absent };
         let parameters = ring.params();
+        let release = release();
+        let repeats_receives = parse(&release).is_some_and(|version| version >= BOUNDED_REPEATING_RECEIVE);
         Features {
-            release: release(),
+            release,
+            repeats_receives,
             list: vec![
+                ("multishot_receive", if repeats_receives { Support::Used } else { Support::Absent }),
                 ("single_issuer", Support::Used),
                 ("defer_taskrun", Support::Used),
                 ("provided_buffer_ring", Support::Used),
@@ -57,6 +65,11 @@ impl Features {
                 ("no_iowait", available(parameters.is_feature_no_iowait())),
             ],
         }
+    }
+
+    /// Whether one receive may be left to go on by itself.
+    pub(in crate::runtime) fn repeats_receives(&self) -> bool {
+        self.repeats_receives
     }
 
     /// Why the ring could not be made, in a sentence that names the remedy.

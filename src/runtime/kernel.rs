@@ -84,6 +84,9 @@ pub trait Kernel {
     /// Takes one connection from the accept queue, or fails with `WouldBlock`.
     fn accept_now(&mut self, listener: RawFd) -> io::Result<RawFd>;
 
+    /// Lets `listener` take no further handshake; those begun, and connections waiting to be accepted, stay.
+    fn refuse_new(&mut self, listener: RawFd);
+
     /// close(2). No operation is in flight on `descriptor`.
     fn close(&mut self, descriptor: RawFd);
 

@@ -27,7 +27,7 @@ pub use buffers::{BUFFER_SIZE, BufferId, BufferPool, Chunk};
 pub use executor::{Counts, Executor, Io};
 pub use features::{Features, MINIMUM_KERNEL, Support};
 pub use kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
-pub use operation::{Interest, Operation, Outcome, Submitted};
+pub use operation::{Arrival, Interest, Manner, Operation, Outcome, Submitted};
 pub use outgoing::Outgoing;
 pub use pipe::{Moved, Pipe, PipePool};
 pub use published::Published;

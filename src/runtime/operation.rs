@@ -28,6 +28,29 @@ pub enum Interest {
     Writable,
 }
 
+/// How a receive goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Once; bytes are probably there.
+    Now,
+    /// Once; nothing is expected right now, so wait for readiness before trying (IORING_RECVSEND_POLL_FIRST).
+    WhenReady,
+    /// Again and again until cancelled, where the kernel can do that with a bound on what one turn may take; else as
+    /// [`Manner::WhenReady`]. For connections that carry small messages: nothing is submitted per message.
+    Repeatedly,
+}
+
+/// What a receive that is waited for has to say.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Bytes.
+    Chunk(Chunk),
+    /// The end of the stream.
+    End,
+    /// Nothing more from this operation, but possibly from the next.
+    Over,
+}
+
 /// One request to the kernel with everything it needs while it is in flight.
 #[derive(Debug)]
 pub enum Operation {
@@ -45,12 +68,14 @@ pub enum Operation {
         /// Where to; boxed because the kernel may read it until completion.
         address: Box<socket2::SockAddr>,
     },
-    /// Receive into a provided buffer.
+    /// Receive into provided buffers.
     Receive {
         /// The connected socket.
         socket: Rc<Descriptor>,
-        /// Nothing is expected right now: wait for readiness before trying (IORING_RECVSEND_POLL_FIRST).
-        poll_first: bool,
+        /// How often, and what is expected.
+        manner: Manner,
+        /// What arrived and nobody has taken yet.
+        received: VecDeque<Chunk>,
     },
     /// Send all of `bytes`.
     Send {
@@ -94,8 +119,6 @@ impl Operation {
 pub struct Outcome {
     /// Count or descriptor.
     pub result: io::Result<u32>,
-    /// What a receive received.
-    pub chunk: Option<Chunk>,
     /// The operation with what it owned.
     pub operation: Operation,
 }
@@ -106,7 +129,7 @@ pub(in crate::runtime) enum State {
     /// A receive that found no buffer: it is in the executor's queue, not in the kernel.
     Starved(Option<Waker>),
     /// The last completion is here and nobody has fetched it.
-    Finished(i32, Option<Chunk>),
+    Finished(i32),
     /// The future is gone; the kernel still has the operation.
     Abandoned,
 }
@@ -129,14 +152,24 @@ impl Submitted {
         Submitted { io, key, fetched: false }
     }
 
-    /// Whether the outcome is here already, so that awaiting would not wait.
-    pub fn is_finished(&self) -> bool {
-        self.io.is_finished(self.key)
-    }
-
     /// The next accepted descriptor of an [`Operation::Accept`]; `Ready(None)` when the operation has ended.
     pub(in crate::runtime) fn poll_accepted(&mut self, context: &mut Context<'_>) -> Poll<Option<RawFd>> {
         self.io.poll_accepted(self.key, context)
+    }
+
+    /// What an [`Operation::Receive`] has received next.
+    pub(in crate::runtime) fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
+        self.io.poll_arrival(self.key, context)
+    }
+
+    /// Whether an [`Operation::Receive`] has something to say.
+    pub(in crate::runtime) fn has_arrival(&self) -> bool {
+        self.io.has_arrival(self.key)
+    }
+
+    /// Whether an [`Operation::Receive`] has nothing to say but [`Arrival::Over`].
+    pub(in crate::runtime) fn is_over(&self) -> bool {
+        self.io.is_over(self.key)
     }
 
     /// Asks the kernel to end the operation without giving up its outcome.

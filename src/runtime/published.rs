@@ -63,6 +63,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
 
     #[test]
     fn readers_see_whole_values_in_order_while_they_are_replaced() {
@@ -100,7 +101,7 @@ mod tests {
                 break;
             }
             epoch::pin().flush();
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(1));
         }
         assert!(first.upgrade().is_none());
 

@@ -23,7 +23,7 @@ use crate::base::slab::Key;
 use crate::runtime::buffers::{BUFFER_SIZE, BufferId, BufferPool};
 use crate::runtime::features::Features;
 use crate::runtime::kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
-use crate::runtime::operation::{Interest, Operation};
+use crate::runtime::operation::{Interest, Manner, Operation};
 use crate::runtime::outgoing::Outgoing;
 use crate::runtime::system;
 
@@ -129,7 +129,7 @@ impl Kernel for Ring {
     }
 
     fn submit(&mut self, key: Key, operation: &mut Operation) {
-        let entry = entry(operation).user_data(key.to_bits());
+        let entry = entry(operation, self.features.repeats_receives()).user_data(key.to_bits());
         self.push(&entry);
     }
 
@@ -178,6 +178,10 @@ impl Kernel for Ring {
 
     fn accept_now(&mut self, listener: RawFd) -> io::Result<RawFd> {
         system::accept_now(listener)
+    }
+
+    fn refuse_new(&mut self, listener: RawFd) {
+        system::refuse_new(listener);
     }
 
     fn close(&mut self, descriptor: RawFd) {
@@ -241,7 +245,7 @@ fn restrictions() -> [Restriction; 8] {
     ]
 }
 
-fn entry(operation: &mut Operation) -> squeue::Entry {
+fn entry(operation: &mut Operation, may_repeat: bool) -> squeue::Entry {
     let descriptor = Fd(operation.descriptor());
     match operation {
         Operation::Accept { .. } => {
@@ -250,8 +254,11 @@ fn entry(operation: &mut Operation) -> squeue::Entry {
         Operation::Connect { address, .. } => {
             opcode::Connect::new(descriptor, address.as_ptr().cast(), address.len()).build()
         }
-        Operation::Receive { poll_first, .. } => {
-            let priority = if *poll_first { POLL_FIRST } else { 0 };
+        Operation::Receive { manner: Manner::Repeatedly, .. } if may_repeat => {
+            opcode::RecvMulti::new(descriptor, GROUP).len(BUFFER_SIZE as u32).build()
+        }
+        Operation::Receive { manner, .. } => {
+            let priority = if *manner == Manner::Now { 0 } else { POLL_FIRST };
             opcode::Recv::new(descriptor, std::ptr::null_mut(), 0)
                 .buf_group(GROUP)
                 .ioprio(priority)

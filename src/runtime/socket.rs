@@ -3,6 +3,7 @@
 //! A descriptor is closed when its last holder goes, and every operation in flight holds it. So a close never overtakes
 //! an operation, and a descriptor number is never reused under one.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -15,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use crate::runtime::buffers::Chunk;
 use crate::runtime::executor::Io;
 use crate::runtime::kernel::{Direction, ListenOptions};
-use crate::runtime::operation::{Interest, Operation, Submitted};
+use crate::runtime::operation::{Arrival, Interest, Manner, Operation, Submitted};
 use crate::runtime::outgoing::Outgoing;
 
 /// An open descriptor, closed when dropped.
@@ -66,10 +67,23 @@ impl Socket {
         Ok(Socket { descriptor })
     }
 
-    /// Starts a receive. `poll_first` says that nothing is expected right away.
-    pub fn receive(&self, poll_first: bool) -> Receiving {
-        let operation = Operation::Receive { socket: self.descriptor.clone(), poll_first };
+    /// Starts to receive.
+    pub fn receive(&self, manner: Manner) -> Receiving {
+        let socket = self.descriptor.clone();
+        let operation = Operation::Receive { socket, manner, received: VecDeque::new() };
         Receiving { submitted: self.descriptor.io.submit(operation) }
+    }
+
+    /// Receives once; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// As recv(2).
+    pub async fn receive_once(&self) -> io::Result<Option<Chunk>> {
+        match self.receive(Manner::Now).next().await? {
+            Arrival::Chunk(chunk) => Ok(Some(chunk)),
+            Arrival::End => Ok(None),
+            Arrival::Over => Err(io::ErrorKind::Interrupted.into()),
+        }
     }
 
     /// Sends all of `bytes`. The send has begun when this returns.
@@ -129,20 +143,36 @@ pub struct Receiving {
 }
 
 impl Receiving {
-    /// What was received; `None` at the end of the stream. Cancel-safe: a dropped call loses nothing, the next one
-    /// goes on waiting for the same receive.
+    /// What arrives next. Nothing is lost when a wait is given up: the next one goes on with the same receive.
     ///
     /// # Errors
     /// As recv(2).
-    pub async fn wait(&mut self) -> io::Result<Option<Chunk>> {
-        let outcome = (&mut self.submitted).await;
-        outcome.result?;
-        Ok(outcome.chunk)
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
+        self.submitted.poll_arrival(context)
     }
 
-    /// Whether the answer is here already.
-    pub fn is_finished(&self) -> bool {
-        self.submitted.is_finished()
+    /// As [`Receiving::poll_next`].
+    ///
+    /// # Errors
+    /// As recv(2).
+    pub async fn next(&mut self) -> io::Result<Arrival> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// Whether something can be said without waiting.
+    pub fn has_news(&self) -> bool {
+        self.submitted.has_arrival()
+    }
+
+    /// Whether the receive has ended, and nothing that it received is left: not by the end of the stream, but by being
+    /// cancelled or by the kernel's choice.
+    pub fn is_over(&self) -> bool {
+        self.submitted.is_over()
+    }
+
+    /// Asks that a repeating receive end. What arrived before still comes, then [`Arrival::Over`].
+    pub fn cancel(&self) {
+        self.submitted.cancel();
     }
 }
 
@@ -227,6 +257,11 @@ impl Listener {
             Ok(_) => AcceptError::Again(io::ErrorKind::Interrupted.into()),
             Err(error) => AcceptError::of(error),
         })
+    }
+
+    /// Takes no further handshake. Connections that have begun one still arrive by [`Listener::accept`].
+    pub fn refuse_new(&self) {
+        self.descriptor.io.with_kernel(|kernel| kernel.refuse_new(self.descriptor.raw));
     }
 
     /// Stops accepting and returns the connections that the kernel had accepted on our behalf, so that none is lost.

@@ -10,7 +10,7 @@ use std::ptr::{self, NonNull};
 
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use crate::base::Instant;
 use crate::runtime::kernel::{Direction, ListenOptions};
@@ -69,6 +69,23 @@ pub(super) fn accept_now(listener: RawFd) -> io::Result<RawFd> {
         socket.set_nonblocking(true)?;
         Ok(socket.into_raw_fd())
     })
+}
+
+/// Drops the SYN of whoever has not begun, by a classic BPF program on the TCP header (socket(7), SO_ATTACH_FILTER). Such
+/// a client tries again and finds the listener closed; without this it could be answered and reset between the last
+/// accept and the close.
+pub(super) fn refuse_new(listener: RawFd) {
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    let instruction = |code: u32, jump_false, value| SockFilter::new(code as u16, 0, jump_false, value);
+    let program = [
+        instruction(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, FLAGS),
+        instruction(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, 1, SYN),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, 0),
+        instruction(libc::BPF_RET | libc::BPF_K, 0, u32::MAX),
+    ];
+    // Failing, the window is as small as the time between two system calls.
+    let _ = with_socket(listener, |listener| listener.attach_filter(&program));
 }
 
 pub(super) fn shutdown(socket: RawFd, direction: Direction) {

@@ -194,6 +194,48 @@ fn a_kept_connection_that_dies_with_the_request_on_it_is_tried_again_when_that_i
 }
 
 #[test]
+fn a_post_on_a_kept_connection_that_dies_is_never_sent_twice() {
+    // Takes the second request of a connection, acts upon it, and dies without an answer.
+    let backend = Backend::start(|peer, seen| {
+        for answered in [true, false] {
+            let Some(request) = peer.try_read_message()? else { return Ok(()) };
+            seen.requests.lock().expect("not poisoned").push(request);
+            if answered {
+                peer.try_send(answer_ok("ok"))?;
+            }
+        }
+        Ok(())
+    });
+    let elbow = Balancer::http([backend.address()]).node("cores = [0]").start();
+    let mut client = Peer::connect(elbow.address());
+    let mut statuses = Vec::new();
+    for n in 0..20 {
+        let answer = client.ask(format!("POST /{n} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"));
+        statuses.push(answer.status());
+    }
+    let requests = backend.seen().requests.lock().expect("not poisoned");
+    let mut targets: Vec<&str> = requests.iter().map(|request| request.head.target()).collect();
+    targets.sort_unstable();
+    let sent = targets.len();
+    targets.dedup();
+    assert_eq!(targets.len(), sent, "some were sent twice; the client got {statuses:?}");
+    assert!(statuses.contains(&504) && statuses.iter().all(|status| [200, 504].contains(status)), "{statuses:?}");
+}
+
+#[test]
+fn an_answer_with_too_large_a_head_is_502_and_one_within_limits_passes() {
+    let backend = Backend::answering(|request: &Message| {
+        let length: usize = request.head.target()[1..].parse().expect("a length");
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Large: {}\r\n\r\n", "x".repeat(length)).into_bytes()
+    });
+    let elbow = Balancer::http([backend.address()]).start();
+    let ask = |length: usize| Peer::connect(elbow.address()).ask(format!("GET /{length} HTTP/1.1\r\nHost: a\r\n\r\n"));
+    let large = ask(15_000);
+    assert_eq!((large.status(), large.head.get("x-large").map(str::len)), (200, Some(15_000)));
+    assert_eq!(ask(1_000_000).head.start_line, "HTTP/1.1 502 BAD_GATEWAY");
+}
+
+#[test]
 fn an_answer_that_breaks_off_is_cut_and_not_made_whole() {
     let backend = Backend::start(|peer, _| {
         if let Some(request) = peer.try_read_message()? {

@@ -190,6 +190,52 @@ fn pipelined_requests_are_answered_in_order_and_reach_the_back_end_one_by_one() 
 }
 
 #[test]
+fn a_thousand_requests_at_once_are_a_thousand_answers() {
+    let backend = Backend::answering(|request: &Message| answer_ok(request.head.target()));
+    let elbow = Balancer::http([backend.address()]).start();
+    let mut client = Peer::connect(elbow.address());
+    let mut sender = client.another_handle();
+    let sending = std::thread::spawn(move || {
+        let requests: String = (0..1_000).map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+        sender.send(requests);
+        sender.finish();
+    });
+    for n in 0..1_000 {
+        assert_eq!(client.read_message().text(), format!("/{n}"));
+    }
+    sending.join().expect("sent");
+    assert_eq!(client.read_to_end(), (Vec::new(), Ending::Closed));
+}
+
+#[test]
+fn a_client_that_has_finished_sending_still_gets_its_answer() {
+    let backend = Backend::answering(|_: &Message| {
+        std::thread::sleep(Duration::from_millis(100));
+        answer_ok("late")
+    });
+    let elbow = Balancer::http([backend.address()]).start();
+    let mut client = Peer::connect_and_send(elbow.address(), GET);
+    client.finish();
+    assert_eq!(client.read_message().text(), "late");
+    assert_eq!(client.read_to_end(), (Vec::new(), Ending::Closed));
+}
+
+#[test]
+fn a_client_of_ipv6_is_named_without_brackets() {
+    let backend = Backend::saying("ok");
+    let address = std::net::TcpListener::bind("[::1]:0").and_then(|listener| listener.local_addr());
+    let Ok(address) = address else {
+        eprintln!("not run: no IPv6 on this machine");
+        return;
+    };
+    let elbow = Balancer::http([backend.address()]).start_at(address);
+    assert_eq!(Peer::connect(address).ask("GET / HTTP/1.0\r\n\r\n").text(), "ok");
+    let head = backend.only_request().head;
+    assert_eq!((head.get("x-forwarded-for"), head.get("host")), (Some("::1"), Some("[::1]")));
+    drop(elbow);
+}
+
+#[test]
 fn a_pipelined_body_is_not_taken_for_a_request() {
     let backend = Backend::answering(|request: &Message| answer_ok(request.text()));
     let elbow = Balancer::http([backend.address()]).start();
@@ -358,6 +404,37 @@ fn an_upgraded_connection_is_a_tunnel() {
     assert_eq!(request.get("sec-websocket-key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
     client.finish();
     assert_eq!(client.read_to_end(), (Vec::new(), Ending::Closed));
+}
+
+#[test]
+fn each_side_of_a_tunnel_may_finish_first() {
+    let backend = Backend::start(|peer, _| {
+        let Some(request) = peer.try_read_message()? else { return Ok(()) };
+        peer.try_send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")?;
+        if request.head.target() == "/back-end-first" {
+            peer.finish();
+            peer.read_to_end();
+        } else {
+            let (heard, _) = peer.read_to_end();
+            peer.try_send(heard)?;
+        }
+        Ok(())
+    });
+    let elbow = Balancer::http([backend.address()]).start();
+    let upgrade = |target| format!("GET {target} HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
+
+    let mut client = Peer::connect_and_send(elbow.address(), upgrade("/client-first"));
+    assert_eq!(client.read_head().status(), 101);
+    client.send("last words");
+    client.finish();
+    assert_eq!(client.read_to_end(), (b"last words".to_vec(), Ending::Closed));
+
+    let mut client = Peer::connect_and_send(elbow.address(), upgrade("/back-end-first"));
+    assert_eq!(client.read_head().status(), 101);
+    assert_eq!(client.read_to_end(), (Vec::new(), Ending::Closed));
+    client.send("still here");
+    client.finish();
+    elbow.admin().wait_metric("elbow_connections_active", &[], |count| count == 0.0);
 }
 
 #[test]

@@ -152,6 +152,30 @@ fn least_outstanding_is_exact_over_all_cores() {
 }
 
 #[test]
+fn a_weight_is_a_share() {
+    let gate = Arc::new(AtomicBool::new(false));
+    let backends: Vec<Backend> = (0..2)
+        .map(|_| {
+            let gate = gate.clone();
+            Backend::start(move |peer, seen| hold(&gate, peer, seen))
+        })
+        .collect();
+    let elbow = Balancer::http([]).weighted(backends[0].address(), 1).weighted(backends[1].address(), 3).start();
+    let mut clients = Vec::new();
+    for sent in 1..=40 {
+        clients.push(Peer::connect_and_send(elbow.address(), GET));
+        eventually("the request is at a back end", crate::harness::PATIENCE, || {
+            (backends.iter().map(Backend::request_count).sum::<usize>() == sent).then_some(())
+        });
+    }
+    assert_eq!(backends.iter().map(Backend::request_count).collect::<Vec<_>>(), [10, 30]);
+    gate.store(true, Ordering::SeqCst);
+    for client in &mut clients {
+        assert_eq!(client.read_message().status(), 200);
+    }
+}
+
+#[test]
 fn least_outstanding_stays_even_when_all_come_at_once() {
     let gate = Arc::new(AtomicBool::new(false));
     let backends: Vec<Backend> = (0..4)

@@ -104,6 +104,26 @@ fn a_client_that_does_not_read_holds_the_back_end_and_not_our_memory() {
 }
 
 #[test]
+fn a_back_end_that_does_not_read_holds_the_client_and_not_our_memory() {
+    let backend = Backend::start(|peer, _| {
+        peer.try_read_head()?;
+        // Reads no further until the test is over.
+        std::thread::sleep(Duration::from_secs(30));
+        Ok(())
+    });
+    let elbow = Balancer::http([backend.address()]).start();
+    let before = elbow.process().resident_bytes();
+    let mut client =
+        Peer::connect_and_send(elbow.address(), "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n");
+    client.stream().set_write_timeout(Some(Duration::from_secs(1))).expect("a write timeout");
+    let block = vec![b'x'; 65_536];
+    let taken = (0..1_024).take_while(|_| client.try_send(&block).is_ok()).count() * block.len();
+    let grown = elbow.process().resident_bytes().saturating_sub(before);
+    assert!(taken < 64 << 20, "{taken} bytes went somewhere");
+    assert!(grown < 4 << 20, "{grown} bytes of memory for a back end that does not read");
+}
+
+#[test]
 fn an_upgraded_connection_ends_with_its_own_timeout() {
     let backend = Backend::start(|peer, _| {
         if peer.try_read_message()?.is_some() {

@@ -175,7 +175,7 @@ impl Connection {
 
     /// send(2), non-blocking: how many bytes were taken.
     pub fn send(&mut self, side: Side, bytes: &[u8], stage: &mut Stage) -> Result<usize, Errno> {
-        let latency = self.latency;
+        let (latency, carried) = (self.latency, self.carried);
         let end = self.end_mut(side);
         match &mut end.state {
             State::Open if end.writing == Half::Open => {}
@@ -189,7 +189,7 @@ impl Connection {
         if count == 0 && !bytes.is_empty() {
             return Err(Errno::AGAIN);
         }
-        let segment = end.lane.segment;
+        let segment = end.lane.next_segment(carried);
         for piece in bytes[..count].chunks(segment) {
             self.fly(side, Segment::Data(piece.to_vec()), latency, stage);
         }
@@ -397,6 +397,11 @@ impl Lane {
             wanted: false,
             held_until: Instant::ZERO,
         }
+    }
+
+    /// Bytes of the next segment. Small ones are for the beginning, where protocols have their corners.
+    fn next_segment(&self, carried: u64) -> usize {
+        if carried < 4_096 { self.segment } else { self.segment.max(500) }
     }
 
     fn room(&self) -> usize {

@@ -90,7 +90,7 @@ pub async fn serve(io: Io, mut listener: Listener, stop: Stop, flow: impl Fn(Soc
 pub async fn copy(from: &Socket, to: &Socket) -> io::Result<u64> {
     let io = from.io();
     let mut copied = 0;
-    while let Some(chunk) = timely(io, from.receive(copied == 0).wait()).await? {
+    while let Some(chunk) = timely(io, from.receive_once()).await? {
         copied += chunk.len() as u64;
         timely(io, to.send(chunk)).await?;
     }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use elbow::runtime::{Io, ListenOptions, Listener, Socket};
+use elbow::runtime::{Arrival, Io, ListenOptions, Listener, Manner, Socket};
 
 use crate::faults::Faults;
 use crate::simulation::Simulation;
@@ -66,10 +66,10 @@ fn a_receive_and_an_accept_wake_the_task_that_polled_them_last() {
         let spawner = io.clone();
         io.spawn(async move {
             let server = listener.accept().await.expect("accepted");
-            let mut receiving = server.receive(true);
-            begin(&mut Box::pin(receiving.wait())).await;
+            let mut receiving = server.receive(Manner::WhenReady);
+            begin(&mut Box::pin(receiving.next())).await;
             spawner.spawn(async move {
-                let chunk = receiving.wait().await.expect("received").expect("data");
+                let Ok(Arrival::Chunk(chunk)) = receiving.next().await else { panic!("nothing received") };
                 place.borrow_mut().extend_from_slice(&chunk);
             });
         });

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use elbow::base::slab::Slab;
-use elbow::runtime::{BufferPool, Io, Kernel, ListenOptions, Listener, Socket};
+use elbow::runtime::{BufferPool, Io, Kernel, ListenOptions, Listener, Manner, Socket};
 
 use crate::faults::Faults;
 use crate::kernel::SimKernel;
@@ -81,7 +81,7 @@ fn two_receives_at_once_are_found() {
     io.clone().spawn(async move {
         let address = listener.address().expect("it listens");
         let socket = Socket::connect(&io, address).await.expect("connected");
-        let (first, second) = (socket.receive(false), socket.receive(false));
+        let (first, second) = (socket.receive(Manner::Now), socket.receive(Manner::Now));
         io.sleep(Duration::from_millis(10)).await;
         drop((first, second));
     });
@@ -124,7 +124,7 @@ fn what_is_left_behind_is_found() {
         let mut listener = listener;
         let server = listener.accept().await.expect("accepted");
         client.send(b"kept".to_vec()).await.expect("sent");
-        place.replace(server.receive(false).wait().await.expect("received"));
+        place.replace(server.receive_once().await.expect("received"));
         std::mem::forget(server);
     });
     simulation.run_for(Duration::from_millis(20));

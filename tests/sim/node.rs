@@ -21,10 +21,11 @@ use elbow::runtime::Io;
 pub struct Node {
     registry: Registry,
     admission: Arc<Admission>,
+    opened: Rc<Cell<usize>>,
     running: Rc<Cell<usize>>,
 }
 
-/// How a node's worker is started.
+/// How a node is started.
 pub struct Start<'a> {
     /// The configuration file's text.
     pub file: &'a str,
@@ -42,7 +43,7 @@ impl Node {
         let registry = Registry::new(&configuration(start.file), start.cores.len()).expect("addresses only");
         let admission = Admission::new(start.limit);
         let running = Rc::new(Cell::new(start.cores.len()));
-        let node = Node { registry, admission, running };
+        let node = Node { registry, admission, opened: Rc::default(), running };
         node.set_in_service(|_| true);
         for (number, io) in start.cores.iter().enumerate() {
             let settings = WorkerSettings {
@@ -51,8 +52,11 @@ impl Node {
                 reader: node.registry.reader(),
                 admission: node.admission.clone(),
             };
-            let (running, opened) = (node.running.clone(), |opened: io::Result<()>| opened.expect("it listens"));
-            let work = worker::run(io.clone(), settings, opened);
+            let (opened, running) = (node.opened.clone(), node.running.clone());
+            let work = worker::run(io.clone(), settings, move |result: io::Result<()>| {
+                result.expect("it listens");
+                opened.set(opened.get() + 1);
+            });
             io.spawn(async move {
                 work.await;
                 running.set(running.get() - 1);
@@ -60,6 +64,11 @@ impl Node {
         }
         node.registry.advance(Lifecycle::Serving);
         node
+    }
+
+    /// Whether every core accepts.
+    pub fn is_open(&self) -> bool {
+        self.opened.get() == self.running.get()
     }
 
     /// Publishes another configuration.

@@ -194,7 +194,7 @@ async fn send_pattern(socket: &Socket, test: &Test, number: u64, whole: u64) -> 
 
 async fn receive_pattern(socket: &Socket, test: &Test, number: u64) -> io::Result<u64> {
     let mut offset = 0;
-    while let Some(chunk) = timely(socket.io(), socket.receive(true).wait()).await? {
+    while let Some(chunk) = timely(socket.io(), socket.receive_once()).await? {
         if !Pattern(number).matches(offset, &chunk) {
             test.world.borrow_mut().stage.find(format!("client {number}: a wrong byte at or after {offset}"));
         }

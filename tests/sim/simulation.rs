@@ -68,6 +68,8 @@ impl Simulation {
     /// Runs turns until `done`, until something is found wrong, or until the run spins or hangs.
     pub fn run_until(&mut self, done: impl Fn() -> bool) {
         let start = self.world.borrow().stage.now();
+        // Whoever calls this may have woken tasks.
+        self.world.borrow_mut().rouse();
         for _ in 0..self.turns {
             if done() || !self.is_clean() {
                 return;

@@ -134,6 +134,8 @@ pub fn scenario(run: Run) -> Verdict {
     let (limit, may_splice) = (10_000, setting.may_splice);
     let node = Rc::new(Node::start(&Start { file: &file, cores: &cores, limit, may_splice }));
 
+    simulation.run_until(|| node.is_open());
+
     let visiting = Rc::new(Cell::new(setting.visitors));
     for _ in 0..setting.visitors {
         let visits: Vec<Visit> = (0..setting.visits).map(|_| setting.visit(&ledger, random)).collect();

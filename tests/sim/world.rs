@@ -428,7 +428,7 @@ impl World {
     }
 
     /// Something has been done; whoever sleeps may have been woken by it.
-    fn rouse(&mut self) {
+    pub fn rouse(&mut self) {
         self.rings.iter_mut().for_each(|ring| ring.sleep = Sleep::Awake);
     }
 }

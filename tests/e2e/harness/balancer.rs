@@ -38,6 +38,12 @@ impl Balancer {
         }
     }
 
+    /// One more instance, with a weight.
+    pub fn weighted(mut self, address: SocketAddr, weight: u32) -> Balancer {
+        self.instances.push(format!("{{ id = \"{address}\", address = \"{address}\", weight = {weight} }}"));
+        self
+    }
+
     /// A line of `[node]`.
     pub fn node(mut self, line: &str) -> Balancer {
         writeln!(self.node, "{line}").expect("room");
@@ -93,6 +99,15 @@ instances = [{instances}]
     pub fn start_early(&self) -> Elbow {
         let (listener, admin) = (free_address(), free_address());
         Elbow::start(&self.text(listener, admin), vec![listener], admin)
+    }
+
+    /// As [`Balancer::start`], with its listener at an address of the test's choice.
+    #[track_caller]
+    pub fn start_at(&self, listener: SocketAddr) -> Elbow {
+        let admin = free_address();
+        let elbow = Elbow::start(&self.text(listener, admin), vec![listener], admin);
+        elbow.admin().wait_in_service();
+        elbow
     }
 
     /// Starts the balancer and waits until all its instances are in service.

@@ -64,14 +64,20 @@ impl BackEnd {
         self.ledger.say(|| format!("a back end got {}", head.line));
         let framing = head.framing(Framing::None)?;
         let failing = plan.answer.failing.filter(|failing| before == 0 || !failing.once);
+        let failure = failing.map(|failing| failing.how);
+        if let Some(Failure::Leave { after, reset }) = failure {
+            return self.leave(&plan, framing, after, reset).await;
+        }
         if plan.answer.early {
-            self.answer(&plan, failing.map(|failing| failing.how)).await?;
+            self.answer(&plan, failure).await?;
             self.take_body(&plan, framing).await?;
         } else {
             self.take_body(&plan, framing).await?;
-            self.answer(&plan, failing.map(|failing| failing.how)).await?;
+            self.answer(&plan, failure).await?;
         }
-        if failing.is_some() {
+        if failure.is_some() {
+            // All of its answer may have gone out before it failed.
+            self.ledger.close_silently();
             return Ok(Next::Close);
         }
         Ok(match plan.answer.parting {
@@ -120,6 +126,26 @@ impl BackEnd {
         Some(plan)
     }
 
+    /// Goes away after so many bytes of the request's body.
+    async fn leave(&mut self, plan: &Plan, framing: Framing, after: u64, reset: bool) -> Result<Next, Trouble> {
+        let part = match framing {
+            Framing::Length(length) => Framing::Length(length.min(after)),
+            other => other,
+        };
+        let mut body = Body::default();
+        if after > 0 {
+            self.hearer.body(part, plan.pattern(), &mut body).await?;
+        }
+        if body.wrong {
+            self.ledger.find(format!("request {} reached a back end with another body", plan.number));
+        }
+        if reset {
+            self.socket.reset_on_close();
+        }
+        self.ledger.close_silently();
+        Ok(Next::Close)
+    }
+
     async fn take_body(&mut self, plan: &Plan, framing: Framing) -> Result<(), Trouble> {
         let mut body = Body::default();
         let taken = self.hearer.body(framing, plan.pattern(), &mut body).await;
@@ -158,14 +184,28 @@ impl BackEnd {
             let random = self.talker.random();
             answer.extend_from_slice(&plan.answer.body.encode(plan.answer_pattern(), plan.answer.trailer, random));
         }
-        if let Some(Failure::Close(most) | Failure::Reset(most)) = failure {
-            answer.truncate(most as usize);
+        match failure {
+            Some(Failure::Close(most) | Failure::Reset(most)) => answer.truncate(most as usize),
+            Some(Failure::BadFraming) => break_framing(&mut answer, plan),
+            _ => {}
         }
         self.talker.say(&answer);
         let sent = self.talker.flush().await;
-        if matches!(failure, Some(Failure::Reset(_))) {
+        if matches!(failure, Some(Failure::Reset(_) | Failure::BadFraming)) {
             self.socket.reset_on_close();
         }
         Ok(sent?)
+    }
+}
+
+/// Spoils the last chunk of an answer, or takes its last byte away.
+fn break_framing(answer: &mut Vec<u8>, plan: &Plan) {
+    match plan.answer.body {
+        Content::Chunked(_) if !plan.answer.trailer && !plan.is_answered_without_body() => {
+            let end = answer.len() - b"0\r\n\r\n".len();
+            answer.truncate(end);
+            answer.extend_from_slice(b"0x\r\n\r\n");
+        }
+        _ => drop(answer.pop()),
     }
 }

@@ -50,6 +50,10 @@ struct Progress {
     answered: Cell<usize>,
     /// Requests whose body may be sent.
     invited: Cell<usize>,
+    /// Nothing more will be sent.
+    over: Cell<bool>,
+    /// Sending has failed. The end of the stream is then no end: a send may have taken the error of a reset away.
+    broken: Cell<bool>,
     watch: Watch,
 }
 
@@ -76,8 +80,10 @@ pub async fn visit(io: Io, ledger: Rc<Ledger>, target: SocketAddr, visit: Visit)
     let hearer = Hearer::new(socket.clone(), hears, random.next_u64());
     let mut reader = Reader { ledger, progress, hearer };
     let writing = async {
-        // What went wrong with sending shows in what comes back.
-        let _ = writer.run(&visit).await;
+        let written = writer.run(&visit).await;
+        writer.progress.broken.set(written.is_err());
+        writer.progress.over.set(true);
+        writer.progress.watch.changed();
         pending::<()>().await;
     };
     match race(reader.run(&visit), writing).await {
@@ -96,6 +102,9 @@ struct Writer {
 impl Writer {
     async fn run(&mut self, visit: &Visit) -> std::io::Result<()> {
         for (index, plan) in visit.plans.iter().enumerate() {
+            if self.has_said_its_last(visit, index) {
+                return self.talker.flush().await;
+            }
             if index >= self.progress.answered.get() + visit.depth {
                 self.talker.flush().await?;
                 self.until(|progress| index < progress.answered.get() + visit.depth).await;
@@ -107,6 +116,7 @@ impl Writer {
             }
             self.ledger.begin(plan.number, self.address);
             self.progress.begun.set(index + 1);
+            self.progress.watch.changed();
             if matches!(plan.body, Content::None | Content::Sized(0)) {
                 self.ledger.is_whole(plan.number);
             }
@@ -114,11 +124,17 @@ impl Writer {
             if plan.expects && !self.is_invited(index).await? {
                 return self.talker.flush().await;
             }
+            if self.talker.random().chance(1, 4) {
+                self.talker.flush().await?;
+            }
             let body = plan.body.encode(plan.pattern(), plan.number % 3 == 0, self.talker.random());
             self.talker.say(&body);
             self.ledger.is_whole(plan.number);
         }
         self.talker.flush().await?;
+        if self.has_said_its_last(visit, visit.plans.len()) {
+            return Ok(());
+        }
         match &visit.ending {
             Ending::Close => {}
             Ending::HalfClose => self.socket.shutdown(Direction::Write),
@@ -141,6 +157,11 @@ impl Writer {
         Ok(self.progress.answered.get() <= index)
     }
 
+    /// A client must not send anything behind a request that says `close` (RFC 9112 section 9.6).
+    fn has_said_its_last(&self, visit: &Visit, index: usize) -> bool {
+        visit.plans[..index].last().is_some_and(|plan| plan.closes)
+    }
+
     async fn until(&self, wish: impl Fn(&Progress) -> bool) {
         self.progress.watch.until(|| wish(&self.progress)).await;
     }
@@ -155,7 +176,11 @@ struct Reader {
 impl Reader {
     async fn run(&mut self, visit: &Visit) {
         for (index, plan) in visit.plans.iter().enumerate() {
-            self.progress.watch.until(|| self.progress.begun.get() > index).await;
+            let begun = || self.progress.begun.get() > index;
+            self.progress.watch.until(|| begun() || self.progress.over.get()).await;
+            if !begun() {
+                return self.forget(visit, index);
+            }
             // What comes after such a wait may meet a connection that is being closed.
             let excuse = (plan.idle >= IDLE_TIMEOUT).then_some(Excuse::Idle);
             match self.hear(plan).await {
@@ -229,6 +254,12 @@ impl Reader {
             self.ledger.find(format!("request {} was answered with another body", plan.number));
         }
         heard.map_err(|trouble| self.outcome(trouble, Outcome::Cut))?;
+        if framing == Framing::UntilEnd {
+            self.hearer.settle().await;
+            if self.progress.broken.get() {
+                return Err(Outcome::Cut);
+            }
+        }
         if framing != Framing::None && body.length != plan.answer.body.length() {
             let (length, whole) = (body.length, plan.answer.body.length());
             self.ledger.find(format!("request {} was answered with {length} of {whole} bytes", plan.number));

@@ -206,7 +206,10 @@ impl Ledger {
             Outcome::Refused(502..=504) => self.is_hurt(entry, began, *ended, injuries),
             Outcome::Refused(_) => false,
             Outcome::Unanswered if entry.excuse.is_some() => true,
-            Outcome::Cut | Outcome::Unanswered => self.is_hurt(entry, began, *ended, injuries),
+            // A reset takes earlier answers with it that are still on their way.
+            Outcome::Cut | Outcome::Unanswered => {
+                self.is_hurt(entry, began, *ended, injuries) || self.has_failing_neighbour(entry)
+            }
             Outcome::Silence => self.is_client_hurt(entry, injuries),
         };
         if !excused {
@@ -232,6 +235,12 @@ impl Ledger {
             || self.outages.borrow().iter().any(out)
             || self.is_client_hurt(entry, injuries)
             || injuries.iter().any(|injury| injury.at <= ended && self.is_behind(injury) && is_lasting(injury, began))
+    }
+
+    /// Whether another request on the same connection is one that a back end fails.
+    fn has_failing_neighbour(&self, entry: &Entry) -> bool {
+        let entries = self.entries.borrow();
+        entries.iter().any(|other| other.client == entry.client && other.plan.answer.failing.is_some())
     }
 
     /// Whether something happened to the client's own connection.

@@ -26,6 +26,9 @@ impl From<io::Error> for Trouble {
     }
 }
 
+/// Pieces of one message, more or less.
+const PIECES: u64 = 200;
+
 /// How fast a peer talks and listens.
 #[derive(Clone, Debug)]
 pub struct Pace {
@@ -79,8 +82,10 @@ impl Talker {
     pub async fn flush(&mut self) -> io::Result<()> {
         let unsent = std::mem::take(&mut self.unsent);
         let mut rest = unsent.as_slice();
+        // Whoever dribbles does not do so for ever.
+        let piece = self.pace.piece.max(rest.len() as u64 / PIECES);
         while !rest.is_empty() {
-            let most = (1 + self.random.below(self.pace.piece)) as usize;
+            let most = (1 + self.random.below(piece)) as usize;
             let (piece, later) = rest.split_at(most.min(rest.len()));
             timely(self.socket.io(), self.socket.send(piece.to_vec())).await?;
             rest = later;
@@ -197,6 +202,11 @@ impl Hearer {
         Ok(std::mem::take(&mut self.heard))
     }
 
+    /// Waits for as long as completions may be late.
+    pub async fn settle(&self) {
+        self.socket.io().sleep(Duration::from_secs(1)).await;
+    }
+
     /// What has been heard and belongs to no message yet.
     pub fn unread(&self) -> &[u8] {
         &self.heard
@@ -261,7 +271,7 @@ impl Hearer {
     async fn hear(&mut self) -> Result<bool, Trouble> {
         if !self.ended {
             pause(&self.socket, &self.pace, &mut self.random).await;
-            match timely(self.socket.io(), self.socket.receive(false).wait()).await? {
+            match timely(self.socket.io(), self.socket.receive_once()).await? {
                 Some(chunk) => self.heard.extend_from_slice(&chunk),
                 None => self.ended = true,
             }

@@ -9,6 +9,9 @@ use crate::pattern::Pattern;
 /// The host that every request names.
 pub const HOST: &str = "shop.example";
 
+/// Bodies of this size (as a power of two) move by splice.
+const BULK: u64 = 18;
+
 /// One request and its answer.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -86,6 +89,8 @@ pub struct Failing {
 /// The ways to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
+    /// It closes or resets after so many bytes of the request's body, without an answer.
+    Leave { after: u64, reset: bool },
     /// It closes after so many bytes of its answer.
     Close(u64),
     /// It resets after so many bytes of its answer.
@@ -94,6 +99,8 @@ pub enum Failure {
     Hang,
     /// It answers with something else than HTTP.
     Garbage,
+    /// It breaks the framing of its answer's body; where that cannot be told, it resets.
+    BadFraming,
 }
 
 /// Which kinds of traffic a run has.
@@ -103,7 +110,7 @@ pub struct Kinds {
     pub failing: u64,
     /// Back ends close kept connections without a word after one answer in so many; 0 for none.
     pub closing: u64,
-    /// Bodies are shorter than two to this power.
+    /// Bodies are shorter than two to this power, and mostly by far.
     pub size: u64,
     /// Requests have bodies.
     pub uploads: bool,
@@ -120,7 +127,7 @@ impl Kinds {
         Kinds {
             failing: if troubled { one_in(random, 6) } else { 0 },
             closing: if troubled { one_in(random, 6) } else { 0 },
-            size: 1 + random.below(18),
+            size: if random.chance(1, 4) { BULK } else { 1 + random.below(14) },
             uploads: random.chance(2, 3),
             idle: random.chance(1, 4),
             unusual: random.chance(2, 3),
@@ -163,7 +170,7 @@ impl Content {
     }
 
     fn drawn(random: &mut Random, size: u64) -> Content {
-        let reach = 1 << random.below(size);
+        let reach = if size == BULK && random.chance(1, 2) { 1 << BULK } else { 1 << random.below(size) };
         let length = random.below(reach);
         if random.chance(1, 2) { Content::Sized(length) } else { Content::Chunked(length) }
     }
@@ -196,7 +203,7 @@ impl Plan {
             closes: random.chance(1, 16),
             forwarded: random.chance(1, 8),
             idle,
-            answer: Answer::drawn(method, kinds, random),
+            answer: Answer::drawn(method, body, kinds, random),
         }
     }
 
@@ -241,7 +248,7 @@ impl Plan {
 }
 
 impl Answer {
-    fn drawn(method: &str, kinds: &Kinds, random: &mut Random) -> Answer {
+    fn drawn(method: &str, request: Content, kinds: &Kinds, random: &mut Random) -> Answer {
         const STATUSES: [u16; 8] = [200, 200, 200, 201, 204, 304, 404, 500];
         let status = STATUSES[random.below(8) as usize];
         let until_end = random.chance(1, 16);
@@ -273,7 +280,7 @@ impl Answer {
             early: kinds.unusual && random.chance(1, 8),
             parting,
             delay,
-            failing: failing.then(|| Failing::drawn(body, random)),
+            failing: failing.then(|| Failing::drawn(body, request, random)),
         }
     }
 
@@ -289,14 +296,17 @@ impl Answer {
 }
 
 impl Failing {
-    fn drawn(body: Content, random: &mut Random) -> Failing {
-        let reach = 1 << random.below(18);
+    fn drawn(body: Content, request: Content, random: &mut Random) -> Failing {
+        let reach = 1 << random.below(BULK);
         let after = if random.chance(1, 2) { 0 } else { random.below(reach) };
-        let how = match random.below(6) {
+        let leaves = request.length() > 0 && random.chance(1, 2);
+        let how = match random.below(7) {
+            _ if leaves => Failure::Leave { after: after.min(request.length() - 1), reset: random.chance(1, 2) },
             // A body that ends with its connection cannot be seen to have ended early.
             0 | 1 if !matches!(body, Content::UntilEnd(_)) || after == 0 => Failure::Close(after),
             0..=3 => Failure::Reset(after),
             4 => Failure::Hang,
+            5 => Failure::BadFraming,
             _ => Failure::Garbage,
         };
         Failing { how, once: random.chance(1, 2) }
