@@ -113,8 +113,8 @@ impl Exchange<'_> {
             choice.cells().connections_reused.increment();
             return Ok((backend, true));
         }
-        let socket = choice.dial(self.session).await?;
-        Ok((Backend::new(socket), false))
+        let halves = choice.dial(self.session).await?;
+        Ok((Backend::new(halves), false))
     }
 
     async fn attempt(

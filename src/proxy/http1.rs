@@ -13,9 +13,8 @@ use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel;
-use crate::runtime::Socket;
 use crate::telemetry::AnswerSource;
-use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, linger};
+use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
 use crate::wire::head::RequestHead;
@@ -25,11 +24,9 @@ const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end: alternates between waiting and serving. What a request needs lives in a box that
 /// goes with it, so that an idle connection stays small.
-pub fn serve(session: Session, socket: Socket) -> impl Future<Output = ()> {
-    let mut receiver = Receiver::new(socket.clone());
-    receiver.expect_more();
+pub fn serve(session: Session, (receiver, sender): (Receiver, Sender)) -> impl Future<Output = ()> {
     let reader = Http1Reader::new(receiver);
-    let writer = Http1Writer::new(Sender::new(socket));
+    let writer = Http1Writer::new(sender);
     let mut front = Front { session, reader, writer, carried: 0 };
     // A block and not an `async fn`, which would keep its arguments twice.
     async move {
@@ -83,8 +80,8 @@ impl Front {
     async fn part(mut self, parting: Parting) {
         self.count_bytes();
         match parting {
-            Parting::Close => {}
-            Parting::Linger => linger(self.reader.into_receiver()).await,
+            Parting::Close => close(self.writer.into_sender()).await,
+            Parting::Linger => linger(self.reader.into_receiver(), self.writer.into_sender()).await,
             Parting::Reset => self.writer.socket().reset_on_close(),
             Parting::Tunnel(switched) => self.tunnel(*switched).await,
         }
@@ -222,8 +219,8 @@ impl Front {
     async fn tunnel(mut self, switched: Switched) {
         let Switched { mut backend, choice: _busy } = switched;
         let early = (self.reader.take_unread(), backend.reader.take_unread());
-        let client = tunnel::End::of(self.reader.into_receiver(), early.0);
-        let instance = tunnel::End::of(backend.reader.into_receiver(), early.1);
+        let client = tunnel::End::of((self.reader.into_receiver(), self.writer.into_sender()), early.0);
+        let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early.1);
         let timeout = self.session.tunnel_timeout();
         tunnel::run(&self.session, client, instance, timeout, Reason::TunnelTimeout).await;
     }

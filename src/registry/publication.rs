@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
 use super::lifecycle::LifecycleCell;
-use super::{CompileError, Lifecycle, Snapshot, compile};
-use crate::model::Configuration;
+use super::{CertificateError, CompileError, Keyring, Lifecycle, Refreshed, Snapshot, compile};
+use crate::model::{CertificateFiles, Configuration};
 use crate::runtime::Published;
+use crate::tls::{TicketRing, WallClock};
 
 /// What the threads of the node share. Cheap to clone; every clone is the same registry.
 #[derive(Debug, Clone)]
@@ -22,9 +23,16 @@ struct Shared {
     news: AtomicU64,
     cores: usize,
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
-    applying: Mutex<()>,
+    applied: Mutex<Applied>,
     /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
     sleepers: Mutex<Vec<Weak<Sleeper>>>,
+}
+
+/// What the snapshot published last was compiled from.
+#[derive(Debug)]
+struct Applied {
+    configuration: Configuration,
+    keyring: Keyring,
 }
 
 /// Where a reader that waits for news leaves its waker.
@@ -36,23 +44,48 @@ struct Sleeper {
 }
 
 impl Registry {
-    /// A registry of the first configuration, for `cores` data-plane threads; errors as of [`compile`].
+    /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives;
+    /// errors as of [`compile`], and certificates that are no good.
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
-        let first = compile(configuration, cores, None)?;
+        let tickets = TicketRing::random(WallClock::System).map_err(|fault| vec![CompileError::Tickets(fault)])?;
+        let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_certificates)?;
+        let first = compile(configuration, cores, &keyring, None)?;
         Ok(Self(Arc::new(Shared {
             published: Published::new(Arc::new(first)),
             lifecycle: LifecycleCell::new(),
             news: AtomicU64::new(0),
             cores,
-            applying: Mutex::new(()),
+            applied: Mutex::new(Applied { configuration: configuration.clone(), keyring }),
             sleepers: Mutex::new(Vec::new()),
         })))
     }
 
-    /// Compiles the next configuration and publishes it; errors as of [`compile`], and then nothing has changed.
+    /// Compiles the next configuration and publishes it; errors as of [`Registry::new`], and then nothing has changed.
     pub fn apply(&self, configuration: &Configuration) -> Result<(), Vec<CompileError>> {
-        let _one_at_a_time = self.0.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = compile(configuration, self.0.cores, Some(&self.snapshot()))?;
+        let mut applied = self.0.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let keyring = applied.keyring.for_configuration(configuration).map_err(of_certificates)?;
+        self.publish(configuration, &keyring)?;
+        *applied = Applied { configuration: configuration.clone(), keyring };
+        Ok(())
+    }
+
+    /// Looks whether files of certificates have changed, and publishes the good ones to new connections. Answers what
+    /// became of each that had changed.
+    pub fn refresh_certificates(&self) -> Vec<Refreshed> {
+        let applied = &mut *self.0.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let refreshed = applied.keyring.refresh();
+        if refreshed.iter().any(|refreshed| matches!(refreshed, Refreshed::Replaced(..)))
+            && let Err(errors) = self.publish(&applied.configuration, &applied.keyring)
+        {
+            // Host names are looked up again, and may have no address just now. What is served stays as it is.
+            let causes: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            tracing::error!(causes = causes.join("; "), "changed certificates could not be brought into effect");
+        }
+        refreshed
+    }
+
+    fn publish(&self, configuration: &Configuration, keyring: &Keyring) -> Result<(), Vec<CompileError>> {
+        let next = compile(configuration, self.0.cores, keyring, Some(&self.snapshot()))?;
         self.0.published.replace(Arc::new(next));
         self.0.announce();
         Ok(())
@@ -93,6 +126,10 @@ impl Registry {
             self.0.announce();
         }
     }
+}
+
+fn of_certificates(errors: Vec<(CertificateFiles, CertificateError)>) -> Vec<CompileError> {
+    errors.into_iter().map(|(files, error)| CompileError::Certificate(files, error)).collect()
 }
 
 impl Shared {

@@ -33,7 +33,7 @@ pub use pipe::{Moved, Pipe, PipePool};
 pub use published::Published;
 pub use race::{Either, Race, TryJoin, race, try_join};
 pub use ring::Ring;
-pub use socket::{AcceptError, Descriptor, Listener, Receiving, Socket};
+pub use socket::{AcceptError, Descriptor, Listener, Receiving, Sending, Socket};
 pub use timer::{Elapsed, Sleep, Within};
 
 /// The CPUs that this process may run on (sched_getaffinity(2)), in order.

@@ -7,6 +7,7 @@
 //! registry and in the cells of `telemetry`.
 
 mod api;
+mod certificates;
 mod notify;
 mod sample;
 mod signals;
@@ -99,6 +100,7 @@ impl Node {
             admin.map_err(|error| RunError::Start(format!("admin address {}: {error}", self.admin_address())))?;
         let (prober, first_round) = Prober::new(&self.registry);
         let probing = tokio::task::spawn_local(prober.run());
+        let watching = tokio::task::spawn_local(certificates::watch(self.registry.clone()));
         let admission = Admission::new(self.connection_limit());
         let workers = Workers::start(&self.registry, &self.cpus, &admission)?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
@@ -129,6 +131,7 @@ impl Node {
         node.registry.advance(Lifecycle::Stopped);
         workers.wait(JOIN_INTERVAL).await;
         probing.abort();
+        watching.abort();
         drop(stop_admin);
         if let Some(calls) = calls {
             let _ = calls.await;

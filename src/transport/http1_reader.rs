@@ -151,7 +151,7 @@ impl Http1Reader {
     /// How many bytes of the body are still to come from the socket, where that is known and nothing is buffered: then
     /// they may be moved without being read, and reported by [`Http1Reader::skip`].
     pub fn remaining_in_socket(&self) -> Option<u64> {
-        let unbuffered = self.unread.as_ref().is_none_or(|unread| unread.is_empty()) && !self.receiver.is_armed();
+        let unbuffered = !self.has_unread() && self.receiver.is_spliceable();
         self.body.as_ref()?.remaining_known().filter(|_| unbuffered)
     }
 

@@ -113,6 +113,11 @@ impl Http1Writer {
         &mut self.sender
     }
 
+    /// Gives the sending half back; what is pending is dropped.
+    pub fn into_sender(self) -> Sender {
+        self.sender
+    }
+
     /// The socket.
     pub fn socket(&self) -> &Socket {
         self.sender.socket()

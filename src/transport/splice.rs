@@ -47,6 +47,9 @@ pub async fn splice_body(
     let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
         return Ok(false);
     };
+    if !writer.sender().is_spliceable() {
+        return Ok(false);
+    }
     let (source, sink) = (reader.receiver().socket().clone(), writer.sender().socket().clone());
     let io = source.io();
     let Some(mut pipe) = io.pipes().take(io) else { return Ok(false) };
