@@ -85,6 +85,9 @@ keyword! {
 }
 
 impl PredefinedPolicy {
+    /// What ELB gives a secure listener that is made through its API.
+    pub const ELB_DEFAULT: Self = Self::Policy201608;
+
     /// What a secure listener without an SSL negotiation policy uses. ELB's default knows no TLS 1.3.
     pub const DEFAULT: Self = Self::ElbowTls12;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::control::api::signature::{Access, KeyFile, KeyRing};
 use crate::control::api::store::EmbeddedStore;
 use crate::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings};
-use crate::model::{ApiSettings, Configuration, InstanceId, LoadBalancer, LoadBalancerName};
+use crate::model::{ApiSettings, Configuration, InstanceId, LoadBalancer, LoadBalancerName, PolicyName, PolicyType};
 use crate::registry::Registry;
 use crate::runtime;
 use crate::server::RunError;
@@ -86,13 +86,14 @@ async fn publish(registry: Registry, next: Configuration) -> Result<(), PublishE
 
 /// What the data plane cannot do yet must not be accepted and then not be done.
 fn refuse_unsupported(balancer: &LoadBalancer) -> Result<(), PublishError> {
-    let secure = |listener: &crate::model::Listener| {
-        listener.protocols.front().is_secure() || listener.protocols.back().is_secure()
+    let attached = balancer.listeners.iter().flat_map(|listener| &listener.policies);
+    let mut attached = attached.chain(balancer.backend_policies.values().flatten());
+    let is_absent = |name: &PolicyName| match balancer.policy(name).as_deref() {
+        Some(policy) => policy.policy_type().is_stickiness() || policy.policy_type() == PolicyType::ProxyProtocol,
+        None => false,
     };
     let unsupported = match balancer {
-        _ if balancer.listeners.iter().any(secure) => "HTTPS and SSL",
-        _ if balancer.listeners.iter().any(|listener| !listener.policies.is_empty()) => "listener policies",
-        _ if balancer.backend_policies.values().any(|policies| !policies.is_empty()) => "back-end server policies",
+        _ if attached.any(is_absent) => "stickiness and PROXY protocol policies",
         _ if balancer.attributes.access_log.is_some() => "access logs",
         _ => return Ok(()),
     };

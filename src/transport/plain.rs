@@ -29,7 +29,15 @@ pub(in crate::transport) struct PlainReceiver {
 impl PlainReceiver {
     /// For `socket`, on which nothing has been received yet.
     pub fn new(socket: Socket) -> PlainReceiver {
-        PlainReceiver { socket, receiving: None, repeating: false, little: false, more_expected: false, bulk: 0, ended: false }
+        PlainReceiver {
+            socket,
+            receiving: None,
+            repeating: false,
+            little: false,
+            more_expected: false,
+            bulk: 0,
+            ended: false,
+        }
     }
 
     /// Starts to receive without waiting. Idempotent.

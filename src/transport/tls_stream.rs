@@ -105,7 +105,8 @@ impl TlsLink {
                 sink(piece);
             }
         });
-        outbox.is_urgent |= !outbox.waiting.is_empty() && !(is_answered && progress.is_ok());
+        let may_wait = outbox.waiting.is_empty() || (is_answered && progress.is_ok());
+        outbox.is_urgent |= !may_wait;
         progress
     }
 }

@@ -108,7 +108,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Loaded, Report> {
 #[cfg(test)]
 pub(in crate::control) fn for_tests(text: &str) -> Configuration {
     let source = Source::new(Path::new("/etc/elbow/elbow.toml"), text.to_owned());
-    lower(source, Vec::new(), &[]).unwrap_or_else(|report| panic!("{report}")).configuration
+    lower(source, Vec::new(), &[], |_| Vec::new()).unwrap_or_else(|report| panic!("{report}")).configuration
 }
 
 /// All steps, from a source to a configuration. Problems that were `found` before are reported with the others;
