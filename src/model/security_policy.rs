@@ -94,6 +94,11 @@ impl PredefinedPolicy {
     /// How the names of predefined policies begin; nobody else's may.
     pub const RESERVED_PREFIXES: [&'static str; 3] = ["ELBSecurityPolicy-", "ELBSample-", "Elbow-"];
 
+    /// Whether ELB has it: its attributes can all be said in ELB's words.
+    pub fn is_of_elb(self) -> bool {
+        !matches!(self, Self::ElbowTls12 | Self::ElbowTls13)
+    }
+
     /// The policy of this name, in exactly this spelling, as policy names are compared.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|policy| policy.as_str() == name)
