@@ -21,8 +21,10 @@ pub enum Failure {
     Malformed,
     /// The answer has another status code than 200.
     Status(u16),
-    /// The check asks for TLS, which this version does not speak to instances.
-    TlsUnsupported,
+    /// The TLS handshake was not over in time.
+    HandshakeTimeout,
+    /// The TLS handshake failed.
+    HandshakeFailed,
 }
 
 impl Failure {
@@ -44,7 +46,8 @@ impl fmt::Display for Failure {
             Self::Closed => "connection closed before an answer",
             Self::Malformed => "malformed answer",
             Self::Status(status) => return write!(formatter, "status {status}"),
-            Self::TlsUnsupported => "probes over TLS are not supported yet",
+            Self::HandshakeTimeout => "TLS handshake timed out",
+            Self::HandshakeFailed => "TLS handshake failed",
         })
     }
 }

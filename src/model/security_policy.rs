@@ -53,9 +53,9 @@ impl CustomPolicy {
 }
 
 keyword! {
-    /// ELB's predefined security policies, newest first, as DescribeLoadBalancerPolicies lists them.
+    /// The predefined security policies: ELB's, newest first, as DescribeLoadBalancerPolicies lists them, then ours.
     pub enum PredefinedPolicy {
-        /// The default of a new secure listener.
+        /// ELB's default of a new secure listener.
         Policy201608 = "ELBSecurityPolicy-2016-08",
         /// TLS 1.2 only.
         PolicyTls12 = "ELBSecurityPolicy-TLS-1-2-2017-01",
@@ -77,15 +77,27 @@ keyword! {
         SampleElbDefault = "ELBSample-ELBDefaultCipherPolicy",
         /// A sample: nearly every cipher of an old OpenSSL.
         SampleOpenSslDefault = "ELBSample-OpenSSLDefaultCipherPolicy",
+        /// Ours, and the default: TLS 1.3, and TLS 1.2 as fallback.
+        ElbowTls12 = "Elbow-TLS-1-2-2026",
+        /// Ours: TLS 1.3 only.
+        ElbowTls13 = "Elbow-TLS-1-3-2026",
     }
 }
 
 impl PredefinedPolicy {
-    /// What a secure listener without an SSL negotiation policy uses, as in ELB.
-    pub const DEFAULT: Self = Self::Policy201608;
+    /// What ELB gives a secure listener that is made through its API.
+    pub const ELB_DEFAULT: Self = Self::Policy201608;
 
-    /// How the names of ELB's own policies begin; nobody else's may.
-    pub const RESERVED_PREFIXES: [&'static str; 2] = ["ELBSecurityPolicy-", "ELBSample-"];
+    /// What a secure listener without an SSL negotiation policy uses. ELB's default knows no TLS 1.3.
+    pub const DEFAULT: Self = Self::ElbowTls12;
+
+    /// How the names of predefined policies begin; nobody else's may.
+    pub const RESERVED_PREFIXES: [&'static str; 3] = ["ELBSecurityPolicy-", "ELBSample-", "Elbow-"];
+
+    /// Whether ELB has it: its attributes can all be said in ELB's words.
+    pub fn is_of_elb(self) -> bool {
+        !matches!(self, Self::ElbowTls12 | Self::ElbowTls13)
+    }
 
     /// The policy of this name, in exactly this spelling, as policy names are compared.
     pub fn from_name(name: &str) -> Option<Self> {

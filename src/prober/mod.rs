@@ -9,6 +9,7 @@
 
 mod probe;
 mod rounds;
+mod stream;
 #[cfg(test)]
 mod tests;
 

@@ -1,13 +1,14 @@
-//! One probe: a connection, and on HTTP checks one question over it.
+//! One probe: a connection, on secure checks a handshake, and on HTTP checks one question over it.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::stream::ProbeStream;
 use crate::health::{Failure, judge_status};
 use crate::model::{HealthCheck, HealthPath, HealthTarget};
 use crate::wire::head::{Asked, HeadLimits, HeadStatus, Method, Reply, ResponseHead};
@@ -28,10 +29,11 @@ pub(super) enum Outcome {
 
 /// Probes the instance at `address` as `check` wants. Takes no longer than its timeout, connecting included.
 pub(super) async fn probe(address: SocketAddr, check: &HealthCheck) -> Outcome {
-    let path = match check.target() {
-        HealthTarget::Tcp { .. } => None,
-        HealthTarget::Http { path, .. } => Some(path),
-        HealthTarget::Ssl { .. } | HealthTarget::Https { .. } => return Outcome::Judged(Err(Failure::TlsUnsupported)),
+    let (is_secure, path) = match check.target() {
+        HealthTarget::Tcp { .. } => (false, None),
+        HealthTarget::Http { path, .. } => (false, Some(path)),
+        HealthTarget::Ssl { .. } => (true, None),
+        HealthTarget::Https { path, .. } => (true, Some(path)),
     };
     let deadline = Instant::now() + check.timeout().get();
     let stream = match timeout_at(deadline, TcpStream::connect(address)).await {
@@ -39,35 +41,43 @@ pub(super) async fn probe(address: SocketAddr, check: &HealthCheck) -> Outcome {
         Ok(Err(error)) => return connect_error(error),
         Ok(Ok(stream)) => stream,
     };
-    let Some(path) = path else { return Outcome::Judged(Ok(())) };
+    let stream = match is_secure {
+        false => ProbeStream::plain(stream),
+        true => match timeout_at(deadline, ProbeStream::secure(stream)).await {
+            Err(_) => return Outcome::Judged(Err(Failure::HandshakeTimeout)),
+            Ok(Err(_)) => return Outcome::Judged(Err(Failure::HandshakeFailed)),
+            Ok(Ok(stream)) => stream,
+        },
+    };
+    let Some(path) = path else {
+        drop(timeout_at(deadline, stream.into_tcp()).await);
+        return Outcome::Judged(Ok(()));
+    };
     let answer = timeout_at(deadline, ask(stream, address, path)).await;
     Outcome::Judged(answer.unwrap_or(Err(Failure::AnswerTimeout)).and_then(judge_status))
 }
 
 /// Sends the request that ELB sends, except that the connection is not kept: every probe shows whether the instance
 /// still accepts. Answers the status code.
-async fn ask(mut stream: TcpStream, address: SocketAddr, path: &HealthPath) -> Result<u16, Failure> {
+async fn ask(mut stream: ProbeStream, address: SocketAddr, path: &HealthPath) -> Result<u16, Failure> {
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: ELB-HealthChecker/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         path.as_str()
     );
-    stream.write_all(request.as_bytes()).await.map_err(|_| Failure::Closed)?;
+    stream.send(request.as_bytes()).await.map_err(|_| Failure::Closed)?;
     let status = read_status(&mut stream).await?;
-    tokio::spawn(linger(stream));
+    tokio::spawn(async { linger(stream.into_tcp().await).await });
     Ok(status)
 }
 
 /// Reads the head of the final answer. What is held is bounded by the limits of a head, how often by the caller's
 /// deadline.
-async fn read_status(stream: &mut TcpStream) -> Result<u16, Failure> {
+async fn read_status(stream: &mut ProbeStream) -> Result<u16, Failure> {
     let asked = Asked { method: Method::Get, upgrade: false };
     let (limits, mut head, mut received) = (HeadLimits::default(), ResponseHead::default(), Vec::new());
     loop {
         match head.parse(&received, &limits).map_err(|_| Failure::Malformed)? {
-            HeadStatus::Partial => match stream.read_buf(&mut received).await {
-                Ok(0) | Err(_) => return Err(Failure::Closed),
-                Ok(_) => {}
-            },
+            HeadStatus::Partial => stream.receive(&mut received).await.map_err(|_| Failure::Closed)?,
             HeadStatus::Complete { length } => match head.reply(asked) {
                 Ok(Reply::Final(_)) => return Ok(head.status()),
                 Ok(Reply::Interim) => drop(received.drain(..length)),

@@ -214,9 +214,20 @@ fn instances_that_are_slow_hang_or_are_not_there() {
         drop(frozen);
         assert_eq!(judged(probe(frozen_address, &tcp).await), Err(Failure::ConnectRefused));
         assert_eq!(judged(probe(frozen_address, &http).await), Err(Failure::ConnectRefused));
+        let plain = BackEnd::serving(|_, mut stream| async move {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n").await;
+            let _ = stream.read_buf(&mut Vec::new()).await;
+        })
+        .await;
+        let silent = BackEnd::serving(|_, stream| async move {
+            sleep(PATIENCE).await;
+            drop(stream);
+        })
+        .await;
         for target in ["SSL:80", "HTTPS:80/"] {
             let tls = check(target, INTERVAL_MS, TIMEOUT_MS);
-            assert_eq!(judged(probe(slow.address, &tls).await), Err(Failure::TlsUnsupported));
+            assert_eq!(judged(probe(silent.address, &tls).await), Err(Failure::HandshakeTimeout), "{target}");
+            assert_eq!(judged(probe(plain.address, &tls).await), Err(Failure::HandshakeFailed), "{target}");
         }
     });
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::model::{Layer, Reason};
 use crate::proxy::core::Core;
 use crate::proxy::session::Session;
-use crate::proxy::{http1, tcp};
+use crate::proxy::{http1, secure, tcp};
 use crate::registry::ListenerEntry;
 use crate::runtime::{AcceptError, Either, Listener, Socket, race};
+use crate::transport::{Receiver, Sender, plain_halves};
 
 /// How long accepting pauses when the process has no descriptor or memory left. Connections wait in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -78,8 +79,23 @@ fn admit(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
     // Without an address the client is gone already.
     let Ok(client) = socket.peer_address() else { return };
     let session = Session::new(core.clone(), entry.clone(), client, guard);
-    match entry.listener.protocols.layer() {
-        Layer::Seven => core.io.spawn(http1::serve(session, socket)),
-        Layer::Four => core.io.spawn(tcp::serve(session, socket)),
+    match &entry.tls {
+        Some(_) => core.io.spawn(secure::serve(session, socket)),
+        None => {
+            let (mut receiver, sender) = plain_halves(socket);
+            if entry.listener.protocols.layer() == Layer::Seven {
+                receiver.expect_more();
+            }
+            serve(session, (receiver, sender));
+        }
+    }
+}
+
+/// Starts the flow of a connection that is ready to carry what its listener serves.
+pub fn serve(session: Session, halves: (Receiver, Sender)) {
+    let io = session.core.io.clone();
+    match session.entry.listener.protocols.layer() {
+        Layer::Seven => io.spawn(http1::serve(session, halves)),
+        Layer::Four => io.spawn(tcp::serve(session, halves)),
     }
 }

@@ -1,6 +1,5 @@
 //! One HTTP/1.1 connection to an instance.
 
-use crate::runtime::Socket;
 use crate::transport::{Http1Reader, Http1Writer, Receiver, Sender};
 
 /// Both halves of the connection. Between two requests its receive is armed, so that a close by the instance is seen.
@@ -13,9 +12,8 @@ pub struct Backend {
 
 impl Backend {
     /// A connection just made.
-    pub fn new(socket: Socket) -> Backend {
-        let reader = Http1Reader::new(Receiver::new(socket.clone()));
-        Backend { reader, writer: Http1Writer::new(Sender::new(socket)) }
+    pub fn new((receiver, sender): (Receiver, Sender)) -> Backend {
+        Backend { reader: Http1Reader::new(receiver), writer: Http1Writer::new(sender) }
     }
 
     /// Whether the connection can carry another request: nothing has arrived on it unasked, and it is open as far as is

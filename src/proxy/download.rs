@@ -93,7 +93,8 @@ impl<'a> Download<'a> {
         splice_body(reader, writer, self.session.idle_timeout()).await.map_err(|broken| match broken {
             BodyBroken::Side(Broken::Source(error)) => of_source(&error),
             BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
-            BodyBroken::Idle => Reason::ResponseIdleTimeout,
+            BodyBroken::SourceIdle => Reason::ResponseIdleTimeout,
+            BodyBroken::SinkIdle => Reason::ClientSendTimeout,
         })
     }
 

@@ -64,6 +64,8 @@ pub struct Exchange<'a> {
     pub persistence: Persistence,
     /// The address that the client connected to, for requests that name no host.
     pub node: IpAddr,
+    /// An instance has had its whole time for the answer already.
+    pub has_waited: bool,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
 }
@@ -81,7 +83,10 @@ impl Exchange<'_> {
             let (backend, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
                 Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
-                    Some(_) => continue,
+                    Some(_) => {
+                        self.session.count_failure(reason);
+                        continue;
+                    }
                     None => return Ended::Refused(reason),
                 },
             };
@@ -91,6 +96,7 @@ impl Exchange<'_> {
                 Err(failed) => failed,
             };
             let lost = self.lost(reason, kept, &progress);
+            self.has_waited |= reason == Reason::FirstByteTimeout;
             match search.lost(choice, reason, lost) {
                 Some(Retry::Fresh) => fresh_only = true,
                 Some(Retry::Elsewhere) => {}
@@ -107,8 +113,8 @@ impl Exchange<'_> {
             choice.cells().connections_reused.increment();
             return Ok((backend, true));
         }
-        let socket = choice.dial(self.session).await?;
-        Ok((Backend::new(socket), false))
+        let halves = choice.dial(self.session).await?;
+        Ok((Backend::new(halves), false))
     }
 
     async fn attempt(
@@ -237,8 +243,11 @@ impl Exchange<'_> {
     /// What an attempt lost that ended for `reason` before its answer began.
     fn lost(&self, reason: Reason, kept: bool, progress: &Progress) -> Lost {
         match reason {
-            Reason::BackendClosedEarly | Reason::BackendReset => Lost::Sent {
-                kept,
+            // An instance that is frozen or cut off looks like one that is slow. As nginx does, another is asked once
+            // when doing it twice is as good as doing it once.
+            Reason::FirstByteTimeout if self.has_waited => Lost::Underway,
+            Reason::BackendClosedEarly | Reason::BackendReset | Reason::FirstByteTimeout => Lost::Sent {
+                kept: kept && reason != Reason::FirstByteTimeout,
                 idempotent: self.request.method_kind().is_idempotent(),
                 repeatable: !progress.is_body_taken(),
             },

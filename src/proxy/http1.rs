@@ -13,9 +13,8 @@ use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel;
-use crate::runtime::Socket;
 use crate::telemetry::AnswerSource;
-use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, linger};
+use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
 use crate::wire::head::RequestHead;
@@ -25,11 +24,9 @@ const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end: alternates between waiting and serving. What a request needs lives in a box that
 /// goes with it, so that an idle connection stays small.
-pub fn serve(session: Session, socket: Socket) -> impl Future<Output = ()> {
-    let mut receiver = Receiver::new(socket.clone());
-    receiver.expect_more();
+pub fn serve(session: Session, (receiver, sender): (Receiver, Sender)) -> impl Future<Output = ()> {
     let reader = Http1Reader::new(receiver);
-    let writer = Http1Writer::new(Sender::new(socket));
+    let writer = Http1Writer::new(sender);
     let mut front = Front { session, reader, writer, carried: 0 };
     // A block and not an `async fn`, which would keep its arguments twice.
     async move {
@@ -52,7 +49,7 @@ struct Front {
     session: Session,
     reader: Http1Reader,
     writer: Http1Writer,
-    carried: u64,
+    carried: u32,
 }
 
 /// Why an idle connection woke.
@@ -83,8 +80,8 @@ impl Front {
     async fn part(mut self, parting: Parting) {
         self.count_bytes();
         match parting {
-            Parting::Close => {}
-            Parting::Linger => linger(self.reader.into_receiver()).await,
+            Parting::Close => close(self.writer.into_sender()).await,
+            Parting::Linger => linger(self.reader.into_receiver(), self.writer.into_sender()).await,
             Parting::Reset => self.writer.socket().reset_on_close(),
             Parting::Tunnel(switched) => self.tunnel(*switched).await,
         }
@@ -133,7 +130,7 @@ impl Front {
             heads.request.clear();
             return self.refuse(reason, Persistence::Close).await;
         }
-        self.carried += 1;
+        self.carried = self.carried.saturating_add(1);
         let wanted = heads.request.persistence();
         let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
@@ -143,6 +140,7 @@ impl Front {
             response: &mut heads.response,
             persistence,
             node: self.node(&heads.request),
+            has_waited: false,
             expects_continue: heads.request.expects_continue(),
         };
         let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
@@ -150,8 +148,10 @@ impl Front {
         self.session.cells().request_duration.record(self.session.now().since(began));
         match ended {
             Ended::Answered(Persistence::KeepAlive) if self.reader.is_body_ended() => Next::Wait,
-            // The whole request has been read and nothing came behind it: nothing can be lost.
-            Ended::Answered(_) if self.reader.is_body_ended() && !self.reader.has_unread() => {
+            // The client has said that this was its last request, and all of it has been read: nothing can be lost.
+            Ended::Answered(_)
+                if wanted == Persistence::Close && self.reader.is_body_ended() && !self.reader.has_unread() =>
+            {
                 Next::Part(Parting::Close)
             }
             Ended::Answered(_) => Next::Part(Parting::Linger),
@@ -184,7 +184,7 @@ impl Front {
     }
 
     fn may_carry_more(&self) -> bool {
-        self.session.core.draining_since().is_none() && self.carried < self.session.requests_per_connection()
+        self.session.core.draining_since().is_none() && u64::from(self.carried) < self.session.requests_per_connection()
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
@@ -219,8 +219,8 @@ impl Front {
     async fn tunnel(mut self, switched: Switched) {
         let Switched { mut backend, choice: _busy } = switched;
         let early = (self.reader.take_unread(), backend.reader.take_unread());
-        let client = tunnel::End::of(self.reader.into_receiver(), early.0);
-        let instance = tunnel::End::of(backend.reader.into_receiver(), early.1);
+        let client = tunnel::End::of((self.reader.into_receiver(), self.writer.into_sender()), early.0);
+        let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early.1);
         let timeout = self.session.tunnel_timeout();
         tunnel::run(&self.session, client, instance, timeout, Reason::TunnelTimeout).await;
     }

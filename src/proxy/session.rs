@@ -92,6 +92,11 @@ impl Session {
         self.entry.rules.attributes.idle_timeout.get()
     }
 
+    /// How long a TLS handshake may take, a client's from the accept on, an instance's from the connect on.
+    pub fn tls_handshake_timeout(&self) -> Duration {
+        self.entry.rules.limits.tls_handshake_timeout.get()
+    }
+
     /// How long a request head may take from its first byte on.
     pub fn client_header_timeout(&self) -> Duration {
         self.entry.rules.limits.client_header_timeout.get()

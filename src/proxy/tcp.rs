@@ -5,15 +5,13 @@ use crate::model::Reason;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel::{self, End};
 use crate::proxy::upstream::{Choice, Search};
-use crate::runtime::Socket;
-use crate::transport::Receiver;
+use crate::transport::{Receiver, Sender};
 
 /// Serves one connection to its end.
-pub async fn serve(session: Session, socket: Socket) {
+pub async fn serve(session: Session, client: (Receiver, Sender)) {
     match connect(&session).await {
         Ok((instance, choice)) => {
-            let client = End::of(Receiver::new(socket), None);
-            let instance = End::of(Receiver::new(instance), None);
+            let (client, instance) = (End::of(client, None), End::of(instance, None));
             let timeout = session.idle_timeout();
             tunnel::run(&session, client, instance, timeout, Reason::IdleTimeout).await;
             drop(choice);
@@ -21,20 +19,20 @@ pub async fn serve(session: Session, socket: Socket) {
         Err(reason) => {
             session.count_failure(reason);
             // A plain close would read as an empty but complete answer.
-            socket.reset_on_close();
+            client.1.socket().reset_on_close();
         }
     }
 }
 
 /// Connects to an instance; one that cannot be reached leaves its place to the next.
-async fn connect(session: &Session) -> Result<(Socket, Choice), Reason> {
+async fn connect(session: &Session) -> Result<((Receiver, Sender), Choice), Reason> {
     let mut search = Search::new(session);
     loop {
         let choice = search.choose()?;
         match choice.dial(session).await {
-            Ok(socket) => return Ok((socket, choice)),
+            Ok(halves) => return Ok((halves, choice)),
             Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
-                Some(_) => {}
+                Some(_) => session.count_failure(reason),
                 None => return Err(reason),
             },
         }

@@ -15,9 +15,8 @@ pub struct End {
 }
 
 impl End {
-    /// The connection of `receiver`, from which `early` was received before the tunnel began.
-    pub fn of(receiver: Receiver, early: Option<Chunk>) -> End {
-        let sender = Sender::new(receiver.socket().clone());
+    /// A connection from which `early` was received before the tunnel began.
+    pub fn of((receiver, sender): (Receiver, Sender), early: Option<Chunk>) -> End {
         End { receiver, sender, early }
     }
 }

@@ -117,7 +117,8 @@ impl<'a> Upload<'a> {
             }
             Err(BodyBroken::Side(Broken::Source(_))) => Err(Interrupted::Failed(Reason::RequestTruncated)),
             Err(BodyBroken::Side(Broken::Sink(_))) => Err(Interrupted::NotTaken),
-            Err(BodyBroken::Idle) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
+            Err(BodyBroken::SourceIdle) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
+            Err(BodyBroken::SinkIdle) => Err(Interrupted::Failed(Reason::BackendSendTimeout)),
         }
     }
 

@@ -7,7 +7,8 @@ use crate::proxy::session::Session;
 use crate::registry::{Assignment, TargetId, Tried};
 use crate::runtime::Socket;
 use crate::telemetry::InstanceCells;
-use crate::transport::dial;
+use crate::tls::ClientTls;
+use crate::transport::{HandshakeError, Receiver, Sender, connect_tls, dial, plain_halves};
 
 /// The search for an instance that takes one request.
 pub struct Search<'a> {
@@ -66,11 +67,33 @@ impl Choice {
         self.assignment.lease.record().cells(self.core)
     }
 
-    /// Connects to it.
+    /// Connects to it, with TLS if the listener says so.
     ///
     /// # Errors
     /// Why it could not be reached.
-    pub async fn dial(&self, session: &Session) -> Result<Socket, Reason> {
+    pub async fn dial(&self, session: &Session) -> Result<(Receiver, Sender), Reason> {
+        let socket = self.connect(session).await?;
+        let Some(tls) = session.entry.targets.tls_of(&self.assignment) else { return Ok(plain_halves(socket)) };
+        // Boxed: those who connect in the clear do not carry its room.
+        Box::pin(self.secure(session, socket, tls)).await
+    }
+
+    async fn secure(&self, session: &Session, socket: Socket, tls: &ClientTls) -> Result<(Receiver, Sender), Reason> {
+        let deadline = session.now() + session.tls_handshake_timeout();
+        let reason = match session.core.io.within(deadline, connect_tls(socket, tls)).await {
+            Ok(Ok(halves)) => return Ok(halves),
+            Ok(Err(HandshakeError::Fault(fault))) => {
+                tracing::debug!(instance = %self.assignment.address, %fault, "TLS handshake with an instance failed");
+                fault.backend_reason()
+            }
+            Ok(Err(HandshakeError::NothingSaid | HandshakeError::Broken(_))) => Reason::BackendTlsFailed,
+            Err(_elapsed) => Reason::BackendTlsTimeout,
+        };
+        self.cells().connection_errors.increment();
+        Err(reason)
+    }
+
+    async fn connect(&self, session: &Session) -> Result<Socket, Reason> {
         let began = session.now();
         let dialled = dial(&session.core.io, self.assignment.address, session.connect_timeout()).await;
         let cells = self.cells();
@@ -82,9 +105,7 @@ impl Choice {
             }
             Err(error) => {
                 cells.connection_errors.increment();
-                let reason = failure::of_dial(&error);
-                session.count_failure(reason);
-                Err(reason)
+                Err(failure::of_dial(&error))
             }
         }
     }

@@ -7,12 +7,17 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
-use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot, Targets};
+use super::{
+    BackendTls, CertificateError, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Rules, Snapshot,
+    Targets, TlsError,
+};
 use crate::balance::{Candidates, Member, Placement, Zoning};
 use crate::model::{
-    Configuration, Host, HostName, Instance, InstanceId, LoadBalancer, LoadBalancerName, Port, Routing,
+    CertificateFiles, Configuration, Host, HostName, Instance, InstanceId, Listener, LoadBalancer, LoadBalancerName,
+    Port, Routing,
 };
 use crate::telemetry::{ListenerCells, PerCore};
+use crate::tls::TicketFault;
 
 /// Why a valid configuration cannot be brought into effect here and now.
 #[derive(Debug)]
@@ -28,6 +33,19 @@ pub enum CompileError {
         /// What the resolver said.
         cause: String,
     },
+    /// A certificate is no good.
+    Certificate(CertificateFiles, CertificateError),
+    /// There are no keys for session tickets.
+    Tickets(TicketFault),
+    /// A listener cannot speak TLS, to its clients or to its instances.
+    Tls {
+        /// The load balancer.
+        load_balancer: LoadBalancerName,
+        /// The port of its listener.
+        port: Port,
+        /// Why.
+        cause: TlsError,
+    },
 }
 
 impl fmt::Display for CompileError {
@@ -36,13 +54,18 @@ impl fmt::Display for CompileError {
             Self::Unresolved { load_balancer, instance, name, cause } => {
                 write!(formatter, "load balancer {load_balancer}, instance {instance}: cannot resolve {name}: {cause}")
             }
+            Self::Certificate(files, cause) => write!(formatter, "certificate {}: {cause}", files.chain.display()),
+            Self::Tickets(fault) => write!(formatter, "session tickets: {fault}"),
+            Self::Tls { load_balancer, port, cause } => {
+                write!(formatter, "load balancer {load_balancer}, listener {port}: {cause}")
+            }
         }
     }
 }
 
 impl std::error::Error for CompileError {}
 
-/// Compiles `configuration` for `cores` data-plane threads. What it has in common with the snapshot it is to follow keeps
+/// Compiles `configuration` for `cores` data-plane threads, with the certificates of `keyring`. What it has in common with the snapshot it is to follow keeps
 /// its live records and counters: an instance with the same load balancer, id, address and port; a listener with the
 /// same load balancer and port.
 ///
@@ -51,9 +74,10 @@ impl std::error::Error for CompileError {}
 pub fn compile(
     configuration: &Configuration,
     cores: usize,
+    keyring: &Keyring,
     previous: Option<&Snapshot>,
 ) -> Result<Snapshot, Vec<CompileError>> {
-    let mut compiler = Compiler::new(configuration, cores, previous);
+    let mut compiler = Compiler::new(configuration, cores, keyring, previous);
     let load_balancers: Box<[_]> =
         configuration.load_balancers.values().map(|balancer| compiler.load_balancer(balancer)).collect();
     if !compiler.errors.is_empty() {
@@ -61,6 +85,9 @@ pub fn compile(
     }
     let balancers = load_balancers.iter().zip(configuration.load_balancers.values());
     let mut listeners: Box<[_]> = balancers.flat_map(|(entry, balancer)| compiler.listeners(entry, balancer)).collect();
+    if !compiler.errors.is_empty() {
+        return Err(compiler.errors);
+    }
     listeners.sort_unstable_by_key(|entry| entry.listener.socket_address());
     Ok(Snapshot {
         version: compiler.version,
@@ -74,9 +101,12 @@ pub fn compile(
 struct Compiler<'a> {
     configuration: &'a Configuration,
     cores: usize,
+    keyring: &'a Keyring,
     version: u32,
     lives: HashMap<(&'a LoadBalancerName, &'a InstanceId), &'a Arc<Live>>,
     listener_cells: HashMap<(LoadBalancerName, Port), Arc<PerCore<ListenerCells>>>,
+    backend_tls: HashMap<(&'a LoadBalancerName, Port), &'a BackendTls>,
+    backend_tls_made: u32,
     resolved: HashMap<&'a HostName, Result<IpAddr, String>>,
     births: Vec<u32>,
     free_indexes: Vec<u32>,
@@ -84,13 +114,25 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(configuration: &'a Configuration, cores: usize, previous: Option<&'a Snapshot>) -> Self {
+    fn new(
+        configuration: &'a Configuration,
+        cores: usize,
+        keyring: &'a Keyring,
+        previous: Option<&'a Snapshot>,
+    ) -> Self {
         let instances = previous.into_iter().flat_map(Snapshot::instances);
         let listeners = previous.into_iter().flat_map(Snapshot::listeners);
+        let backend_tls = listeners.clone().filter_map(|entry| {
+            let place = (&entry.rules.name, entry.listener.instance_port);
+            entry.targets.tls().map(|tls| (place, tls.as_ref()))
+        });
         let births = previous.map_or(&[] as &[u32], |previous| &previous.births);
         Self {
             configuration,
             cores,
+            keyring,
+            backend_tls: backend_tls.collect(),
+            backend_tls_made: 0,
             version: previous.map_or(0, Snapshot::version) + 1,
             lives: instances
                 .map(|(balancer, entry)| ((&balancer.rules.name, &entry.instance.id), &entry.live))
@@ -180,29 +222,66 @@ impl<'a> Compiler<'a> {
         None
     }
 
-    fn listeners(&mut self, entry: &LoadBalancerEntry, balancer: &LoadBalancer) -> Vec<Arc<ListenerEntry>> {
-        let mut targets = HashMap::new();
+    fn listeners(&mut self, entry: &LoadBalancerEntry, balancer: &'a LoadBalancer) -> Vec<Arc<ListenerEntry>> {
+        let (mut targets, mut backend_tls) = (HashMap::new(), HashMap::new());
         let mut compiled = Vec::with_capacity(balancer.listeners.len());
         for listener in &balancer.listeners {
             let (port, routing) = (listener.instance_port, balancer.attributes.routing_of(listener.protocols.layer()));
-            let targets =
-                targets.entry((port, routing)).or_insert_with(|| Arc::new(self.targets(entry, port, routing)));
+            // All listeners that share an instance port agree on whether it speaks TLS.
+            if listener.protocols.back().is_secure() && !backend_tls.contains_key(&port) {
+                let Some(tls) = self.backend_tls(entry, balancer, listener) else { continue };
+                backend_tls.insert(port, tls);
+            }
+            let targets = targets
+                .entry((port, routing))
+                .or_insert_with(|| Arc::new(self.targets(entry, port, routing, backend_tls.get(&port).cloned())));
+            let front = FrontTls::compile(balancer, listener, self.keyring);
+            let Some(tls) = self.noted(front, entry, listener) else { continue };
             compiled.push(Arc::new(ListenerEntry {
                 listener: listener.clone(),
                 rules: Arc::clone(&entry.rules),
                 targets: Arc::clone(targets),
+                tls,
                 cells: self.listener_cells(&entry.rules.name, listener.port),
             }));
         }
         compiled
     }
 
-    fn targets(&self, entry: &LoadBalancerEntry, port: Port, routing: Routing) -> Targets {
+    /// `None` after an error.
+    fn backend_tls(
+        &mut self,
+        entry: &LoadBalancerEntry,
+        balancer: &'a LoadBalancer,
+        listener: &Listener,
+    ) -> Option<Arc<BackendTls>> {
+        let previous = self.backend_tls.get(&(&balancer.name, listener.instance_port)).copied();
+        let instances = entry.instances.iter().map(|instance| instance.live.id());
+        self.backend_tls_made += 1;
+        let id = u64::from(self.version) << 32 | u64::from(self.backend_tls_made);
+        let tls = BackendTls::compile(balancer, listener.instance_port, instances, previous, id);
+        self.noted(tls, entry, listener).map(Arc::new)
+    }
+
+    /// Takes note of an error; `None` then.
+    fn noted<T>(&mut self, result: Result<T, TlsError>, entry: &LoadBalancerEntry, listener: &Listener) -> Option<T> {
+        let (load_balancer, port) = (&entry.rules.name, listener.port);
+        let error = |cause| CompileError::Tls { load_balancer: load_balancer.clone(), port, cause };
+        result.map_err(|cause| self.errors.push(error(cause))).ok()
+    }
+
+    fn targets(
+        &self,
+        entry: &LoadBalancerEntry,
+        port: Port,
+        routing: Routing,
+        tls: Option<Arc<BackendTls>>,
+    ) -> Targets {
         let served = entry.instances.iter().filter(|entry| entry.placement == Placement::Served);
         let members =
             served.map(|entry| Member { record: Arc::clone(&entry.live), weight: entry.instance.weight }).collect();
         let limit = entry.rules.limits.instance_connections.and_then(|limit| NonZeroU32::new(limit.get()));
-        Targets::new(Candidates::new(members, routing, limit, self.cores), port)
+        Targets::new(Candidates::new(members, routing, limit, self.cores), port, tls)
     }
 
     /// Metrics tell listeners apart by load balancer and port, so two with the same port count together.
@@ -224,11 +303,11 @@ mod tests {
     use crate::health::Condition;
     use crate::model::{Count, LoadBalancerParts, Protocol, Weight};
     use crate::registry::Tried;
-    use crate::registry::testing::{balancer, configuration, instance, listener, zone};
+    use crate::registry::testing::{balancer, configuration, instance, keyring, listener, zone};
     use std::time::Duration;
 
     fn compiled(load_balancers: Vec<LoadBalancerParts>, previous: Option<&Snapshot>) -> Snapshot {
-        compile(&configuration(load_balancers), 2, previous).expect("resolvable")
+        compile(&configuration(load_balancers), 2, &keyring(), previous).expect("resolvable")
     }
 
     fn live<'a>(snapshot: &'a Snapshot, id: &str) -> &'a Arc<Live> {
@@ -370,7 +449,8 @@ mod tests {
             instance("b", "no-such-host.invalid"),
             instance("c", "no-such-host.invalid:81"),
         ];
-        let errors = compile(&configuration(vec![balancer("web", 80, unknown)]), 1, Some(&snapshot)).expect_err("both");
+        let errors = compile(&configuration(vec![balancer("web", 80, unknown)]), 1, &keyring(), Some(&snapshot))
+            .expect_err("both");
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 2);
         assert!(
@@ -387,9 +467,9 @@ mod tests {
         let instances = (0..10_000).map(|number| instance(&format!("web-{number}"), &address(number))).collect();
         let configuration = configuration(vec![balancer("web", 80, instances)]);
         let begun = cpu_time_used();
-        let first = compile(&configuration, 2, None).expect("addresses only");
+        let first = compile(&configuration, 2, &keyring(), None).expect("addresses only");
         let of_first = cpu_time_used() - begun;
-        let second = compile(&configuration, 2, Some(&first)).expect("addresses only");
+        let second = compile(&configuration, 2, &keyring(), Some(&first)).expect("addresses only");
         let of_second = cpu_time_used() - begun - of_first;
         assert!(of_first.as_millis() < 500 && of_second.as_millis() < 500, "{of_first:?} and {of_second:?}");
         assert!(

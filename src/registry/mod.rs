@@ -1,7 +1,7 @@
 //! Floor 3: what should be (snapshots) and what is (live records).
 //!
 //! Owns: the compilation of a [`Configuration`](crate::model::Configuration) into an immutable [`Snapshot`], its
-//! publication to every thread, the [`Live`] record of each registered instance, the [`Lifecycle`] of the node, and what
+//! publication to every thread, the certificates in their files ([`Keyring`]), the [`Live`] record of each registered instance, the [`Lifecycle`] of the node, and what
 //! metrics and status read of all this. Does not own: how an instance is chosen (`balance`), how it is probed
 //! (`prober`), sockets.
 //!
@@ -20,18 +20,23 @@
 //! counts the request as in flight until it is dropped.
 
 mod compile;
+mod keyring;
 mod lifecycle;
 mod live;
 mod publication;
 mod reading;
+mod secure;
 mod snapshot;
 mod targets;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use compile::{CompileError, compile};
+pub use keyring::{CertificateError, Keyring, Refreshed, read_certificate};
 pub use lifecycle::Lifecycle;
 pub use live::{Lease, Live, LiveId};
 pub use publication::{Reader, Registry};
+use secure::BackendTls;
+pub use secure::{BackendTlsId, FrontTls, TlsError};
 pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot};
 pub use targets::{Assignment, TargetId, Targets, Tried};

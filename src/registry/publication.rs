@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
 use super::lifecycle::LifecycleCell;
-use super::{CompileError, Lifecycle, Snapshot, compile};
-use crate::model::Configuration;
+use super::{CertificateError, CompileError, Keyring, Lifecycle, Refreshed, Snapshot, compile};
+use crate::model::{CertificateFiles, Configuration};
 use crate::runtime::Published;
+use crate::tls::{TicketRing, WallClock};
 
 /// What the threads of the node share. Cheap to clone; every clone is the same registry.
 #[derive(Debug, Clone)]
@@ -22,32 +23,69 @@ struct Shared {
     news: AtomicU64,
     cores: usize,
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
-    applying: Mutex<()>,
+    applied: Mutex<Applied>,
     /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
     sleepers: Mutex<Vec<Weak<Sleeper>>>,
 }
 
+/// What the snapshot published last was compiled from.
+#[derive(Debug)]
+struct Applied {
+    configuration: Configuration,
+    keyring: Keyring,
+}
+
 /// Where a reader that waits for news leaves its waker.
-type Sleeper = Mutex<Option<Waker>>;
+#[derive(Debug)]
+struct Sleeper {
+    waker: Mutex<Option<Waker>>,
+    /// The news that the reader's thread has acted upon.
+    settled: AtomicU64,
+}
 
 impl Registry {
-    /// A registry of the first configuration, for `cores` data-plane threads; errors as of [`compile`].
+    /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives;
+    /// errors as of [`compile`], and certificates that are no good.
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
-        let first = compile(configuration, cores, None)?;
+        let tickets = TicketRing::random(WallClock::System).map_err(|fault| vec![CompileError::Tickets(fault)])?;
+        let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_certificates)?;
+        let first = compile(configuration, cores, &keyring, None)?;
         Ok(Self(Arc::new(Shared {
             published: Published::new(Arc::new(first)),
             lifecycle: LifecycleCell::new(),
             news: AtomicU64::new(0),
             cores,
-            applying: Mutex::new(()),
+            applied: Mutex::new(Applied { configuration: configuration.clone(), keyring }),
             sleepers: Mutex::new(Vec::new()),
         })))
     }
 
-    /// Compiles the next configuration and publishes it; errors as of [`compile`], and then nothing has changed.
+    /// Compiles the next configuration and publishes it; errors as of [`Registry::new`], and then nothing has changed.
     pub fn apply(&self, configuration: &Configuration) -> Result<(), Vec<CompileError>> {
-        let _one_at_a_time = self.0.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = compile(configuration, self.0.cores, Some(&self.snapshot()))?;
+        let mut applied = self.0.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let keyring = applied.keyring.for_configuration(configuration).map_err(of_certificates)?;
+        self.publish(configuration, &keyring)?;
+        *applied = Applied { configuration: configuration.clone(), keyring };
+        Ok(())
+    }
+
+    /// Looks whether files of certificates have changed, and publishes the good ones to new connections. Answers what
+    /// became of each that had changed.
+    pub fn refresh_certificates(&self) -> Vec<Refreshed> {
+        let applied = &mut *self.0.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let refreshed = applied.keyring.refresh();
+        if refreshed.iter().any(|refreshed| matches!(refreshed, Refreshed::Replaced(..)))
+            && let Err(errors) = self.publish(&applied.configuration, &applied.keyring)
+        {
+            // Host names are looked up again, and may have no address just now. What is served stays as it is.
+            let causes: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            tracing::error!(causes = causes.join("; "), "changed certificates could not be brought into effect");
+        }
+        refreshed
+    }
+
+    fn publish(&self, configuration: &Configuration, keyring: &Keyring) -> Result<(), Vec<CompileError>> {
+        let next = compile(configuration, self.0.cores, keyring, Some(&self.snapshot()))?;
         self.0.published.replace(Arc::new(next));
         self.0.announce();
         Ok(())
@@ -56,11 +94,20 @@ impl Registry {
     /// Eyes for one thread, which have seen everything up to now.
     pub fn reader(&self) -> Reader {
         let shared = Arc::clone(&self.0);
-        let sleeper = Arc::new(Mutex::new(None));
-        shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
         let heard = shared.news.load(Ordering::Acquire);
+        let sleeper = Arc::new(Sleeper { waker: Mutex::new(None), settled: AtomicU64::new(heard) });
+        shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
         let current = shared.published.get();
         Reader { shared, current, heard, sleeper }
+    }
+
+    /// Whether every thread has acted upon everything published up to now: it has adopted the snapshot and come back to
+    /// wait for the next ([`Reader::change`]).
+    pub fn is_settled(&self) -> bool {
+        let news = self.0.news.load(Ordering::Acquire);
+        let sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = |sleeper: Arc<Sleeper>| sleeper.settled.load(Ordering::Acquire) >= news;
+        sleepers.iter().filter_map(Weak::upgrade).all(settled)
     }
 
     /// The snapshot published last. For the control thread; the data plane reads through a [`Reader`].
@@ -81,6 +128,10 @@ impl Registry {
     }
 }
 
+fn of_certificates(errors: Vec<(CertificateFiles, CertificateError)>) -> Vec<CompileError> {
+    errors.into_iter().map(|(files, error)| CompileError::Certificate(files, error)).collect()
+}
+
 impl Shared {
     /// Tells every reader that there is news, and wakes those that sleep.
     fn announce(&self) {
@@ -88,7 +139,7 @@ impl Shared {
         let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         sleepers.retain(|sleeper| {
             let Some(sleeper) = sleeper.upgrade() else { return false };
-            let waker = sleeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let waker = sleeper.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
             waker.inspect(Waker::wake_by_ref);
             true
         });
@@ -118,9 +169,11 @@ impl Reader {
 
     /// Waits for news and adopts it. What comes together is told once. Dropping the future loses nothing.
     pub async fn change(&mut self) {
+        // Whoever waits for the next news has done what the last asked for.
+        self.sleeper.settled.store(self.heard, Ordering::Release);
         poll_fn(|context| {
             if !self.adopt() {
-                *self.sleeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
+                *self.sleeper.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
                 // News may have come before the waker was there to be found.
                 if !self.adopt() {
                     return Poll::Pending;

@@ -1,7 +1,7 @@
 //! What metrics read: names, cells, and what the live records say.
 
 use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Snapshot};
-use crate::telemetry::{InstanceReading, ListenerReading, LoadBalancerReading, Reading};
+use crate::telemetry::{CertificateReading, InstanceReading, ListenerReading, LoadBalancerReading, Reading};
 use std::sync::Arc;
 
 impl Snapshot {
@@ -30,7 +30,17 @@ impl Snapshot {
 
 impl ListenerEntry {
     fn reading(&self) -> ListenerReading {
-        ListenerReading { port: self.listener.port.get(), cells: Arc::clone(&self.cells) }
+        let shown = self.tls.iter().flat_map(|tls| &tls.certificates);
+        let mut certificates: Vec<_> = shown
+            .map(|(files, certificate)| CertificateReading {
+                chain: files.chain.display().to_string(),
+                not_after: certificate.validity().not_after,
+            })
+            .collect();
+        // One file may hold the chain of several keys.
+        certificates.sort_by(|one, other| one.chain.cmp(&other.chain));
+        certificates.dedup_by(|one, other| one.chain == other.chain);
+        ListenerReading { port: self.listener.port.get(), cells: Arc::clone(&self.cells), certificates }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Live, LiveId, Targets};
+use super::{FrontTls, Live, LiveId, Targets};
 use crate::balance::Placement;
 use crate::health::Report;
 use crate::model::{Attributes, HealthCheck, Instance, Listener, LoadBalancerName, TrafficLimits, Zone};
@@ -68,6 +68,8 @@ pub struct ListenerEntry {
     pub rules: Arc<Rules>,
     /// Where its requests go.
     pub targets: Arc<Targets>,
+    /// What clients shake hands with; `None`: they speak in the clear.
+    pub tls: Option<FrontTls>,
     /// What the cores count about it.
     pub cells: Arc<PerCore<ListenerCells>>,
 }

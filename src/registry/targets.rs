@@ -3,15 +3,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Lease, Live, LiveId};
+use super::{BackendTls, BackendTlsId, Lease, Live, LiveId};
 use crate::balance::{ATTEMPTS_MAX, Candidates, Unavailable};
 use crate::model::Port;
+use crate::tls::ClientTls;
 
 /// The instances that this node sends a listener's traffic to, all reached on one port unless they have their own.
 #[derive(Debug)]
 pub struct Targets {
     candidates: Candidates<Live>,
     port: Port,
+    tls: Option<Arc<BackendTls>>,
 }
 
 /// An instance that a request was given to.
@@ -21,6 +23,7 @@ pub struct Assignment {
     pub address: SocketAddr,
     /// The request in flight on it.
     pub lease: Lease,
+    tls: Option<BackendTlsId>,
 }
 
 /// Names an instance and its port in tables, such as those of idle connections.
@@ -30,24 +33,37 @@ pub struct TargetId {
     pub live: LiveId,
     /// The port it is reached on.
     pub port: u16,
+    /// How TLS is spoken to it, if at all.
+    pub tls: Option<BackendTlsId>,
 }
 
 impl Assignment {
     /// What was assigned.
     pub fn target(&self) -> TargetId {
-        TargetId { live: self.lease.record().id(), port: self.address.port() }
+        TargetId { live: self.lease.record().id(), port: self.address.port(), tls: self.tls }
     }
 }
 
 impl Targets {
-    pub(super) fn new(candidates: Candidates<Live>, port: Port) -> Self {
-        Self { candidates, port }
+    pub(super) fn new(candidates: Candidates<Live>, port: Port, tls: Option<Arc<BackendTls>>) -> Self {
+        Self { candidates, port, tls }
+    }
+
+    /// How TLS is spoken to the instances, if at all.
+    pub(super) fn tls(&self) -> Option<&Arc<BackendTls>> {
+        self.tls.as_ref()
+    }
+
+    /// What to shake hands with an instance with; `None`: it is spoken to in the clear.
+    pub fn tls_of(&self, assignment: &Assignment) -> Option<&ClientTls> {
+        self.tls.as_ref().map(|tls| tls.client(assignment.lease.record().id()))
     }
 
     /// Chooses an instance for a request of data-plane core number `core`, but none that was tried before.
     pub fn choose(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
         let lease = self.candidates.choose(core, |live| tried.contains(live))?;
-        Ok(Assignment { address: lease.record().address(self.port), lease })
+        let tls = self.tls.as_ref().map(|tls| tls.id());
+        Ok(Assignment { address: lease.record().address(self.port), lease, tls })
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::model::{
     AdminAddress, Attributes, Configuration, ConfigurationParts, Cores, Endpoint, HealthCheck, Instance, InstanceId,
     Inventory, Listener, LoadBalancer, LoadBalancerName, LoadBalancerParts, Node, Port, Protocol, ProtocolPair,
     TrafficLimits, Weight, Zone,
 };
+use crate::registry::Keyring;
+use crate::tls::{TicketRing, WallClock};
 
 /// A node in zone `here` with these load balancers.
 pub(crate) fn configuration(load_balancers: Vec<LoadBalancerParts>) -> Configuration {
@@ -29,6 +32,11 @@ pub(crate) fn configuration(load_balancers: Vec<LoadBalancerParts>) -> Configura
         load_balancers: built,
     })
     .expect("no conflict")
+}
+
+/// No certificates.
+pub(crate) fn keyring() -> Keyring {
+    Keyring::new(Arc::new(TicketRing::random(WallClock::System).expect("randomness")))
 }
 
 /// A load balancer for zones `here` and `there` that accepts HTTP on `port`, with instances on port 8080.

@@ -672,12 +672,12 @@ mod tests {
         executor
             .run(async move {
                 let (client, server) = pair(&io).await;
-                let mut receiving = server.receive(Manner::WhenReady);
+                let mut receiving = server.receive(Manner::Little);
                 let deadline = io.now() + Duration::from_millis(10);
                 assert!(io.within(deadline, receiving.next()).await.is_err());
                 client.send(b"late".to_vec()).await.expect("sent");
                 assert_eq!(next(&mut receiving).await, b"late");
-                drop(server.receive(Manner::WhenReady));
+                drop(server.receive(Manner::Little));
                 io.sleep(Duration::from_millis(5)).await;
                 client.send(b"again".to_vec()).await.expect("sent");
                 assert_eq!(next(&mut server.receive(Manner::Now)).await, b"again");
@@ -714,7 +714,9 @@ mod tests {
                 let (other_client, other_server) = pair(&io).await;
                 client.send(b"first".to_vec()).await.expect("sent");
                 other_client.send(b"second".to_vec()).await.expect("sent");
-                let Ok(Arrival::Chunk(held)) = server.receive(Manner::Now).next().await else { panic!("nothing received") };
+                let Ok(Arrival::Chunk(held)) = server.receive(Manner::Now).next().await else {
+                    panic!("nothing received")
+                };
                 let mut waiting = other_server.receive(Manner::Now);
                 let deadline = io.now() + Duration::from_millis(10);
                 assert!(io.within(deadline, waiting.next()).await.is_err());

@@ -27,13 +27,13 @@ pub use buffers::{BUFFER_SIZE, BufferId, BufferPool, Chunk};
 pub use executor::{Counts, Executor, Io};
 pub use features::{Features, MINIMUM_KERNEL, Support};
 pub use kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
-pub use operation::{Arrival, Interest, Manner, Operation, Outcome, Submitted};
+pub use operation::{Arrival, Interest, LITTLE, Manner, Operation, Outcome, Submitted};
 pub use outgoing::Outgoing;
 pub use pipe::{Moved, Pipe, PipePool};
 pub use published::Published;
 pub use race::{Either, Race, TryJoin, race, try_join};
 pub use ring::Ring;
-pub use socket::{AcceptError, Descriptor, Listener, Receiving, Socket};
+pub use socket::{AcceptError, Descriptor, Listener, Receiving, Sending, Socket};
 pub use timer::{Elapsed, Sleep, Within};
 
 /// The CPUs that this process may run on (sched_getaffinity(2)), in order.

@@ -28,15 +28,19 @@ pub enum Interest {
     Writable,
 }
 
+/// What [`Manner::Little`] receives at the most: any usual head and not much of a body.
+pub const LITTLE: usize = 4096;
+
 /// How a receive goes about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manner {
     /// Once; bytes are probably there.
     Now,
-    /// Once; nothing is expected right now, so wait for readiness before trying (IORING_RECVSEND_POLL_FIRST).
-    WhenReady,
+    /// Once, and little: the head of a long message, whose body is better moved by other means. Nothing is expected right
+    /// now, so wait for readiness before trying (IORING_RECVSEND_POLL_FIRST).
+    Little,
     /// Again and again until cancelled, where the kernel can do that with a bound on what one turn may take; else as
-    /// [`Manner::WhenReady`]. For connections that carry small messages: nothing is submitted per message.
+    /// [`Manner::Little`]. For connections that carry small messages: nothing is submitted per message.
     Repeatedly,
 }
 

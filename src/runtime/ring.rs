@@ -23,7 +23,7 @@ use crate::base::slab::Key;
 use crate::runtime::buffers::{BUFFER_SIZE, BufferId, BufferPool};
 use crate::runtime::features::Features;
 use crate::runtime::kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
-use crate::runtime::operation::{Interest, Manner, Operation};
+use crate::runtime::operation::{Interest, LITTLE, Manner, Operation};
 use crate::runtime::outgoing::Outgoing;
 use crate::runtime::system;
 
@@ -259,7 +259,8 @@ fn entry(operation: &mut Operation, may_repeat: bool) -> squeue::Entry {
         }
         Operation::Receive { manner, .. } => {
             let priority = if *manner == Manner::Now { 0 } else { POLL_FIRST };
-            opcode::Recv::new(descriptor, std::ptr::null_mut(), 0)
+            let length = if *manner == Manner::Little { LITTLE as u32 } else { 0 };
+            opcode::Recv::new(descriptor, std::ptr::null_mut(), length)
                 .buf_group(GROUP)
                 .ioprio(priority)
                 .build()

@@ -9,8 +9,9 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use crate::runtime::buffers::Chunk;
 use crate::runtime::executor::Io;
@@ -85,18 +86,10 @@ impl Socket {
         }
     }
 
-    /// Sends all of `bytes`; gives their memory back for reuse where it was written memory.
-    ///
-    /// # Errors
-    /// As send(2). How much arrived is then unknown.
-    pub async fn send(&self, bytes: impl Into<Outgoing>) -> io::Result<Option<Vec<u8>>> {
+    /// Sends all of `bytes`. The send has begun when this returns.
+    pub fn send(&self, bytes: impl Into<Outgoing>) -> Sending {
         let operation = Operation::Send { socket: self.descriptor.clone(), bytes: bytes.into() };
-        let outcome = self.descriptor.io.submit(operation).await;
-        outcome.result?;
-        match outcome.operation {
-            Operation::Send { bytes, .. } => Ok(bytes.recycle()),
-            _ => Ok(None),
-        }
+        Sending { submitted: self.descriptor.io.submit(operation) }
     }
 
     /// Waits until the socket is ready.
@@ -180,6 +173,24 @@ impl Receiving {
     /// Asks that a repeating receive end. What arrived before still comes, then [`Arrival::Over`].
     pub fn cancel(&self) {
         self.submitted.cancel();
+    }
+}
+
+/// A send on its way; dropping it cancels. Await it until the kernel has taken the last byte: it gives the memory back
+/// for reuse where that was written memory, or fails as send(2), and then it is unknown how much arrived.
+pub struct Sending {
+    submitted: Submitted,
+}
+
+impl Future for Sending {
+    type Output = io::Result<Option<Vec<u8>>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(Pin::new(&mut self.submitted).poll(context));
+        Poll::Ready(outcome.result.map(|_| match outcome.operation {
+            Operation::Send { bytes, .. } => bytes.recycle(),
+            _ => None,
+        }))
     }
 }
 

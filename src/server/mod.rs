@@ -6,6 +6,8 @@
 //! The control thread is the one that [`run`] is called on. It runs on tokio-uring, and meets the data plane only in the
 //! registry and in the cells of `telemetry`.
 
+mod api;
+mod certificates;
 mod notify;
 mod sample;
 mod signals;
@@ -73,10 +75,11 @@ pub fn run(configuration: Configuration, announce: impl FnOnce(&str)) -> Result<
     let features = workers::probe_ring()?;
     let descriptors = runtime::raise_descriptor_limit().unwrap_or(1024);
     let cpus = cpus(&configuration)?;
+    let (configuration, api) = api::prepare(configuration)?;
     let registry = Registry::new(&configuration, cpus.len()).map_err(RunError::Compile)?;
     require_free_addresses(&configuration)?;
     let node = Node { configuration, registry, cpus, features, descriptors, log };
-    tokio_uring::start(node.serve(announce))
+    tokio_uring::start(node.serve(api, announce))
 }
 
 /// Everything that was built before the control thread began to wait.
@@ -90,13 +93,14 @@ struct Node {
 }
 
 impl Node {
-    async fn serve(self, announce: impl FnOnce(&str)) -> Result<(), RunError> {
+    async fn serve(self, api: Option<api::Prepared>, announce: impl FnOnce(&str)) -> Result<(), RunError> {
         let mut signals = Signals::new().map_err(|error| RunError::Start(format!("signals: {error}")))?;
         let admin = AdminListener::bind(&self.configuration.admin).await;
         let admin =
             admin.map_err(|error| RunError::Start(format!("admin address {}: {error}", self.admin_address())))?;
         let (prober, first_round) = Prober::new(&self.registry);
         let probing = tokio::task::spawn_local(prober.run());
+        let watching = tokio::task::spawn_local(certificates::watch(self.registry.clone()));
         let admission = Admission::new(self.connection_limit());
         let workers = Workers::start(&self.registry, &self.cpus, &admission)?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
@@ -105,6 +109,16 @@ impl Node {
             // Ends when the other half is dropped, too.
             let _ = stopped.await;
         }));
+        let (stop_api, api_stopped) = oneshot::channel::<()>();
+        let calls = match api {
+            Some(api) => {
+                let (listener, service) = api.start(&node.registry).await?;
+                Some(tokio::task::spawn_local(crate::control::api::serve(listener, service, async move {
+                    let _ = api_stopped.await;
+                })))
+            }
+            None => None,
+        };
         // An instance that does not answer must not keep the node from serving with the others.
         let _ = tokio::time::timeout(FIRST_ROUND, first_round).await;
         node.registry.advance(Lifecycle::Serving);
@@ -113,10 +127,15 @@ impl Node {
 
         let ended = node.until_stopped(&mut signals, &workers).await;
         notify::notify(notify::STOPPING);
+        drop(stop_api);
         node.registry.advance(Lifecycle::Stopped);
         workers.wait(JOIN_INTERVAL).await;
         probing.abort();
+        watching.abort();
         drop(stop_admin);
+        if let Some(calls) = calls {
+            let _ = calls.await;
+        }
         // A page that is being sent gets a moment; see `admin::serve`.
         let _ = pages.await;
         ended

@@ -169,6 +169,13 @@ pub static METRICS: &[Metric] = &[
         collect: in_flight,
     },
     Metric {
+        name: "elbow_certificate_expiry_timestamp_seconds",
+        kind: Kind::Gauge,
+        labels: &["load_balancer", "listener", "chain"],
+        help: "The last second in which a certificate that a listener shows is valid, since the Unix epoch",
+        collect: certificate_expiries,
+    },
+    Metric {
         name: "elbow_errors_total",
         kind: Kind::Counter,
         labels: &["load_balancer", "listener", "side", "phase", "reason"],
@@ -196,6 +203,17 @@ fn errors(reading: &Reading, samples: &mut Samples<'_>) {
             samples(&labels, Value::Count(cells.sum(|core| core.errors.get(*reason))));
         }
     });
+}
+
+fn certificate_expiries(reading: &Reading, samples: &mut Samples<'_>) {
+    for balancer in &reading.load_balancers {
+        for listener in &balancer.listeners {
+            for certificate in &listener.certificates {
+                let labels = [balancer.name.as_str(), &listener.port.to_string(), &certificate.chain];
+                samples(&labels, Value::Level(certificate.not_after));
+            }
+        }
+    }
 }
 
 fn backend_connections(reading: &Reading, samples: &mut Samples<'_>) {

@@ -39,6 +39,17 @@ pub struct ListenerReading {
     pub port: u16,
     /// What the cores counted.
     pub cells: Arc<PerCore<ListenerCells>>,
+    /// The certificates that it shows; none on a plain one.
+    pub certificates: Vec<CertificateReading>,
+}
+
+/// One certificate of a listener.
+#[derive(Debug)]
+pub struct CertificateReading {
+    /// The value of the `chain` label: its file.
+    pub chain: String,
+    /// The last second in which it is valid, since the Unix epoch.
+    pub not_after: i64,
 }
 
 /// One instance of one load balancer.

@@ -1,6 +1,6 @@
 //! Readings for the tests of this room.
 
-use super::reading::{InstanceReading, ListenerReading, LoadBalancerReading};
+use super::reading::{CertificateReading, InstanceReading, ListenerReading, LoadBalancerReading};
 use super::{PerCore, Reading};
 use crate::model::{InstanceId, LoadBalancerName};
 use std::sync::Arc;
@@ -13,9 +13,14 @@ pub(super) fn reading_of(name: &str, port: u16, instances: &[&str], cores: usize
         in_flight: 7,
         in_service: true,
     };
+    let certificate = CertificateReading { chain: "web.crt".to_owned(), not_after: 1_767_225_600 };
     let balancer = LoadBalancerReading {
         name: LoadBalancerName::new(name).expect("a name"),
-        listeners: vec![ListenerReading { port, cells: Arc::new(PerCore::new(cores)) }],
+        listeners: vec![ListenerReading {
+            port,
+            cells: Arc::new(PerCore::new(cores)),
+            certificates: vec![certificate],
+        }],
         instances: instances.iter().map(instance).collect(),
     };
     Reading { load_balancers: vec![balancer] }

@@ -9,7 +9,7 @@ use rustls::{SupportedCipherSuite, SupportedProtocolVersion};
 use crate::model::{Cipher, CustomPolicy, PredefinedPolicy, SecurityPolicy};
 
 use super::cipher::{Protocol, suite_named, suite_protocol};
-use super::predefined::{self, CHACHA20, Definition, ELBOW_TLS_1_2, ELBOW_TLS_1_3, TLS13};
+use super::predefined::{self, CHACHA20, Definition, TLS13};
 
 /// The attribute of [`CipherOrder::Server`].
 const SERVER_ORDER: &str = "Server-Defined-Cipher-Order";
@@ -43,17 +43,13 @@ impl TlsPolicy {
 
     /// The policy published under `name` by ELB or by us.
     pub fn predefined(name: &str) -> Option<Self> {
-        match name {
-            Self::ELBOW_TLS_1_2 => Some(Self::from_definition(&ELBOW_TLS_1_2)),
-            Self::ELBOW_TLS_1_3 => Some(Self::from_definition(&ELBOW_TLS_1_3)),
-            _ => PredefinedPolicy::from_name(name).map(|policy| Self::from_definition(&predefined::elb(policy))),
-        }
+        PredefinedPolicy::from_name(name).map(|policy| Self::from_definition(&predefined::definition(policy)))
     }
 
     /// What a listener's SSL negotiation policy stands for.
     pub fn of(policy: &SecurityPolicy) -> Self {
         match policy {
-            SecurityPolicy::Predefined(policy) => Self::from_definition(&predefined::elb(*policy)),
+            SecurityPolicy::Predefined(policy) => Self::from_definition(&predefined::definition(*policy)),
             SecurityPolicy::Custom(policy) => Self::from_custom(policy),
         }
     }
@@ -245,10 +241,10 @@ mod tests {
 
     #[test]
     fn every_cipher_of_a_published_policy_has_a_place_in_the_order_of_preference() {
-        let elb = PredefinedPolicy::ALL.iter().map(|policy| predefined::elb(*policy));
-        for (index, definition) in elb.chain([ELBOW_TLS_1_2, ELBOW_TLS_1_3]).enumerate() {
+        for policy in PredefinedPolicy::ALL {
+            let definition = predefined::definition(*policy);
             let listed: usize = definition.ciphers.iter().map(|set| set.len()).sum();
-            assert_eq!(TlsPolicy::from_definition(&definition).ciphers.len(), listed, "definition {index}");
+            assert_eq!(TlsPolicy::from_definition(&definition).ciphers.len(), listed, "{policy}");
         }
     }
 
@@ -273,7 +269,8 @@ mod tests {
             "ECDHE-RSA-AES256-GCM-SHA384",
         ];
         let mut left = 0;
-        for policy in PredefinedPolicy::ALL.iter().map(|policy| elb(*policy)) {
+        let of_elb = PredefinedPolicy::ALL.iter().filter(|policy| policy.is_of_elb());
+        for policy in of_elb.map(|policy| elb(*policy)) {
             if let Ok(negotiable) = policy.negotiable() {
                 assert_eq!(negotiable_names(&policy), expected);
                 assert_eq!(negotiable.versions, [Protocol::TlsV1_2], "no TLS 1.3, as in ELB");

@@ -14,15 +14,8 @@ pub(super) struct Definition {
     pub ciphers: &'static [&'static [&'static str]],
 }
 
-/// TLS 1.3 with TLS 1.2 as fallback.
-pub(super) const ELBOW_TLS_1_2: Definition =
-    Definition { protocols: &[TlsV1_2, TlsV1_3], order: Server, ciphers: &[&TLS13, &ECDHE_GCM, &CHACHA20] };
-
-/// TLS 1.3 only.
-pub(super) const ELBOW_TLS_1_3: Definition = Definition { protocols: &[TlsV1_3], order: Server, ciphers: &[&TLS13] };
-
-/// What one of ELB's enables.
-pub(super) fn elb(policy: PredefinedPolicy) -> Definition {
+/// What a predefined policy enables.
+pub(super) fn definition(policy: PredefinedPolicy) -> Definition {
     let (protocols, order, ciphers): (&[Protocol], _, &[&[&str]]) = match policy {
         PredefinedPolicy::Policy201608 => (&[TlsV1, TlsV1_1, TlsV1_2], Server, &[&A, &B]),
         PredefinedPolicy::PolicyTls12 => (&[TlsV1_2], Server, &[&A]),
@@ -35,6 +28,8 @@ pub(super) fn elb(policy: PredefinedPolicy) -> Definition {
         PredefinedPolicy::Policy201108 => (&[SslV3, TlsV1], Client, &[&SET_2011]),
         PredefinedPolicy::SampleElbDefault => (&[SslV3, TlsV1], Client, &[&SAMPLE_ELB]),
         PredefinedPolicy::SampleOpenSslDefault => (&[SslV3, TlsV1], Client, &[&SAMPLE_OPENSSL]),
+        PredefinedPolicy::ElbowTls12 => (&[TlsV1_2, TlsV1_3], Server, &[&TLS13, &ECDHE_GCM, &CHACHA20]),
+        PredefinedPolicy::ElbowTls13 => (&[TlsV1_3], Server, &[&TLS13]),
     };
     Definition { protocols, order, ciphers }
 }

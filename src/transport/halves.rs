@@ -1,128 +1,85 @@
-//! The two halves of a connection.
+//! The two halves of a connection, in the clear or inside TLS.
 
 use std::future::poll_fn;
 use std::io;
-use std::task::{Context, Poll, ready};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
 
-use crate::runtime::{Arrival, BUFFER_SIZE, Chunk, Manner, Outgoing, Receiving, Socket};
-
-/// Receives that are made one by one after a full buffer, before a connection counts as one of small messages again.
-const BULK_RECEIVES: u8 = 64;
+use crate::runtime::{Chunk, Direction, Outgoing, Socket};
+use crate::transport::plain::PlainReceiver;
+use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 
 /// The receiving half. It owns the receive in flight: waits may be dropped and repeated without losing bytes.
-///
-/// A connection of small messages is received from repeatedly by one operation. One full buffer shows bulk: then every
-/// receive is asked for, so that nothing arrives ahead of its reader and splicing may take over between two.
 pub struct Receiver {
-    socket: Socket,
-    receiving: Option<Receiving>,
-    /// The receive in flight goes on after it has delivered something.
-    repeating: bool,
-    /// Bytes are probably there already.
-    more_expected: bool,
-    /// Receives left that are made one by one.
-    bulk: u8,
-    ended: bool,
+    half: ReceivingHalf,
     received: u64,
 }
 
-impl Receiver {
-    /// The receiving half of `socket`, on which nothing has been received yet.
-    pub fn new(socket: Socket) -> Receiver {
-        Receiver {
-            socket,
-            receiving: None,
-            repeating: false,
-            more_expected: false,
-            bulk: 0,
-            ended: false,
-            received: 0,
-        }
-    }
+enum ReceivingHalf {
+    Plain(PlainReceiver),
+    Tls(Box<TlsReceiver>),
+}
 
+/// Both halves of a connection in the clear, on which nothing has been received or sent yet.
+pub fn plain_halves(socket: Socket) -> (Receiver, Sender) {
+    let receiver = Receiver { half: ReceivingHalf::Plain(PlainReceiver::new(socket.clone())), received: 0 };
+    (receiver, Sender { half: SendingHalf::Plain(socket), sent: 0 })
+}
+
+/// Both halves of a connection inside TLS.
+pub(in crate::transport) fn tls_halves(receiver: Box<TlsReceiver>) -> (Receiver, Sender) {
+    let link = receiver.link().clone();
+    let receiver = Receiver { half: ReceivingHalf::Tls(receiver), received: 0 };
+    (receiver, Sender { half: SendingHalf::Tls(link), sent: 0 })
+}
+
+impl Receiver {
     /// Starts to receive without waiting. Idempotent.
     pub fn arm(&mut self) {
-        if self.receiving.is_some() || self.ended {
-            return;
-        }
-        let manner = match (self.more_expected, self.bulk) {
-            (true, _) => Manner::Now,
-            (false, 0) => Manner::Repeatedly,
-            (false, _) => Manner::WhenReady,
-        };
-        self.repeating = manner == Manner::Repeatedly;
-        self.bulk = self.bulk.saturating_sub(1);
-        self.receiving = Some(self.socket.receive(manner));
+        self.plain_mut().arm();
     }
 
     /// Says that bytes are probably there already, as on a connection just accepted that the client speaks first on.
     pub fn expect_more(&mut self) {
-        self.more_expected = true;
+        self.plain_mut().expect_more();
     }
 
     /// What comes next; `None` at the end of the stream, and from then on.
     ///
     /// # Errors
-    /// As recv(2).
+    /// As recv(2). Inside TLS also `UnexpectedEof` when the stream ends without the peer having said so, which may be
+    /// somebody else's cut (RFC 8446 section 6.1), and `InvalidData` with the fault as its cause.
     pub async fn receive(&mut self) -> io::Result<Option<Chunk>> {
         poll_fn(|context| self.poll_receive(context)).await
     }
 
     /// As [`Receiver::receive`].
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
-        loop {
-            self.arm();
-            let Some(receiving) = &mut self.receiving else { return Poll::Ready(Ok(None)) };
-            match ready!(receiving.poll_next(context)) {
-                Ok(Arrival::Chunk(chunk)) => {
-                    self.take_note_of(&chunk);
-                    return Poll::Ready(Ok(Some(chunk)));
-                }
-                Ok(Arrival::Over) => self.receiving = None,
-                Ok(Arrival::End) => self.end(),
-                Err(error) => {
-                    self.end();
-                    return Poll::Ready(Err(error));
-                }
-            }
+        let received = ready!(match &mut self.half {
+            ReceivingHalf::Plain(plain) => plain.poll_receive(context),
+            ReceivingHalf::Tls(tls) => tls.poll_receive(context),
+        });
+        if let Ok(Some(chunk)) = &received {
+            self.received += chunk.len() as u64;
         }
+        Poll::Ready(received)
     }
 
-    fn take_note_of(&mut self, chunk: &Chunk) {
-        let full = chunk.len() == BUFFER_SIZE;
-        self.more_expected = full;
-        self.received += chunk.len() as u64;
-        if full {
-            self.bulk = BULK_RECEIVES;
-        }
-        match (self.repeating, full) {
-            (true, false) => {}
-            (true, true) => self.receiving.iter().for_each(Receiving::cancel),
-            (false, _) => self.receiving = None,
-        }
-    }
-
-    fn end(&mut self) {
-        self.ended = true;
-        self.receiving = None;
-    }
-
-    /// Whether an answer of the kernel waits to be fetched: on an idle connection, that the peer closed it or broke
-    /// the protocol. A receive that merely came to its end is begun anew.
+    /// Whether something has happened on an idle connection that was armed: the peer closed it or broke the protocol.
+    /// What TLS says to itself is no news.
     pub fn has_news(&mut self) -> bool {
-        if self.receiving.as_ref().is_some_and(Receiving::is_over) {
-            self.receiving = None;
-            self.arm();
+        match &mut self.half {
+            ReceivingHalf::Plain(plain) => plain.has_news(),
+            ReceivingHalf::Tls(tls) => tls.poll_receive(&mut Context::from_waker(Waker::noop())).is_ready(),
         }
-        self.ended || self.receiving.as_ref().is_some_and(Receiving::has_news)
     }
 
-    /// Whether a receive is in flight; while one is, nobody else may take bytes from the socket.
-    pub fn is_armed(&self) -> bool {
-        self.receiving.is_some()
+    /// Whether bytes may be taken from the socket by other means: it is in the clear and no receive is in flight.
+    pub fn is_spliceable(&self) -> bool {
+        matches!(&self.half, ReceivingHalf::Plain(plain) if !plain.is_armed())
     }
 
-    /// Bytes received since the last call.
+    /// Bytes received since the last call, without TLS's own.
     pub fn take_received(&mut self) -> u64 {
         std::mem::take(&mut self.received)
     }
@@ -134,33 +91,79 @@ impl Receiver {
 
     /// The socket.
     pub fn socket(&self) -> &Socket {
-        &self.socket
+        match &self.half {
+            ReceivingHalf::Plain(plain) => plain.socket(),
+            ReceivingHalf::Tls(tls) => tls.plain().socket(),
+        }
+    }
+
+    fn plain_mut(&mut self) -> &mut PlainReceiver {
+        match &mut self.half {
+            ReceivingHalf::Plain(plain) => plain,
+            ReceivingHalf::Tls(tls) => tls.plain_mut(),
+        }
     }
 }
 
 /// The sending half.
 pub struct Sender {
-    socket: Socket,
+    half: SendingHalf,
     sent: u64,
 }
 
-impl Sender {
-    /// The sending half of `socket`.
-    pub fn new(socket: Socket) -> Sender {
-        Sender { socket, sent: 0 }
-    }
+enum SendingHalf {
+    Plain(Socket),
+    Tls(Rc<TlsLink>),
+}
 
+impl Sender {
     /// Sends all of `bytes`; gives written memory back for reuse.
     ///
     /// # Errors
-    /// As send(2).
+    /// As send(2); inside TLS also when the session has ended.
     pub async fn send(&mut self, bytes: impl Into<Outgoing>) -> io::Result<Option<Vec<u8>>> {
         let bytes = bytes.into();
         self.sent += bytes.len() as u64;
-        self.socket.send(bytes).await
+        match &self.half {
+            SendingHalf::Plain(socket) => socket.send(bytes).await,
+            SendingHalf::Tls(link) => {
+                link.seal(&bytes.slices())?;
+                let memory = bytes.recycle();
+                link.flushed().await.map(|()| memory)
+            }
+        }
     }
 
-    /// Bytes given to the kernel since the last call.
+    /// Tells a TLS peer that nothing more comes, so that it knows the end of the stream for ours; nothing in the clear.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn say_goodbye(&mut self) -> io::Result<()> {
+        match &self.half {
+            SendingHalf::Plain(_) => Ok(()),
+            SendingHalf::Tls(link) => {
+                link.close_notify();
+                link.flushed().await
+            }
+        }
+    }
+
+    /// Says that nothing more comes and ends the stream.
+    ///
+    /// # Errors
+    /// As send(2); the stream has ended all the same.
+    pub async fn end(&mut self) -> io::Result<()> {
+        let said = self.say_goodbye().await;
+        self.socket().shutdown(Direction::Write);
+        said
+    }
+
+    /// Whether bytes may go to the socket by other means.
+    pub fn is_spliceable(&self) -> bool {
+        matches!(self.half, SendingHalf::Plain(_))
+    }
+
+    /// Bytes sent since the last call, without TLS's own.
     pub fn take_sent(&mut self) -> u64 {
         std::mem::take(&mut self.sent)
     }
@@ -172,6 +175,9 @@ impl Sender {
 
     /// The socket.
     pub fn socket(&self) -> &Socket {
-        &self.socket
+        match &self.half {
+            SendingHalf::Plain(socket) => socket,
+            SendingHalf::Tls(link) => link.socket(),
+        }
     }
 }

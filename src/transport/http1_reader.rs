@@ -41,13 +41,14 @@ pub struct Http1Reader {
     receiver: Receiver,
     /// Received and not yet consumed.
     unread: Option<Chunk>,
-    body: BodyDecoder,
+    /// Inside a message with a body, or behind one; a connection that carries none holds no memory for it.
+    body: Option<Box<BodyDecoder>>,
 }
 
 impl Http1Reader {
     /// A reader at the start of a connection.
     pub fn new(receiver: Receiver) -> Http1Reader {
-        Http1Reader { receiver, unread: None, body: BodyDecoder::default() }
+        Http1Reader { receiver, unread: None, body: None }
     }
 
     /// Waits until at least one byte is there. False at the end of the stream.
@@ -104,7 +105,10 @@ impl Http1Reader {
 
     /// Begins the body of the message whose head was just read.
     pub fn begin_body(&mut self, framing: BodyFraming) {
-        self.body.restart(framing);
+        match framing {
+            BodyFraming::None | BodyFraming::Length(0) => self.body = None,
+            _ => self.body.get_or_insert_default().restart(framing),
+        }
     }
 
     /// The next piece of the body. Cancel-safe.
@@ -119,7 +123,7 @@ impl Http1Reader {
             match self.receiver.receive().await.map_err(ReadError::Broken)? {
                 Some(chunk) => self.unread = Some(chunk),
                 None => {
-                    let ended = self.body.handle_close();
+                    let ended = self.body.as_mut().map_or(Ok(()), |body| body.handle_close());
                     return ended.map(|()| Piece::End).map_err(|_| ReadError::Closed { clean: false });
                 }
             }
@@ -131,11 +135,9 @@ impl Http1Reader {
     /// # Errors
     /// A fault of the framing.
     pub fn piece_at_hand(&mut self) -> Result<Option<Piece>, BodyFault> {
-        if self.body.is_ended() {
-            return Ok(Some(Piece::End));
-        }
+        let Some(body) = self.body.as_mut().filter(|body| !body.is_ended()) else { return Ok(Some(Piece::End)) };
         let Some(mut unread) = self.unread.take() else { return Ok(None) };
-        let decoded = self.body.decode(&unread)?;
+        let decoded = body.decode(&unread)?;
         let mut data = unread.split_to(decoded.consumed);
         self.unread = (!unread.is_empty()).then_some(unread);
         if !decoded.data.is_empty() {
@@ -149,29 +151,29 @@ impl Http1Reader {
     /// How many bytes of the body are still to come from the socket, where that is known and nothing is buffered: then
     /// they may be moved without being read, and reported by [`Http1Reader::skip`].
     pub fn remaining_in_socket(&self) -> Option<u64> {
-        let unbuffered = self.unread.as_ref().is_none_or(|unread| unread.is_empty()) && !self.receiver.is_armed();
-        self.body.remaining_known().filter(|_| unbuffered)
+        let unbuffered = !self.has_unread() && self.receiver.is_spliceable();
+        self.body.as_ref()?.remaining_known().filter(|_| unbuffered)
     }
 
     /// Takes note that `length` bytes of the body were moved by other means.
     pub fn skip(&mut self, length: u64) {
-        self.body.advance(length);
+        self.body.iter_mut().for_each(|body| body.advance(length));
         self.receiver.count_received(length);
     }
 
     /// Whether the current body has ended.
     pub fn is_body_ended(&self) -> bool {
-        self.body.is_ended()
+        self.body.as_ref().is_none_or(|body| body.is_ended())
     }
 
     /// Whether the piece just read was the last one and no trailers follow.
     pub fn is_finished(&self) -> bool {
-        self.body.is_ended() && self.body.trailers().is_empty()
+        self.is_body_ended() && self.trailers().is_none_or(Trailers::is_empty)
     }
 
-    /// The trailers of a body that has ended.
-    pub fn trailers(&self) -> &Trailers {
-        self.body.trailers()
+    /// The trailers of a body that has ended, where there was one.
+    pub fn trailers(&self) -> Option<&Trailers> {
+        self.body.as_ref().map(|body| body.trailers())
     }
 
     /// Whether bytes behind the current message are here already.

@@ -78,10 +78,10 @@ impl Http1Writer {
     ///
     /// # Errors
     /// As send(2).
-    pub async fn finish(&mut self, trailers: &Trailers) -> io::Result<()> {
+    pub async fn finish(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
         if std::mem::replace(&mut self.framing, BodyFraming::None) == BodyFraming::Chunked {
             self.pending.extend_from_slice(LAST_CHUNK);
-            self.pending.extend_from_slice(trailers.as_bytes());
+            self.pending.extend_from_slice(trailers.map_or(&[], Trailers::as_bytes));
             self.pending.extend_from_slice(CRLF);
         }
         self.flush().await
@@ -111,6 +111,11 @@ impl Http1Writer {
     /// The sending half underneath.
     pub fn sender(&mut self) -> &mut Sender {
         &mut self.sender
+    }
+
+    /// Gives the sending half back; what is pending is dropped.
+    pub fn into_sender(self) -> Sender {
+        self.sender
     }
 
     /// The socket.

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::runtime::{BUFFER_SIZE, Direction, Io};
+use crate::runtime::{BUFFER_SIZE, Io};
 use crate::transport::splice::{Spliced, splice};
 use crate::transport::{Activity, Receiver, Sender};
 
@@ -35,7 +35,7 @@ pub async fn relay(
 ) -> Result<(), Broken> {
     let mut full = 0;
     loop {
-        if full >= FULL_BUFFERS && may_splice && !source.is_armed() {
+        if full >= FULL_BUFFERS && may_splice && source.is_spliceable() && sink.is_spliceable() {
             full = 0;
             if relay_bulk(io, source, sink, activity).await? == Spliced::SourceEnded {
                 break;
@@ -51,8 +51,7 @@ pub async fn relay(
             }
         }
     }
-    sink.socket().shutdown(Direction::Write);
-    Ok(())
+    sink.end().await.map_err(Broken::Sink)
 }
 
 async fn relay_bulk(io: &Io, source: &mut Receiver, sink: &mut Sender, activity: &Activity) -> Result<Spliced, Broken> {

@@ -47,6 +47,9 @@ pub async fn splice_body(
     let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
         return Ok(false);
     };
+    if !writer.sender().is_spliceable() {
+        return Ok(false);
+    }
     let (source, sink) = (reader.receiver().socket().clone(), writer.sender().socket().clone());
     let io = source.io();
     let Some(mut pipe) = io.pipes().take(io) else { return Ok(false) };
@@ -56,6 +59,7 @@ pub async fn splice_body(
         let splicing = splice(io, &mut pipe, &source, &sink, Some(length), &activity, &mut moved);
         race(splicing, activity.until_idle(timeout)).await
     };
+    let held = pipe.held();
     io.pipes().give_back(pipe);
     reader.skip(moved);
     writer.sender().count_sent(moved);
@@ -65,7 +69,8 @@ pub async fn splice_body(
             Err(BodyBroken::Side(Broken::Source(io::ErrorKind::UnexpectedEof.into())))
         }
         Either::First(Err(broken)) => Err(BodyBroken::Side(broken)),
-        Either::Second(()) => Err(BodyBroken::Idle),
+        Either::Second(()) if held > 0 => Err(BodyBroken::SinkIdle),
+        Either::Second(()) => Err(BodyBroken::SourceIdle),
     }
 }
 
@@ -74,8 +79,10 @@ pub async fn splice_body(
 pub enum BodyBroken {
     /// One of the connections.
     Side(Broken),
-    /// Neither side did anything for the time allowed.
-    Idle,
+    /// Nothing came for the time allowed.
+    SourceIdle,
+    /// Nothing was taken for the time allowed.
+    SinkIdle,
 }
 
 /// Moves bytes until `limit`, the end of the source, or (without a limit) until it is no longer worth it.

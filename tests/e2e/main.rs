@@ -13,3 +13,5 @@ mod refusals;
 mod slow_peers;
 mod smuggling;
 mod tcp;
+mod tls;
+mod tls_backends;

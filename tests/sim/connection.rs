@@ -380,7 +380,7 @@ impl Lane {
     fn drawn(stage: &mut Stage) -> Lane {
         let window = match stage.strikes(|faults| faults.small_window) {
             true => 200 + stage.random().below(4_000),
-            false => 64 * 1024 << stage.random().below(3),
+            false => (64 * 1024) << stage.random().below(3),
         };
         let segment = match stage.strikes(|faults| faults.small_segments) {
             true => 1 + stage.random().below(1_460),

@@ -24,7 +24,7 @@ impl Rate {
             return Rate::NEVER;
         }
         let shift = random.below(10);
-        Rate((65_536 / most_often >> shift).max(1))
+        Rate(((65_536 / most_often) >> shift).max(1))
     }
 }
 

@@ -66,7 +66,7 @@ fn a_receive_and_an_accept_wake_the_task_that_polled_them_last() {
         let spawner = io.clone();
         io.spawn(async move {
             let server = listener.accept().await.expect("accepted");
-            let mut receiving = server.receive(Manner::WhenReady);
+            let mut receiving = server.receive(Manner::Little);
             begin(&mut Box::pin(receiving.next())).await;
             spawner.spawn(async move {
                 let Ok(Arrival::Chunk(chunk)) = receiving.next().await else { panic!("nothing received") };

@@ -6,7 +6,6 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use elbow::base::Instant;
 use elbow::control::config;
@@ -71,11 +70,6 @@ impl Node {
         self.opened.get() == self.running.get()
     }
 
-    /// Publishes another configuration.
-    pub fn apply(&self, file: &str) {
-        self.registry.apply(&configuration(file)).expect("addresses only");
-    }
-
     /// What probes find: the instances that `is_good` names are in service from now on, the others are not.
     pub fn set_in_service(&self, is_good: impl Fn(usize) -> bool) {
         for (index, (_, entry)) in self.registry.snapshot().instances().enumerate() {
@@ -84,9 +78,9 @@ impl Node {
         }
     }
 
-    /// Lets what is in flight finish, for `patience` at the most, and takes no more.
-    pub fn drain(&self, now: Instant, patience: Duration) {
-        self.registry.advance(Lifecycle::Draining { deadline: now + patience });
+    /// Lets what is in flight finish, until `deadline` at the latest, and takes no more.
+    pub fn drain(&self, deadline: Instant) {
+        self.registry.advance(Lifecycle::Draining { deadline });
     }
 
     /// Whether every worker has ended.

@@ -103,11 +103,6 @@ impl Stage {
         &self.faults
     }
 
-    /// Ends every injection from now on, so that a run can be seen to recover.
-    pub fn calm(&mut self) {
-        self.faults = Faults::none();
-    }
-
     /// A duration up to `most`, small ones more often.
     pub fn up_to(&mut self, most: Duration) -> Duration {
         let bound = self.random.below(most.as_nanos() as u64 + 1);

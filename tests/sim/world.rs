@@ -312,7 +312,7 @@ impl World {
         match self.network.receive(descriptor, most, &mut self.stage) {
             Ok(bytes) if !bytes.is_empty() => {
                 self.rings[ring].pool.fill(&buffer, &bytes);
-                return Attempt::Done(Ok(bytes.len() as u32), Some(buffer));
+                Attempt::Done(Ok(bytes.len() as u32), Some(buffer))
             }
             Err(Errno::AGAIN) => {
                 self.rings[ring].lent.push_front(buffer);

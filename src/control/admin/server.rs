@@ -171,7 +171,7 @@ mod tests {
     }
 
     fn reading(instances: usize) -> Reading {
-        let listener = ListenerReading { port: 80, cells: Arc::new(PerCore::new(2)) };
+        let listener = ListenerReading { port: 80, cells: Arc::new(PerCore::new(2)), certificates: Vec::new() };
         listener.cells.core(1).request_duration.record(Duration::from_millis(3));
         let instance = |number| InstanceReading {
             id: InstanceId::new(&format!("web-{number:0100}")).expect("an id"),

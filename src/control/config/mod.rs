@@ -96,24 +96,29 @@ impl std::error::Error for ConfigErrors {}
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     let bytes = source::read_file(path).map_err(|error| ConfigErrors::Unreadable { path: path.to_owned(), error })?;
     let (source, problems) = Source::from_bytes(path, bytes);
-    lower(source, problems, check::NOT_YET).map_err(ConfigErrors::Invalid)
+    lower(source, problems, check::NOT_YET, check::secure).map_err(ConfigErrors::Invalid)
 }
 
 /// Checks `text` as if it stood in a file at `path`, to which relative paths in it relate.
 pub fn parse(text: &str, path: &Path) -> Result<Loaded, Report> {
-    lower(Source::new(path, text.to_owned()), Vec::new(), check::NOT_YET)
+    lower(Source::new(path, text.to_owned()), Vec::new(), check::NOT_YET, check::secure)
 }
 
 /// For tests: what `text` says, with what is refused because it is not there yet.
 #[cfg(test)]
 pub(in crate::control) fn for_tests(text: &str) -> Configuration {
     let source = Source::new(Path::new("/etc/elbow/elbow.toml"), text.to_owned());
-    lower(source, Vec::new(), &[]).unwrap_or_else(|report| panic!("{report}")).configuration
+    lower(source, Vec::new(), &[], |_| Vec::new()).unwrap_or_else(|report| panic!("{report}")).configuration
 }
 
 /// All steps, from a source to a configuration. Problems that were `found` before are reported with the others;
-/// what is listed in `not_yet` is refused.
-fn lower(source: Source, found: Vec<Problem>, not_yet: &[check::NotYet]) -> Result<Loaded, Report> {
+/// what is listed in `not_yet` is refused; `secure` looks into certificates and security policies.
+fn lower(
+    source: Source,
+    found: Vec<Problem>,
+    not_yet: &[check::NotYet],
+    secure: fn(&draft::Draft) -> Vec<Problem>,
+) -> Result<Loaded, Report> {
     let (configuration, problems) = {
         let document = syntax::parse(&source);
         let reading = section::Reading::new(source.directory());
@@ -123,6 +128,7 @@ fn lower(source: Source, found: Vec<Problem>, not_yet: &[check::NotYet]) -> Resu
             // What could not be read would only be warned of again, in other words.
             if problems.is_empty() {
                 problems.extend(check::warnings(&draft));
+                problems.extend(secure(&draft));
             }
             problems.extend(check::unsupported(document.table(), not_yet));
             problems.extend(check::files(&files));
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn a_file_with_every_key_is_read_in_full() {
         let (directory, source) = full_file();
-        let loaded = lower(source, Vec::new(), &[]).unwrap();
+        let loaded = lower(source, Vec::new(), &[], |_| Vec::new()).unwrap();
         let warnings: Vec<&str> = loaded.warnings.problems().iter().map(Problem::message).collect();
         assert_eq!(warnings, ["policy app is attached to nothing"]);
         let web = &loaded.configuration.load_balancers["web"];
@@ -183,7 +189,7 @@ mod tests {
     fn everything_that_is_not_supported_yet_is_refused_where_it_stands() {
         let (_directory, source) = full_file();
         for entry in check::NOT_YET {
-            let report = lower(source.clone(), Vec::new(), std::slice::from_ref(entry)).unwrap_err();
+            let report = lower(source.clone(), Vec::new(), std::slice::from_ref(entry), |_| Vec::new()).unwrap_err();
             assert!(
                 report.problems().iter().any(|problem| problem.message().contains("not supported yet")),
                 "{entry:?}"

@@ -1,6 +1,6 @@
 //! The configuration of one load balancer in a test: what it does not say is the default that suits most tests.
 
-use super::{Elbow, free_address};
+use super::{CertificatePaths, Elbow, free_address};
 use std::fmt::Write;
 use std::net::SocketAddr;
 
@@ -13,6 +13,8 @@ pub struct Balancer {
     health_check: String,
     attributes: String,
     limits: String,
+    listener: String,
+    tables: String,
 }
 
 impl Balancer {
@@ -26,6 +28,33 @@ impl Balancer {
         Balancer::over("TCP", instances)
     }
 
+    /// One HTTPS listener in front of `instances`.
+    pub fn https(instances: impl IntoIterator<Item = SocketAddr>, certificates: &[&CertificatePaths]) -> Balancer {
+        Balancer::over("HTTPS", instances).showing(certificates)
+    }
+
+    /// One SSL listener in front of `instances`.
+    pub fn ssl(instances: impl IntoIterator<Item = SocketAddr>, certificates: &[&CertificatePaths]) -> Balancer {
+        Balancer::over("SSL", instances).showing(certificates)
+    }
+
+    fn showing(self, certificates: &[&CertificatePaths]) -> Balancer {
+        let certificates: Vec<String> = certificates.iter().map(|paths| paths.text()).collect();
+        self.listener(&format!("certificates = [{}]", certificates.join(", ")))
+    }
+
+    /// A key of the listener.
+    pub fn listener(mut self, pair: &str) -> Balancer {
+        write!(self.listener, ", {pair}").expect("room");
+        self
+    }
+
+    /// Lines behind everything else: tables of the load balancer.
+    pub fn tables(mut self, text: &str) -> Balancer {
+        writeln!(self.tables, "{text}").expect("room");
+        self
+    }
+
     fn over(protocol: &'static str, instances: impl IntoIterator<Item = SocketAddr>) -> Balancer {
         Balancer {
             protocol,
@@ -35,6 +64,8 @@ impl Balancer {
             health_check: "target = \"TCP:1\"\ninterval = 60\ntimeout = 5\n".into(),
             attributes: String::new(),
             limits: String::new(),
+            listener: String::new(),
+            tables: String::new(),
         }
     }
 
@@ -72,7 +103,7 @@ impl Balancer {
 
     /// The text of its file.
     pub fn text(&self, listener: SocketAddr, admin: SocketAddr) -> String {
-        let Balancer { protocol, instances, node, health_check, attributes, limits } = self;
+        let Balancer { protocol, instances, node, health_check, attributes, limits, listener: extra, tables } = self;
         let (address, port) = (listener.ip(), listener.port());
         let instances = instances.join(", ");
         format!(
@@ -83,7 +114,7 @@ impl Balancer {
 address = "{admin}"
 
 [load_balancers.web]
-listeners = [{{ protocol = "{protocol}", address = "{address}", port = {port}, instance_port = 1 }}]
+listeners = [{{ protocol = "{protocol}", address = "{address}", port = {port}, instance_port = 1{extra} }}]
 instances = [{instances}]
 
 [load_balancers.web.health_check]
@@ -91,7 +122,8 @@ instances = [{instances}]
 [load_balancers.web.attributes]
 {attributes}
 [load_balancers.web.limits]
-{limits}"#
+{limits}
+{tables}"#
         )
     }
 

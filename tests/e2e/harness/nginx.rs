@@ -1,7 +1,7 @@
 //! A back end as people run them: Debian's nginx, one process, a folder of its own.
 
 use super::process::Process;
-use super::{PATIENCE, eventually, free_address};
+use super::{CertificatePaths, PATIENCE, eventually, free_address};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -24,9 +24,23 @@ impl Nginx {
 
     /// As [`Nginx::start`], at an address of the test's choice.
     pub fn start_at(address: SocketAddr, name: &str) -> Nginx {
+        Nginx::start_with(address, name, "")
+    }
+
+    /// As [`Nginx::start`], inside TLS; says under `/tls` which version, and `r` if the session was resumed.
+    pub fn start_secure(name: &str, certificate: &CertificatePaths) -> Nginx {
+        let (chain, key) = (certificate.chain.display(), certificate.key.display());
+        let address = free_address();
+        let lines = format!(
+            "listen {address} ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {chain}; ssl_certificate_key {key};"
+        );
+        Nginx::start_with(address, name, &lines)
+    }
+
+    fn start_with(address: SocketAddr, name: &str, tls: &str) -> Nginx {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let configuration = folder.path().join("nginx.conf");
-        std::fs::write(&configuration, text(folder.path(), address, name)).expect("a file");
+        std::fs::write(&configuration, text(folder.path(), address, name, tls)).expect("a file");
         std::fs::create_dir(folder.path().join("files")).expect("a folder");
         let mut command = Command::new(program());
         command.arg("-p").arg(folder.path()).arg("-c").arg(&configuration).args(["-e", "stderr"]);
@@ -56,7 +70,8 @@ fn program() -> &'static str {
     if Path::new(usual).exists() { usual } else { "nginx" }
 }
 
-fn text(folder: &Path, address: SocketAddr, name: &str) -> String {
+fn text(folder: &Path, address: SocketAddr, name: &str, tls: &str) -> String {
+    let listen = if tls.is_empty() { format!("listen {address} backlog=4096;") } else { tls.to_string() };
     let folder = folder.display();
     format!(
         r#"
@@ -74,9 +89,10 @@ http {{
     default_type text/plain;
     keepalive_requests 1000;
     server {{
-        listen {address} backlog=4096;
+        {listen}
         location / {{ return 200 "{name}\n"; }}
         location /files/ {{ root {folder}; }}
+        location /tls {{ return 200 "$ssl_protocol $ssl_session_reused\n"; }}
         location /echo {{
             return 200 "host=$http_host\nfor=$http_x_forwarded_for\nproto=$http_x_forwarded_proto\nport=$http_x_forwarded_port\nversion=$server_protocol\nuri=$request_uri\n";
         }}

@@ -1,8 +1,9 @@
 //! Programs others wrote, as clients.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 /// Runs curl with these arguments. Its standard output.
@@ -14,6 +15,18 @@ pub fn curl(arguments: &[&str]) -> String {
     let mut command = Command::new("curl");
     command.args(["--silent", "--show-error", "--max-time", "30"]).args(arguments);
     text(run(&mut command))
+}
+
+/// Runs `openssl` with these arguments and this standard input. All it said, whether it succeeded or not.
+#[track_caller]
+pub fn openssl(arguments: &[&str], input: &str) -> String {
+    let mut command = Command::new("openssl");
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("openssl: {error}; ./scripts/test installs it"));
+    // It may be gone before it has read everything.
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("its output");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 /// Runs a Python program with the packages of `tests/requirements.txt`. Its standard output.

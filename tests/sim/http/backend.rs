@@ -7,8 +7,8 @@ use elbow::base::random::Random;
 use elbow::runtime::Socket;
 
 use crate::http::ledger::Ledger;
-use crate::http::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 use crate::http::plan::{Content, Failure, HOST, Parting, Plan};
+use crate::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 
 /// One connection to a back end.
 pub struct BackEnd {

@@ -11,8 +11,8 @@ use elbow::runtime::{Direction, Either, Io, Socket, race};
 
 use crate::flows::{Watch, timely};
 use crate::http::ledger::{Excuse, Ledger, Outcome};
-use crate::http::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 use crate::http::plan::{Content, Plan, Version};
+use crate::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 
 /// What a client does on one connection.
 #[derive(Clone, Debug)]
@@ -102,6 +102,9 @@ struct Writer {
 impl Writer {
     async fn run(&mut self, visit: &Visit) -> std::io::Result<()> {
         for (index, plan) in visit.plans.iter().enumerate() {
+            if self.has_said_its_last(visit, index) {
+                return self.talker.flush().await;
+            }
             if index >= self.progress.answered.get() + visit.depth {
                 self.talker.flush().await?;
                 self.until(|progress| index < progress.answered.get() + visit.depth).await;
@@ -129,6 +132,9 @@ impl Writer {
             self.ledger.is_whole(plan.number);
         }
         self.talker.flush().await?;
+        if self.has_said_its_last(visit, visit.plans.len()) {
+            return Ok(());
+        }
         match &visit.ending {
             Ending::Close => {}
             Ending::HalfClose => self.socket.shutdown(Direction::Write),
@@ -149,6 +155,11 @@ impl Writer {
         // Who hears nothing sends the body all the same (RFC 9110 section 10.1.1).
         let _ = io.within(io.now() + GO_AHEAD, invited).await;
         Ok(self.progress.answered.get() <= index)
+    }
+
+    /// A client must not send anything behind a request that says `close` (RFC 9112 section 9.6).
+    fn has_said_its_last(&self, visit: &Visit, index: usize) -> bool {
+        visit.plans[..index].last().is_some_and(|plan| plan.closes)
     }
 
     async fn until(&self, wish: impl Fn(&Progress) -> bool) {

@@ -2,12 +2,12 @@
 
 use std::cell::{Ref, RefCell};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::rc::Rc;
 
 use elbow::base::Instant;
 
+use crate::hardship::{Hardship, Span};
 use crate::http::plan::Plan;
-use crate::stage::{Harm, Injury};
 use crate::trace::Note;
 use crate::world::Shared;
 
@@ -55,28 +55,13 @@ pub struct Entry {
 pub struct Ledger {
     world: Shared,
     entries: RefCell<Vec<Entry>>,
-    back_ends: RefCell<Vec<SocketAddr>>,
-    /// When a back end closed a connection without a word.
-    closings: RefCell<Vec<Instant>>,
-    /// When no instance was in service, from and until.
-    outages: RefCell<Vec<(Instant, Option<Instant>)>>,
-    drained: RefCell<Option<Instant>>,
+    hardship: Rc<Hardship>,
 }
-
-/// What was under way when something happened, or set out shortly after, may have felt it.
-const AFTERMATH: Duration = Duration::from_millis(500);
 
 impl Ledger {
     /// An empty ledger of what happens in `world`.
-    pub fn new(world: &Shared) -> Ledger {
-        Ledger {
-            world: world.clone(),
-            entries: RefCell::default(),
-            back_ends: RefCell::default(),
-            closings: RefCell::default(),
-            outages: RefCell::default(),
-            drained: RefCell::default(),
-        }
+    pub fn new(world: &Shared, hardship: &Rc<Hardship>) -> Ledger {
+        Ledger { world: world.clone(), entries: RefCell::default(), hardship: hardship.clone() }
     }
 
     /// Enters a request before it is sent.
@@ -89,11 +74,6 @@ impl Ledger {
     /// How many requests there are.
     pub fn len(&self) -> u64 {
         self.entries.borrow().len() as u64
-    }
-
-    /// Names a back end's address.
-    pub fn add_back_end(&self, address: SocketAddr) {
-        self.back_ends.borrow_mut().push(address);
     }
 
     /// A request.
@@ -132,26 +112,7 @@ impl Ledger {
 
     /// A back end closes a connection without a word.
     pub fn close_silently(&self) {
-        let now = self.now();
-        self.closings.borrow_mut().push(now);
-    }
-
-    /// From now on no instance is in service, or some are.
-    pub fn set_outage(&self, begins: bool) {
-        let now = self.now();
-        let mut outages = self.outages.borrow_mut();
-        match outages.last_mut() {
-            Some((_, end @ None)) if !begins => *end = Some(now),
-            Some((_, None)) => {}
-            _ if begins => outages.push((now, None)),
-            _ => {}
-        }
-    }
-
-    /// The node begins to drain.
-    pub fn drain(&self) {
-        let now = self.now();
-        self.drained.replace(Some(now));
+        self.hardship.close_silently();
     }
 
     /// Something is wrong.
@@ -164,22 +125,9 @@ impl Ledger {
         self.world.borrow_mut().stage.note(Note::Say(&text()));
     }
 
-    /// Virtual time.
-    pub fn now(&self) -> Instant {
-        self.world.borrow().stage.now()
-    }
-
-    /// How many requests ended as [`Outcome::Answered`].
-    pub fn answered(&self) -> usize {
-        let answered = |entry: &&Entry| matches!(entry.ended, Some((_, Outcome::Answered)));
-        self.entries.borrow().iter().filter(answered).count()
-    }
-
     /// Looks at every request once the run is over. In a `perfect` run every request was answered that could be.
     pub fn judge(&self, perfect: bool) {
-        let injuries = self.world.borrow().stage.injuries().to_vec();
-        let findings: Vec<String> =
-            self.entries.borrow().iter().flat_map(|entry| self.judge_entry(entry, &injuries)).collect();
+        let findings: Vec<String> = self.entries.borrow().iter().flat_map(|entry| self.judge_entry(entry)).collect();
         findings.into_iter().for_each(|finding| self.find(finding));
         let unanswered = |entry: &&Entry| match &entry.ended {
             Some((_, Outcome::Answered)) => false,
@@ -190,7 +138,7 @@ impl Ledger {
         }
     }
 
-    fn judge_entry(&self, entry: &Entry, injuries: &[Injury]) -> Vec<String> {
+    fn judge_entry(&self, entry: &Entry) -> Vec<String> {
         let Plan { number, method, .. } = entry.plan;
         let mut wrong = Vec::new();
         if !entry.plan.is_idempotent() && entry.arrivals.len() > 1 {
@@ -200,17 +148,15 @@ impl Ledger {
             wrong.push(format!("request {number}: reached a back end and was never sent"));
         }
         let (Some(began), Some((ended, outcome))) = (entry.began, &entry.ended) else { return wrong };
+        let span = Span { client: entry.client, began, ended: *ended };
         let excused = match outcome {
             Outcome::Answered => true,
-            Outcome::Refused(400..=499) => self.is_client_hurt(entry, injuries),
-            Outcome::Refused(502..=504) => self.is_hurt(entry, began, *ended, injuries),
+            Outcome::Refused(400..=499) | Outcome::Silence => self.hardship.was_felt_by_client(span),
+            Outcome::Refused(502..=504) => self.is_hurt(entry, span),
             Outcome::Refused(_) => false,
             Outcome::Unanswered if entry.excuse.is_some() => true,
             // A reset takes earlier answers with it that are still on their way.
-            Outcome::Cut | Outcome::Unanswered => {
-                self.is_hurt(entry, began, *ended, injuries) || self.has_failing_neighbour(entry)
-            }
-            Outcome::Silence => self.is_client_hurt(entry, injuries),
+            Outcome::Cut | Outcome::Unanswered => self.is_hurt(entry, span) || self.has_failing_neighbour(entry),
         };
         if !excused {
             let seconds = ended.since(began).as_secs_f64();
@@ -220,21 +166,12 @@ impl Ledger {
     }
 
     /// Whether something happened that may fail this request.
-    fn is_hurt(&self, entry: &Entry, began: Instant, ended: Instant, injuries: &[Injury]) -> bool {
-        let meanwhile = |at: Instant| at <= ended && at + AFTERMATH >= began;
+    fn is_hurt(&self, entry: &Entry, span: Span) -> bool {
         // A request that is not repeated fails with the kept connection that it was sent on.
         let unrepeatable = !entry.plan.is_idempotent() || entry.plan.body.length() > 0;
-        let closed = unrepeatable && self.closings.borrow().iter().any(|at| meanwhile(*at));
-        let out = |(from, until): &(Instant, Option<Instant>)| {
-            *from <= ended && until.is_none_or(|until| until + AFTERMATH >= began)
-        };
-        let drained = self.drained.borrow().is_some_and(|at| at <= ended);
         entry.plan.answer.failing.is_some()
-            || closed
-            || drained
-            || self.outages.borrow().iter().any(out)
-            || self.is_client_hurt(entry, injuries)
-            || injuries.iter().any(|injury| injury.at <= ended && self.is_behind(injury) && is_lasting(injury, began))
+            || unrepeatable && self.hardship.was_closed(span)
+            || self.hardship.was_felt(span)
     }
 
     /// Whether another request on the same connection is one that a back end fails.
@@ -243,26 +180,11 @@ impl Ledger {
         entries.iter().any(|other| other.client == entry.client && other.plan.answer.failing.is_some())
     }
 
-    /// Whether something happened to the client's own connection.
-    fn is_client_hurt(&self, entry: &Entry, injuries: &[Injury]) -> bool {
-        injuries.iter().any(|injury| Some(injury.client) == entry.client)
-    }
-
-    /// Whether an injury was done between the node and a back end, or to the node.
-    fn is_behind(&self, injury: &Injury) -> bool {
-        injury.harm == Harm::NoDescriptor || self.back_ends.borrow().contains(&injury.server)
-    }
-
     fn change(&self, number: u64, change: impl FnOnce(Instant, &mut Entry)) {
-        let now = self.now();
+        let now = self.hardship.now();
         match self.entries.borrow_mut().get_mut(number as usize) {
             Some(entry) => change(now, entry),
             None => self.find(format!("request {number} was made up")),
         }
     }
-}
-
-/// Whether an injury may still be felt by what begins at `began`: stalls last.
-fn is_lasting(injury: &Injury, began: Instant) -> bool {
-    injury.harm == Harm::Stalled || injury.at + AFTERMATH >= began
 }

@@ -4,5 +4,4 @@
 pub mod backend;
 pub mod client;
 pub mod ledger;
-pub mod message;
 pub mod plan;

@@ -120,7 +120,10 @@ fn a_change_is_published_then_stored_then_holds() {
         let node = TestNode::start(Arc::clone(&store) as _);
         let difference = node.call(CREATE).await.unwrap();
         assert!(difference.contains("+load_balancer.listeners: {"), "{difference}");
-        assert_eq!((node.in_effect(), node.known()), (vec!["filed".into(), "web".into()], vec!["filed".into(), "web".into()]));
+        assert_eq!(
+            (node.in_effect(), node.known()),
+            (vec!["filed".into(), "web".into()], vec!["filed".into(), "web".into()])
+        );
         assert_eq!(store.read().unwrap().records.len(), 1);
         assert_eq!(node.call(CREATE).await, Ok(String::new()));
         assert_eq!(node.publications(), 2, "what changes nothing is not published");
@@ -195,7 +198,9 @@ fn a_reload_moves_what_names_the_inventory() {
     run(async {
         let node = TestNode::start(Arc::new(MemoryStore::default()));
         node.call(CREATE).await.unwrap();
-        node.call("RegisterInstancesWithLoadBalancer&LoadBalancerName=web&Instances.member.1.InstanceId=web-9").await.unwrap();
+        node.call("RegisterInstancesWithLoadBalancer&LoadBalancerName=web&Instances.member.1.InstanceId=web-9")
+            .await
+            .unwrap();
         let address = |node: &TestNode| {
             node.published.borrow().last().unwrap().load_balancers["web"].instances[0].host.to_string()
         };
@@ -232,7 +237,8 @@ fn what_is_imported_is_the_apis_and_what_is_exported_is_a_file() {
         assert_eq!(node.ledger.import(&name).await.map_err(|error| error.code), Err(ErrorCode::LoadBalancerNotFound));
         node.call(change).await.unwrap();
         node.ledger.reload(config::for_tests(FILE)).await.unwrap();
-        let idle_timeout = |configuration: &Configuration| configuration.load_balancers["filed"].attributes.idle_timeout;
+        let idle_timeout =
+            |configuration: &Configuration| configuration.load_balancers["filed"].attributes.idle_timeout;
         assert_eq!(idle_timeout(node.published.borrow().last().unwrap()).as_ms(), 7_000, "the file counts no longer");
 
         let exported = config::for_tests(&TestNode::start(store).ledger.export());
@@ -247,7 +253,10 @@ fn nodes_that_share_a_store_follow_each_other() {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         let (one, other) = (TestNode::start(Arc::clone(&store)), TestNode::start(store));
         one.call(CREATE).await.unwrap();
-        assert_eq!(other.call(&CREATE.replace("Port=80&", "Port=81&")).await, Err(ErrorCode::DuplicateLoadBalancerName));
+        assert_eq!(
+            other.call(&CREATE.replace("Port=80&", "Port=81&")).await,
+            Err(ErrorCode::DuplicateLoadBalancerName)
+        );
         assert_eq!(other.known(), ["filed", "web"], "it caught up, and then saw");
 
         let ledger = Rc::clone(&one.ledger);

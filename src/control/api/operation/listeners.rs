@@ -199,7 +199,7 @@ pub(super) fn address(facts: &Facts, settings: &Settings) -> Result<IpAddr, ApiE
 
 /// What a new secure listener negotiates.
 fn default_policies() -> Vec<PolicyName> {
-    PolicyName::new(&PredefinedPolicy::DEFAULT.to_string()).into_iter().collect()
+    PolicyName::new(&PredefinedPolicy::ELB_DEFAULT.to_string()).into_iter().collect()
 }
 
 fn duplicate(port: Port) -> ApiError {

@@ -76,7 +76,8 @@ fn of_load_balancer(record: &Record, names: &[String]) -> Result<Vec<Described>,
 }
 
 fn predefined(names: &[String]) -> Result<Vec<Described>, ApiError> {
-    let described = PredefinedPolicy::ALL.iter().map(|predefined| Described {
+    let of_elb = PredefinedPolicy::ALL.iter().filter(|predefined| predefined.is_of_elb());
+    let described = of_elb.map(|predefined| Described {
         name: predefined.to_string(),
         kind: PolicyType::SslNegotiation,
         attributes: policy::description(&Policy::SslNegotiation(SecurityPolicy::Predefined(*predefined)), &[]),

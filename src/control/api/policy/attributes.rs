@@ -148,7 +148,7 @@ impl Given<'_> {
             enabled.extend(self.read(name, value, boolean)?.then_some(name.as_str()));
         }
         if self.attributes.is_empty() {
-            let defaults = security_attributes(&SecurityPolicy::Predefined(PredefinedPolicy::DEFAULT));
+            let defaults = security_attributes(&SecurityPolicy::Predefined(PredefinedPolicy::ELB_DEFAULT));
             enabled.extend(defaults.into_iter().filter(|(_, enabled)| *enabled).map(|(name, _)| name));
         }
         let versions = TlsVersion::ALL.iter().copied().filter(|version| enabled.contains(&version.as_str()));

@@ -105,7 +105,7 @@ fn ssl_negotiation() -> Vec<AttributeType> {
         default: None,
         cardinality: Cardinality::ZeroOrOne,
     }];
-    let defaults = security_attributes(&SecurityPolicy::Predefined(PredefinedPolicy::DEFAULT));
+    let defaults = security_attributes(&SecurityPolicy::Predefined(PredefinedPolicy::ELB_DEFAULT));
     types.extend(defaults.into_iter().map(|(name, enabled)| AttributeType {
         name,
         kind: "Boolean",

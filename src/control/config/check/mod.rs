@@ -3,10 +3,12 @@
 
 mod disagreements;
 mod files;
+mod secure;
 mod supported;
 mod warnings;
 
 pub(super) use disagreements::disagreements;
 pub(super) use files::files;
+pub(super) use secure::secure;
 pub(super) use supported::{NOT_YET, NotYet, unsupported};
 pub(super) use warnings::warnings;

@@ -196,6 +196,16 @@ impl Hearer {
         }
     }
 
+    /// The next `count` bytes.
+    pub async fn exactly(&mut self, count: usize) -> Result<Vec<u8>, Trouble> {
+        while self.heard.len() < count {
+            if !self.hear().await? {
+                return Err(Trouble::Ended);
+            }
+        }
+        Ok(self.heard.drain(..count).collect())
+    }
+
     /// Bytes that come before the stream ends: there should be none.
     pub async fn rest(&mut self) -> Result<Vec<u8>, Trouble> {
         while self.hear().await? {}

@@ -1,0 +1,31 @@
+//! A client's TLS handshake, before anything is served.
+
+use crate::model::Reason;
+use crate::proxy::acceptor;
+use crate::proxy::session::Session;
+use crate::runtime::Socket;
+use crate::transport::{Accepted, HandshakeError, accept_tls, linger, plain_halves};
+
+/// Shakes hands with a client of a secure listener and serves it, or counts why not.
+pub async fn serve(session: Session, socket: Socket) {
+    let Some(tls) = &session.entry.tls else { return };
+    let deadline = session.now() + session.tls_handshake_timeout();
+    let reason = match session.core.io.within(deadline, accept_tls(socket.clone(), &tls.server)).await {
+        Ok(Ok(Accepted { halves, began })) => {
+            session.cells().tls_handshake_duration.record(session.now().since(began));
+            return acceptor::serve(session, halves);
+        }
+        // Connections opened ahead of need, and the probes of others.
+        Ok(Err(HandshakeError::NothingSaid)) => return,
+        Ok(Err(HandshakeError::Fault(fault))) => {
+            tracing::debug!(client = %session.client, %fault, "TLS handshake failed");
+            Reason::TlsHandshakeFailed
+        }
+        Ok(Err(HandshakeError::Broken(_))) => Reason::TlsHandshakeFailed,
+        Err(_elapsed) => Reason::TlsHandshakeTimeout,
+    };
+    session.count_failure(reason);
+    // The client may still be sending; a reset would overtake the alert.
+    let (receiver, sender) = plain_halves(socket);
+    linger(receiver, sender).await;
+}

@@ -1,0 +1,120 @@
+//! The ELB API beside the rest of the node: what it starts with, how its changes take effect, what it tells of health.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::control::api::signature::{Access, KeyFile, KeyRing};
+use crate::control::api::store::EmbeddedStore;
+use crate::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings};
+use crate::model::{ApiSettings, Configuration, InstanceId, LoadBalancer, LoadBalancerName, PolicyName, PolicyType};
+use crate::registry::Registry;
+use crate::runtime;
+use crate::server::RunError;
+
+/// How long the cores may take to adopt a change. They do at their next turn; a core that does not is stuck.
+const ADOPTION: Duration = Duration::from_secs(2);
+
+/// How often the control thread looks whether they have.
+const LOOK: Duration = Duration::from_micros(200);
+
+/// The API before the control thread runs.
+pub(super) struct Prepared {
+    restored: Restored,
+    keys: KeyRing,
+    address: SocketAddr,
+}
+
+/// Reads keys and store, where the configuration asks for the API. Answers what is to be served: the load balancers of
+/// the file and those that were made by API.
+pub(super) fn prepare(file: Configuration) -> Result<(Configuration, Option<Prepared>), RunError> {
+    let Some(settings) = file.api.clone() else { return Ok((file, None)) };
+    let failed = |error: io::Error| RunError::Start(format!("[api]: {error}"));
+    let keys = KeyRing::load(&key_files(&settings)).map_err(failed)?;
+    std::fs::create_dir_all(&file.node.state_dir)
+        .map_err(|error| RunError::Start(format!("[node] state_dir {}: {error}", file.node.state_dir.display())))?;
+    let store = Arc::new(EmbeddedStore::open(&file.node.state_dir).map_err(failed)?);
+    let mapping = Settings::new(&settings, &file.node);
+    let restored = Restored::read(mapping, store, file);
+    let restored = restored.map_err(|error| RunError::Start(format!("[api] state: {error}")))?;
+    let configuration = restored.configuration().clone();
+    Ok((configuration, Some(Prepared { restored, keys, address: settings.address })))
+}
+
+fn key_files(settings: &ApiSettings) -> Vec<KeyFile> {
+    let key_file = |key: &crate::model::AccessKey| KeyFile {
+        id: key.id.clone(),
+        secret_file: key.secret_file.clone(),
+        access: Access::Full,
+    };
+    settings.access_keys.iter().map(key_file).collect()
+}
+
+impl Prepared {
+    /// Binds the address and makes the service.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub(super) async fn start(self, registry: &Registry) -> Result<(ApiListener, Rc<Service>), RunError> {
+        let listener = ApiListener::bind(self.address).await;
+        let listener = listener.map_err(|error| RunError::Start(format!("API address {}: {error}", self.address)))?;
+        let (publishing, telling) = (registry.clone(), registry.clone());
+        let publish: Box<Publish> = Box::new(move |next| Box::pin(publish(publishing.clone(), next)));
+        let health = Box::new(move |name: &LoadBalancerName| health(&telling, name));
+        Ok((listener, Service::new(self.restored, self.keys, publish, health)))
+    }
+}
+
+/// Brings a configuration into effect on every core.
+async fn publish(registry: Registry, next: Configuration) -> Result<(), PublishError> {
+    next.load_balancers.values().try_for_each(refuse_unsupported)?;
+    require_free(&registry, &next)?;
+    registry.apply(&next).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        PublishError::Refused(errors.join("; "))
+    })?;
+    let settled = async {
+        while !registry.is_settled() {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let settled = tokio::time::timeout(ADOPTION, settled).await;
+    settled.map_err(|_| PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
+}
+
+/// What the data plane cannot do yet must not be accepted and then not be done.
+fn refuse_unsupported(balancer: &LoadBalancer) -> Result<(), PublishError> {
+    let attached = balancer.listeners.iter().flat_map(|listener| &listener.policies);
+    let mut attached = attached.chain(balancer.backend_policies.values().flatten());
+    let is_absent = |name: &PolicyName| match balancer.policy(name).as_deref() {
+        Some(policy) => policy.policy_type().is_stickiness() || policy.policy_type() == PolicyType::ProxyProtocol,
+        None => false,
+    };
+    let unsupported = match balancer {
+        _ if attached.any(is_absent) => "stickiness and PROXY protocol policies",
+        _ if balancer.attributes.access_log.is_some() => "access logs",
+        _ => return Ok(()),
+    };
+    Err(PublishError::Refused(format!("{unsupported} are not supported yet")))
+}
+
+/// A listener that does not accept when the call has returned would be a lie.
+fn require_free(registry: &Registry, next: &Configuration) -> Result<(), PublishError> {
+    let snapshot = registry.snapshot();
+    let listeners = next.load_balancers.values().flat_map(|balancer| &balancer.listeners);
+    for address in listeners.map(|listener| listener.socket_address()) {
+        if snapshot.listener(address).is_none() {
+            runtime::probe_address(address)
+                .map_err(|error| PublishError::Refused(format!("listener {address}: {error}")))?;
+        }
+    }
+    Ok(())
+}
+
+fn health(registry: &Registry, name: &LoadBalancerName) -> Vec<(InstanceId, crate::health::Report)> {
+    let snapshot = registry.snapshot();
+    let of_this = snapshot.instances().filter(|(balancer, _)| balancer.rules.name == *name);
+    of_this.map(|(_, entry)| (entry.instance.id.clone(), entry.report())).collect()
+}

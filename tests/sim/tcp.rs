@@ -1,0 +1,247 @@
+//! TCP clients and back ends around the proxy: a numbered stream each way, checked byte for byte, and every end of a stream
+//! compared with what the other side did to end it.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use elbow::base::Instant;
+use elbow::base::random::Random;
+use elbow::runtime::{Direction, Io, Socket};
+
+use crate::flows::{both, timely};
+use crate::hardship::{Hardship, Span};
+use crate::message::{Body, Framing, Hearer, Pace, Talker};
+use crate::pattern::Pattern;
+use crate::world::Shared;
+
+/// Bytes at the start of a client's stream that say which one it is.
+const NAME: u64 = 8;
+
+/// What is sent on one connection.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Counts the connections of a run.
+    pub number: u64,
+    /// Bytes from the client, behind its name, and from the back end.
+    pub lengths: [u64; 2],
+    /// The back end speaks only when the client has ended.
+    pub polite: bool,
+    /// The back end goes away after so many bytes; true for a reset.
+    pub failing: Option<(u64, bool)>,
+    pub seed: u64,
+}
+
+impl Plan {
+    /// Draws a connection; `troubled` lets back ends fail.
+    pub fn drawn(number: u64, troubled: bool, random: &mut Random) -> Plan {
+        let mut length = || {
+            let reach = 1 << random.below(20);
+            random.below(reach)
+        };
+        let lengths = [length(), length()];
+        let failing = troubled && random.chance(1, 4);
+        Plan {
+            number,
+            lengths,
+            polite: random.chance(1, 3),
+            failing: failing.then(|| (random.below(lengths[0] + 1), random.chance(1, 2))),
+            seed: random.next_u64(),
+        }
+    }
+
+    fn pattern(&self, side: usize) -> Pattern {
+        Pattern(u64::MAX - 2 * self.number - side as u64)
+    }
+}
+
+/// What one side did and saw.
+#[derive(Clone, Debug, Default)]
+struct Account {
+    /// It sent all and ended its stream.
+    said_all: bool,
+    /// It went away of its own accord without that.
+    left: bool,
+    /// Bytes that came.
+    heard: u64,
+    /// The other's stream ended as streams should.
+    heard_end: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    plan: Plan,
+    client: Option<SocketAddr>,
+    began: Option<Instant>,
+    ended: Option<Instant>,
+    arrivals: u64,
+    accounts: [Account; 2],
+}
+
+/// All connections of a run.
+pub struct Streams {
+    world: Shared,
+    hardship: Rc<Hardship>,
+    entries: RefCell<Vec<Entry>>,
+}
+
+const CLIENT: usize = 0;
+const SERVER: usize = 1;
+
+impl Streams {
+    /// No connections yet.
+    pub fn new(world: &Shared, hardship: &Rc<Hardship>) -> Streams {
+        Streams { world: world.clone(), hardship: hardship.clone(), entries: RefCell::default() }
+    }
+
+    /// Enters a connection before it is made.
+    pub fn enter(&self, plan: Plan) {
+        // Until it has ended otherwise, whoever disappears has left.
+        let accounts = [CLIENT, SERVER].map(|_| Account { left: true, ..Account::default() });
+        let entry = Entry { plan, client: None, began: None, ended: None, arrivals: 0, accounts };
+        self.entries.borrow_mut().push(entry);
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> u64 {
+        self.entries.borrow().len() as u64
+    }
+
+    /// Looks at every connection once the run is over. In a `perfect` run all streams came through.
+    pub fn judge(&self, perfect: bool) {
+        let entries = self.entries.borrow();
+        entries.iter().filter_map(|entry| self.judge_entry(entry, perfect)).for_each(|finding| self.find(finding));
+    }
+
+    fn judge_entry(&self, entry: &Entry, perfect: bool) -> Option<String> {
+        let number = entry.plan.number;
+        if entry.arrivals > 1 {
+            return Some(format!("stream {number} reached back ends {} times", entry.arrivals));
+        }
+        for (hears, says) in [(CLIENT, SERVER), (SERVER, CLIENT)] {
+            let (hearer, speaker) = (&entry.accounts[hears], &entry.accounts[says]);
+            let whole = entry.plan.lengths[says];
+            if hearer.heard_end && speaker.said_all && hearer.heard != whole {
+                let heard = hearer.heard;
+                return Some(format!("stream {number} to side {hears} ended after {heard} of {whole} bytes"));
+            }
+        }
+        let complete = entry.accounts.iter().all(|account| account.said_all && account.heard_end);
+        let (Some(began), Some(ended)) = (entry.began, entry.ended) else {
+            return perfect.then(|| format!("stream {number} did not come about in a perfect world"));
+        };
+        let span = Span { client: entry.client, began, ended };
+        let excused = entry.plan.failing.is_some() || self.hardship.was_felt(span);
+        (!complete && !excused).then(|| format!("stream {number} did not come through for no reason: {entry:?}"))
+    }
+
+    fn plan(&self, number: u64) -> Option<Plan> {
+        self.entries.borrow().get(number as usize).map(|entry| entry.plan.clone())
+    }
+
+    fn change(&self, number: u64, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.entries.borrow_mut().get_mut(number as usize) {
+            change(entry);
+        }
+    }
+
+    fn find(&self, finding: String) {
+        self.world.borrow_mut().stage.find(finding);
+    }
+}
+
+/// Makes a connection through the node and carries out its plan.
+pub async fn be_client(io: Io, streams: Rc<Streams>, number: u64, target: SocketAddr) {
+    let Some(plan) = streams.plan(number) else { return };
+    let Ok(socket) = timely(&io, Socket::connect(&io, target)).await else { return };
+    let (client, began) = (socket.local_address().ok(), Some(io.now()));
+    streams.change(number, |entry| (entry.client, entry.began) = (client, began));
+    let side = Side::new(&streams, &plan, socket, CLIENT);
+    side.converse().await;
+    streams.change(number, |entry| entry.ended = Some(io.now()));
+}
+
+/// The other end of one.
+pub async fn be_back_end(streams: Rc<Streams>, socket: Socket, seed: u64) {
+    let random = &mut Random::new(seed);
+    let mut hearer = Hearer::new(socket.clone(), Pace::drawn(random), random.next_u64());
+    let Ok(name) = hearer.exactly(NAME as usize).await else { return };
+    let number = name.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let Some(plan) = streams.plan(number) else {
+        return streams.find(format!("a back end got a stream that nobody sent: {name:?}"));
+    };
+    streams.change(number, |entry| entry.arrivals += 1);
+    let mut side = Side::new(&streams, &plan, socket.clone(), SERVER);
+    side.hearer = hearer;
+    match plan.failing {
+        None => side.converse().await,
+        Some((after, reset)) => {
+            // However far it comes.
+            let _ = side.hearer.body(Framing::Length(after), plan.pattern(CLIENT), &mut Body::default()).await;
+            if reset {
+                socket.reset_on_close();
+            }
+        }
+    }
+}
+
+/// One side of a conversation.
+struct Side {
+    streams: Rc<Streams>,
+    plan: Plan,
+    side: usize,
+    socket: Socket,
+    talker: Talker,
+    hearer: Hearer,
+}
+
+impl Side {
+    fn new(streams: &Rc<Streams>, plan: &Plan, socket: Socket, side: usize) -> Side {
+        let random = &mut Random::new(plan.seed ^ side as u64);
+        let talker = Talker::new(socket.clone(), Pace::drawn(random), random.next_u64());
+        let hearer = Hearer::new(socket.clone(), Pace::drawn(random), random.next_u64());
+        Side { streams: streams.clone(), plan: plan.clone(), side, socket, talker, hearer }
+    }
+
+    /// Both directions to their end, and what came of them.
+    async fn converse(self) {
+        let Side { streams, plan, side, socket, talker, mut hearer } = self;
+        let mut body = Body::default();
+        let hearing = hearer.body(Framing::UntilEnd, plan.pattern(1 - side), &mut body);
+        let (spoken, heard) = match plan.polite && side == SERVER {
+            true => {
+                let heard = hearing.await;
+                (say(&plan, side, &socket, talker).await, heard)
+            }
+            false => both(say(&plan, side, &socket, talker), hearing).await,
+        };
+        if body.wrong {
+            streams.find(format!("stream {}: side {side} was sent a wrong byte", plan.number));
+        }
+        streams.change(plan.number, |entry| {
+            let account = &mut entry.accounts[side];
+            account.said_all = spoken.is_ok();
+            account.left = false;
+            account.heard = body.length;
+            // When sending has failed, the end may be that of a reset whose error the send took away.
+            account.heard_end = heard.is_ok() && spoken.is_ok();
+        });
+    }
+}
+
+async fn say(plan: &Plan, side: usize, socket: &Socket, mut talker: Talker) -> std::io::Result<()> {
+    if side == CLIENT {
+        talker.say(&plan.number.to_be_bytes());
+    }
+    let (pattern, length) = (plan.pattern(side), plan.lengths[side]);
+    let mut offset = 0;
+    while offset < length {
+        let end = length.min(offset + (64 << 10));
+        talker.say(&pattern.bytes(offset, end));
+        talker.flush().await?;
+        offset = end;
+    }
+    talker.flush().await?;
+    socket.shutdown(Direction::Write);
+    Ok(())
+}
