@@ -29,7 +29,7 @@
 //! Links, so that they break when a name changes.
 //!
 //! 1. A connection completes in the ring ([`runtime::Listener::accept`]); the task of the [`proxy::acceptor`] wakes.
-//! 2. Limits first ([`proxy::admission`]); then a [`proxy::session::Session`] holds the listener's
+//! 2. Limits first ([`proxy::admission`]); then a session holds the listener's
 //!    [`registry::ListenerEntry`], and the flow is spawned: [`proxy::http1::serve`] or [`proxy::tcp::serve`].
 //! 3. The flow waits in [`transport::Http1Reader::poll_wait`] and holds no buffer meanwhile. With the first byte it reads
 //!    a head ([`wire::head::RequestHead::parse`]): framed, judged, or refused with one answer ([`wire::answer::Answer`]).

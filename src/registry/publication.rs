@@ -45,7 +45,7 @@ struct Sleeper {
 
 impl Registry {
     /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives;
-    /// errors as of [`compile`], and certificates that are no good.
+    /// errors as of [`compile()`], and certificates that are no good.
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
         let tickets = TicketRing::random(WallClock::System).map_err(|fault| vec![CompileError::Tickets(fault)])?;
         let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_certificates)?;

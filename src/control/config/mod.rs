@@ -9,7 +9,7 @@
 //!    missing, what deserves a warning.
 //! 4. Without errors the draft becomes the configuration.
 //!
-//! Every step adds [`Problem`]s to one list; a [`Report`] shows them. [`effective`] is the way back: a
+//! Every step adds [`Problem`]s to one list; a [`Report`] shows them. [`effective()`] is the way back: a
 //! configuration as a file with every default filled in. [`from_flags`] is the third door: no file at all.
 //!
 //! Not here: what the words mean (`model`), loading certificates (`tls`), what a reload changes (`registry`).
