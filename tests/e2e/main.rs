@@ -1,5 +1,6 @@
 //! End to end: the real binary between real clients and real back ends, over real sockets.
 
+mod api;
 mod commands;
 mod drain;
 mod failures;

@@ -3,8 +3,8 @@
 //! Changes are made one after the other. An operation makes the next state of one load balancer; all load balancers
 //! together make the next configuration, which is published; when every core has it, the record is stored; only then
 //! the change is made, and the call answered. An error on the way leaves everything as it was: until the configuration
-//! is published nothing has happened, and what cannot be stored is taken back by publishing the configuration before. A
-//! crash before the answer may leave the change or not; a change that was answered is there after every crash.
+//! is published nothing has happened, and what cannot be published whole or stored is taken back by publishing the
+//! configuration before. A crash before the answer may leave the change or not; a change that was answered is there after every crash.
 
 use super::access_log;
 use super::answer::Xml;
@@ -27,15 +27,15 @@ use tokio::task::spawn_blocking;
 /// How often a change is begun anew because another node was first with one of its own.
 const TRIES: u32 = 3;
 
-/// Brings a configuration into effect: done when every core has adopted it. When it fails, nothing has changed.
+/// Brings a configuration into effect: done when every core has adopted it.
 pub type Publish = dyn Fn(Configuration) -> Pin<Box<dyn Future<Output = Result<(), PublishError>>>>;
 
 /// Why a configuration was not brought into effect.
 #[derive(Debug)]
 pub enum PublishError {
-    /// It cannot be: a name that does not resolve, an address that is taken. The caller's concern.
+    /// It cannot be: a name that does not resolve, an address that is taken. Nothing has changed; the caller's concern.
     Refused(String),
-    /// It should have been. Ours.
+    /// It should have been, and perhaps is in part. Ours; the configuration before is published again.
     Failed(String),
 }
 
@@ -162,7 +162,7 @@ impl Ledger {
         if shows {
             let next = current.state.with(change).configuration(&current.file);
             let next = next.map_err(|fault| ApiError::conflict(fault.to_string()))?;
-            (self.publish)(next).await.map_err(not_published)?;
+            self.publish_after(current, next).await.map_err(not_published)?;
         }
         let error = match self.keep(current, change).await {
             Ok(difference) => return Ok(Made::Kept(difference)),
@@ -193,6 +193,15 @@ impl Ledger {
         Ok(difference)
     }
 
+    /// Brings `next` into effect after `current`, or leaves that in effect.
+    async fn publish_after(&self, current: &Current, next: Configuration) -> Result<(), PublishError> {
+        let published = (self.publish)(next).await;
+        if let Err(PublishError::Failed(_)) = published {
+            self.take_back(current).await;
+        }
+        published
+    }
+
     /// Brings the configuration before a change back into effect.
     async fn take_back(&self, current: &Current) {
         let back = match current.state.configuration(&current.file) {
@@ -200,7 +209,7 @@ impl Ledger {
             Err(fault) => Err(PublishError::Failed(fault.to_string())),
         };
         if let Err(error) = back {
-            tracing::error!(%error, "a change that was not stored could not be taken back: it holds until the next one");
+            tracing::error!(%error, "a change that failed could not be taken back: it holds until the next one");
         }
     }
 
@@ -216,7 +225,7 @@ impl Ledger {
     async fn enter(&self, next: Current) -> Result<(), EnterError> {
         let configuration = next.state.configuration(&next.file);
         let configuration = configuration.map_err(|fault| EnterError::Restore(RestoreError::State(vec![fault])))?;
-        (self.publish)(configuration).await.map_err(EnterError::Publish)?;
+        self.publish_after(&self.current(), configuration).await.map_err(EnterError::Publish)?;
         self.current.replace(Rc::new(next));
         Ok(())
     }

@@ -46,6 +46,8 @@ struct TestNode {
     ledger: Rc<Ledger>,
     published: Rc<RefCell<Vec<Configuration>>>,
     refusing: Rc<Cell<bool>>,
+    /// Publishes, and then says that it failed: once.
+    failing: Rc<Cell<bool>>,
 }
 
 fn settings() -> Settings {
@@ -58,19 +60,24 @@ impl TestNode {
         let restored = Restored::read(settings(), store, config::for_tests(FILE)).unwrap();
         let published = Rc::new(RefCell::new(vec![restored.configuration().clone()]));
         let refusing = Rc::new(Cell::new(false));
-        let (publications, refuses) = (Rc::clone(&published), Rc::clone(&refusing));
+        let failing = Rc::new(Cell::new(false));
+        let (publications, refuses, fails) = (Rc::clone(&published), Rc::clone(&refusing), Rc::clone(&failing));
         let publish: Box<Publish> = Box::new(move |configuration| {
             let (publications, refuses) = (Rc::clone(&publications), Rc::clone(&refuses));
+            let fails = Rc::clone(&fails);
             Box::pin(async move {
                 tokio::task::yield_now().await;
                 if refuses.get() {
                     return Err(PublishError::Refused("the address is taken".to_owned()));
                 }
                 publications.borrow_mut().push(configuration);
-                Ok(())
+                match fails.replace(false) {
+                    true => Err(PublishError::Failed("a core is stuck".to_owned())),
+                    false => Ok(()),
+                }
             })
         });
-        Self { ledger: Rc::new(Ledger::new(restored, publish)), published, refusing }
+        Self { ledger: Rc::new(Ledger::new(restored, publish)), published, refusing, failing }
     }
 
     async fn call(&self, query: &str) -> Result<String, ErrorCode> {
@@ -147,6 +154,19 @@ fn what_cannot_be_published_has_not_happened() {
         assert!(store.read().unwrap().records.is_empty());
         node.refusing.set(false);
         node.call(CREATE).await.unwrap();
+    });
+}
+
+#[test]
+fn what_is_published_in_part_is_taken_back() {
+    run(async {
+        let node = TestNode::start(Arc::new(MemoryStore::default()));
+        node.failing.set(true);
+        assert_eq!(node.call(CREATE).await, Err(ErrorCode::InternalFailure));
+        assert_eq!((node.in_effect(), node.known()), (vec!["filed".to_owned()], vec!["filed".to_owned()]));
+        node.failing.set(true);
+        assert!(node.ledger.reload(config::for_tests("")).await.is_err());
+        assert_eq!((node.in_effect(), node.known()), (vec!["filed".to_owned()], vec!["filed".to_owned()]));
     });
 }
 

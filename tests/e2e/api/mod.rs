@@ -1,0 +1,142 @@
+//! The ELB Query API of the real binary: its changes hold on every core when a call returns, and survive any crash.
+
+mod crash;
+mod installation;
+
+use crate::harness::{Authority, Backend, Peer, eventually, free_address, python};
+use installation::{Client, Installation, KEY, SECRET, texts};
+use nix::sys::signal::Signal;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// Fresh connections: enough that every core gets some.
+const CONNECTIONS: usize = 100;
+
+/// The answers to a request on each of many fresh connections, without doubles.
+fn answers(address: SocketAddr) -> Vec<(u16, String)> {
+    let ask = |_| {
+        let answer = Peer::connect(address).ask(GET);
+        (answer.status(), answer.text().to_owned())
+    };
+    let mut answers: Vec<(u16, String)> = (0..CONNECTIONS).map(ask).collect();
+    answers.sort();
+    answers.dedup();
+    answers
+}
+
+/// Creates a load balancer without instances that listens at `address`.
+fn create(client: &mut Client, name: &str, address: SocketAddr) {
+    let (ip, port) = (address.ip(), address.port());
+    client.call(
+        "CreateLoadBalancer",
+        &format!(
+            "LoadBalancerName={name}&AvailabilityZones.member.1=default&Listeners.member.1.Protocol=HTTP\
+             &Listeners.member.1.LoadBalancerPort={port}&Listeners.member.1.InstancePort=1\
+             &Tags.member.1.Key=elbow:address&Tags.member.1.Value={ip}"
+        ),
+    );
+}
+
+fn instances(load_balancer: &str, ids: &[SocketAddr]) -> String {
+    let mut parameters = format!("LoadBalancerName={load_balancer}");
+    for (index, id) in ids.iter().enumerate() {
+        parameters.push_str(&format!("&Instances.member.{}.InstanceId={id}", index + 1));
+    }
+    parameters
+}
+
+#[test]
+fn a_change_holds_on_every_core_when_its_call_returns() {
+    let (one, two) = (Backend::saying("one"), Backend::saying("two"));
+    let ok = |text: &str| (200, text.to_owned());
+    let installation = Installation::new("");
+    let mut elbow = installation.start();
+    let mut client = installation.client();
+    let address = free_address();
+
+    create(&mut client, "web", address);
+    let statuses: Vec<u16> = answers(address).into_iter().map(|(status, _)| status).collect();
+    assert_eq!(statuses, [503], "it accepts on every core");
+
+    client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[one.address(), two.address()]));
+    let registered = Instant::now();
+    eventually("both instances in service", Duration::from_secs(10), || {
+        let health = client.call("DescribeInstanceHealth", "LoadBalancerName=web");
+        (texts(&health, "State") == ["InService", "InService"]).then_some(())
+    });
+    assert!(registered.elapsed() < Duration::from_secs(5), "it was probed before its interval was over");
+    assert_eq!(answers(address), [ok("one"), ok("two")]);
+
+    let mut kept: Vec<Peer> = (0..CONNECTIONS).map(|_| Peer::connect(address)).collect();
+    kept.iter_mut().for_each(|peer| assert_eq!(peer.ask(GET).status(), 200));
+    client.call("DeregisterInstancesFromLoadBalancer", &instances("web", &[one.address()]));
+    let before = one.request_count();
+    assert_eq!(answers(address), [ok("two")]);
+    kept.iter_mut().for_each(|peer| assert_eq!(peer.ask(GET).text(), "two"));
+    assert_eq!(one.request_count(), before, "a request came after the call had returned");
+
+    elbow.signal(Signal::SIGTERM);
+    assert!(elbow.wait_exit(Duration::from_secs(20)).success());
+    let elbow = installation.start();
+    elbow.admin().wait_in_service();
+    assert_eq!(answers(address), [ok("two")], "it is there again after a restart");
+
+    client = installation.client();
+    client.call("DeleteLoadBalancer", "LoadBalancerName=web");
+    eventually("nobody listens any more", Duration::from_secs(5), || Peer::try_connect(address).is_err().then_some(()));
+    drop(elbow);
+}
+
+#[test]
+fn every_operation_by_botocore() {
+    let authority = Authority::new();
+    let certificate = authority.issue("shop", "shop.example", &rcgen::PKCS_ECDSA_P256_SHA256);
+    let (chain, key) = (certificate.chain.display(), certificate.key.display());
+    let (backend, address) = (Backend::saying("shop"), free_address());
+    let installation = Installation::new(&format!(
+        r#"
+[inventory.certificates.shop]
+chain = "{chain}"
+key = "{key}"
+[inventory.instances.web-9]
+address = "{}"
+[inventory.subnets.subnet-a]
+zone = "default"
+[inventory.subnets.subnet-b]
+zone = "rack-b"
+"#,
+        backend.address()
+    ));
+    let _elbow = installation.start();
+    let (ip, port) = (address.ip().to_string(), address.port().to_string());
+    let program = include_str!("every_operation.py");
+    let said = python(program, &[&installation.endpoint(), KEY, SECRET, &ip, &port, &authority.path()]);
+    assert_eq!(said.trim(), "29 operations");
+}
+
+/// Prints how long the calls take. Run it with `--release` and `--nocapture` on a machine that does nothing else.
+#[test]
+fn a_thousand_registrations_one_call_each() {
+    let installation = Installation::new("");
+    let _elbow = installation.start();
+    let mut client = installation.client();
+    create(&mut client, "web", free_address());
+    // Nobody listens there, so that probing them is cheap.
+    let nobody = free_address();
+    let mut times: Vec<Duration> = (1..=1_000)
+        .map(|port| {
+            let id = SocketAddr::new(nobody.ip(), port);
+            let begun = Instant::now();
+            client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[id]));
+            begun.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    println!("median {:?}, 99th percentile {:?}, longest {:?}", times[499], times[989], times[999]);
+    let told = client.call("DescribeLoadBalancers", "LoadBalancerNames.member.1=web");
+    assert_eq!(texts(&told, "InstanceId").len(), 1_000);
+    // The bar is 20 ms in a release build on an idle machine.
+    assert!(times[499] < Duration::from_millis(400), "median {:?}", times[499]);
+}
