@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::control::api::signature::{Access, KeyFile, KeyRing};
 use crate::control::api::store::EmbeddedStore;
 use crate::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings};
-use crate::model::{ApiSettings, Configuration, InstanceId, LoadBalancer, LoadBalancerName, PolicyName, PolicyType};
+use crate::model::{
+    ApiSettings, Configuration, InstanceId, Listener, LoadBalancer, LoadBalancerName, PolicyName, PolicyType,
+};
 use crate::registry::Registry;
 use crate::runtime;
 use crate::server::RunError;
@@ -92,7 +94,10 @@ fn refuse_unsupported(balancer: &LoadBalancer) -> Result<(), PublishError> {
         Some(policy) => policy.policy_type().is_stickiness() || policy.policy_type() == PolicyType::ProxyProtocol,
         None => false,
     };
+    let is_guarded = |listener: &Listener| !listener.allow.is_empty() || !listener.deny.is_empty();
     let unsupported = match balancer {
+        _ if balancer.listeners.iter().any(is_guarded) => "security groups",
+        _ if balancer.attributes.draining.enabled => "limits to connection draining",
         _ if attached.any(is_absent) => "stickiness and PROXY protocol policies",
         _ if balancer.attributes.access_log.is_some() => "access logs",
         _ => return Ok(()),

@@ -18,6 +18,10 @@ const ROUNDS: u32 = 25;
 /// How long a balancer lives at most.
 const LIFE_MS: u64 = 120;
 
+/// Where listeners are: so many ports that two creations hardly ever get the same one.
+const PORTS_FROM: u64 = 1_024;
+const PORTS: u64 = 60_000;
+
 /// The load balancers as they should be: the tags and the instances of each.
 type Model = BTreeMap<String, Expected>;
 
@@ -29,7 +33,8 @@ struct Expected {
 
 /// A change: how it is called for, and what it makes of the model. Each is of several parts.
 enum Change {
-    Create(String),
+    /// On a port that no load balancer had before: the kernel may not have let go of theirs.
+    Create(String, u64),
     Delete(String),
     Tag(String, u64),
     Register(String, Vec<String>),
@@ -41,7 +46,7 @@ impl Change {
         let name = format!("lb-{}", random.below(3));
         let ids = || (1..=3).map(|part| format!("{nobody}:{part}")).collect();
         match (model.contains_key(&name), random.below(8)) {
-            (false, _) => Change::Create(name),
+            (false, _) => Change::Create(name, PORTS_FROM + random.below(PORTS)),
             (true, 0) => Change::Delete(name),
             (true, 1 | 2) => Change::Register(name, ids()),
             (true, 3 | 4) => Change::Deregister(name, ids()),
@@ -54,13 +59,12 @@ impl Change {
             ids.iter().enumerate().map(|(at, id)| format!("&Instances.member.{}.InstanceId={id}", at + 1)).collect()
         };
         let (action, parameters) = match self {
-            Change::Create(name) => (
+            Change::Create(name, port) => (
                 "CreateLoadBalancer",
                 format!(
                     "LoadBalancerName={name}&AvailabilityZones.member.1=default&Listeners.member.1.Protocol=TCP\
-                     &Listeners.member.1.LoadBalancerPort={}&Listeners.member.1.InstancePort=1\
-                     &Tags.member.1.Key=elbow:address&Tags.member.1.Value={ports}",
-                    port_of(name)
+                     &Listeners.member.1.LoadBalancerPort={port}&Listeners.member.1.InstancePort=1\
+                     &Tags.member.1.Key=elbow:address&Tags.member.1.Value={ports}"
                 ),
             ),
             Change::Delete(name) => ("DeleteLoadBalancer", format!("LoadBalancerName={name}")),
@@ -85,7 +89,7 @@ impl Change {
 
     fn apply(self, mut model: Model, ports: IpAddr) -> Model {
         match self {
-            Change::Create(name) => {
+            Change::Create(name, _) => {
                 let tags = [("elbow:address".to_owned(), ports.to_string())].into();
                 model.insert(name, Expected { tags, ..Expected::default() });
             }
@@ -101,10 +105,6 @@ impl Change {
         }
         model
     }
-}
-
-fn port_of(name: &str) -> u16 {
-    20_000 + u16::from(*name.as_bytes().last().expect("a name"))
 }
 
 #[test]

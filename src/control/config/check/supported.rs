@@ -22,7 +22,6 @@ pub(in super::super) struct NotYet {
 
 /// Everything that is refused.
 pub(in super::super) const NOT_YET: &[NotYet] = &[
-    NotYet { path: "inventory", when: always, what: "the inventory of the ELB API" },
     NotYet { path: "node.sticky_key_file", when: always, what: "stickiness" },
     NotYet { path: "load_balancers.*.listeners.*.max_connections", when: is_set, what: "a limit per listener" },
     NotYet { path: "load_balancers.*.listeners.*.allow", when: is_set, what: "access rules" },
