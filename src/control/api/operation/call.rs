@@ -63,10 +63,7 @@ impl<'a> Call<'a> {
             Origin::Api | Origin::Imported => Ok(record),
             Origin::File => Err(ApiError::new(
                 ErrorCode::OperationNotPermitted,
-                format!(
-                    "Load Balancer '{name}' is managed by the configuration file: change it there, or hand it over to \
-                     the API with 'elbow import {name}'"
-                ),
+                format!("Load Balancer '{name}' is managed by the configuration file: change it there"),
             )),
         }
     }
