@@ -18,9 +18,8 @@ const ROUNDS: u32 = 25;
 /// How long a balancer lives at most.
 const LIFE_MS: u64 = 120;
 
-/// Where listeners are: so many ports that two creations hardly ever get the same one.
-const PORTS_FROM: u64 = 1_024;
-const PORTS: u64 = 60_000;
+/// The port of the first listener; every later one has the next.
+const FIRST_PORT: u16 = 1_024;
 
 /// The load balancers as they should be: the tags and the instances of each.
 type Model = BTreeMap<String, Expected>;
@@ -34,7 +33,7 @@ struct Expected {
 /// A change: how it is called for, and what it makes of the model. Each is of several parts.
 enum Change {
     /// On a port that no load balancer had before: the kernel may not have let go of theirs.
-    Create(String, u64),
+    Create(String, u16),
     Delete(String),
     Tag(String, u64),
     Register(String, Vec<String>),
@@ -42,11 +41,11 @@ enum Change {
 }
 
 impl Change {
-    fn random(random: &mut Random, model: &Model, nobody: IpAddr) -> Change {
+    fn random(random: &mut Random, model: &Model, port: u16, nobody: IpAddr) -> Change {
         let name = format!("lb-{}", random.below(3));
         let ids = || (1..=3).map(|part| format!("{nobody}:{part}")).collect();
         match (model.contains_key(&name), random.below(8)) {
-            (false, _) => Change::Create(name, PORTS_FROM + random.below(PORTS)),
+            (false, _) => Change::Create(name, port),
             (true, 0) => Change::Delete(name),
             (true, 1 | 2) => Change::Register(name, ids()),
             (true, 3 | 4) => Change::Deregister(name, ids()),
@@ -113,14 +112,16 @@ fn no_crash_loses_an_answered_change_or_leaves_half_of_one() {
     let installation = Installation::new("");
     let (ports, nobody) = (free_address().ip(), free_address().ip());
     let mut random = Random::new(rounds.into());
-    let (mut model, mut answered, mut cut) = (Model::new(), 0_u32, 0_u32);
+    let (mut model, mut port) = (Model::new(), FIRST_PORT);
+    let (mut answered, mut cut) = (0_u32, 0_u32);
     for round in 0..rounds {
         let elbow = installation.start();
         let mut client = installation.client();
         assert_eq!(known(&mut client), model, "after crash {round}");
         let killer = kill_later(&elbow, Duration::from_micros(random.below(LIFE_MS * 1_000)));
         loop {
-            let change = Change::random(&mut random, &model, nobody);
+            let change = Change::random(&mut random, &model, port, nobody);
+            port += u16::from(matches!(change, Change::Create(..)));
             match change.call(&mut client, ports) {
                 Ok(()) => {
                     model = change.apply(model, ports);
