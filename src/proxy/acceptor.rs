@@ -5,55 +5,46 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Layer, Reason};
+use crate::model::Reason;
 use crate::proxy::core::Core;
-use crate::proxy::session::Session;
-use crate::proxy::{http1, tcp};
+use crate::proxy::entrance;
 use crate::registry::ListenerEntry;
 use crate::runtime::{AcceptError, Either, Listener, Socket, race};
 
 /// How long accepting pauses when the process has no descriptor or memory left. Connections wait in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until `stopped` ends, then serves what was accepted by then and closes the listening socket. The rules for
-/// each connection are those of the core's snapshot at that moment.
+/// How long handshakes that have begun may take to end before the listening socket is closed: a round trip around the
+/// world. Clients that are ignored meanwhile try again after a second (RFC 6298 section 2), when this is long over.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(250);
+
+/// Accepts until `stopped` ends. Then whoever is in the middle of a handshake or in the queue is still served, and the
+/// listening socket is closed. The rules for each connection are those of the core's snapshot at that moment.
 pub async fn run(core: Rc<Core>, mut listener: Listener, address: SocketAddr, stopped: impl Future<Output = ()>) {
-    let mut last = None;
+    // The core has not finished as long as there may be a connection to serve.
+    let _busy = core.hold();
+    let Some(mut entry) = core.listener(address) else { return };
     let mut stopped = std::pin::pin!(stopped);
-    loop {
-        let accepted = race(stopped.as_mut(), listener.accept()).await;
-        last = core.listener(address).or(last);
-        let Some(entry) = &last else { return };
-        match accepted {
-            Either::First(()) => break,
-            Either::Second(Ok(socket)) => admit(&core, entry, socket),
-            // The connection was gone before it was taken; or the kernel ended the multishot.
-            Either::Second(Err(AcceptError::Again(_))) => core.io.give_way().await,
-            Either::Second(Err(AcceptError::Exhausted(_))) => {
-                entry.cells.core(core.number).errors.record(Reason::ResourcesExhausted);
-                core.io.sleep(PAUSE).await;
-            }
-        }
+    while let Either::Second(accepted) = race(stopped.as_mut(), listener.accept()).await {
+        entry = core.listener(address).unwrap_or(entry);
+        take(&core, &entry, accepted).await;
     }
-    let waiting = listener.stop().await;
-    if let Some(entry) = &last {
-        waiting.into_iter().for_each(|socket| admit(&core, entry, socket));
+    listener.ignore_new();
+    let mut last_handshakes = core.io.sleep(LAST_HANDSHAKES);
+    while let Either::Second(accepted) = race(&mut last_handshakes, listener.accept()).await {
+        take(&core, &entry, accepted).await;
     }
+    listener.stop().await.into_iter().for_each(|socket| entrance::enter(&core, &entry, socket));
 }
 
-/// Starts a flow for a connection, unless a limit forbids it.
-fn admit(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
-    let cells = entry.cells.core(core.number);
-    cells.connections_total.increment();
-    let Some(guard) = core.admit() else {
-        cells.errors.record(Reason::NodeConnectionLimit);
-        return;
-    };
-    // Without an address the client is gone already.
-    let Ok(client) = socket.peer_address() else { return };
-    let session = Session::new(core.clone(), entry.clone(), client, guard);
-    match entry.listener.protocols.layer() {
-        Layer::Seven => core.io.spawn(http1::serve(session, socket)),
-        Layer::Four => core.io.spawn(tcp::serve(session, socket)),
+async fn take(core: &Rc<Core>, entry: &Arc<ListenerEntry>, accepted: Result<Socket, AcceptError>) {
+    match accepted {
+        Ok(socket) => entrance::enter(core, entry, socket),
+        // The connection was gone before it was taken; or the kernel ended the multishot.
+        Err(AcceptError::Again(_)) => core.io.give_way().await,
+        Err(AcceptError::Exhausted(_)) => {
+            entry.cells.core(core.number).errors.record(Reason::ResourcesExhausted);
+            core.io.sleep(PAUSE).await;
+        }
     }
 }

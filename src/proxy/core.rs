@@ -9,9 +9,10 @@ use std::task::{Poll, Waker};
 
 use crate::balance::RetryBudget;
 use crate::base::Instant;
-use crate::proxy::admission::{Admission, Admitted};
+use crate::proxy::admission::Admission;
+use crate::proxy::backend::Backend;
 use crate::proxy::idle_pool::IdlePool;
-use crate::registry::{ListenerEntry, Snapshot};
+use crate::registry::{ListenerEntry, Place, Snapshot, TargetId};
 use crate::runtime::Io;
 use crate::wire::head::{RequestHead, ResponseHead};
 
@@ -34,7 +35,7 @@ pub struct Core {
     version: Cell<u32>,
     draining_since: Cell<Option<Instant>>,
     admission: Arc<Admission>,
-    connections: Cell<usize>,
+    busy: Cell<usize>,
     finished: RefCell<Option<Waker>>,
     heads: RefCell<Vec<Box<Heads>>>,
 }
@@ -63,7 +64,7 @@ impl Core {
             snapshot: RefCell::new(snapshot),
             draining_since: Cell::new(None),
             admission,
-            connections: Cell::new(0),
+            busy: Cell::new(0),
             finished: RefCell::default(),
             heads: RefCell::default(),
         }
@@ -74,10 +75,18 @@ impl Core {
         self.snapshot.borrow().clone()
     }
 
-    /// Serves another snapshot from the next request on.
+    /// Serves another snapshot from the next request on. Idle connections to instances that it does not have are closed.
     pub fn adopt(&self, snapshot: Arc<Snapshot>) {
         self.version.set(snapshot.version());
+        self.idle.retain(|target| snapshot.is_registered(target.live));
         *self.snapshot.borrow_mut() = snapshot;
+    }
+
+    /// Keeps a connection for the next request to `target`, unless its instance has left meanwhile.
+    pub fn keep(&self, target: TargetId, backend: Backend) {
+        if self.snapshot.borrow().is_registered(target.live) {
+            self.idle.put(target, backend, self.io.now());
+        }
     }
 
     /// The version of the snapshot that this core serves.
@@ -106,16 +115,21 @@ impl Core {
 
     /// Admits a client connection, counted for as long as the guard lives; `None` when the node is full.
     pub fn admit(self: &Rc<Core>) -> Option<ConnectionGuard> {
-        let admitted = self.admission.admit()?;
-        self.connections.set(self.connections.get() + 1);
-        Some(ConnectionGuard { core: self.clone(), _admitted: admitted })
+        let place = self.admission.admit()?;
+        Some(ConnectionGuard { _busy: self.hold(), _place: place })
     }
 
-    /// Waits until no client connection is left.
+    /// Keeps [`Core::finished`] waiting for as long as the guard lives.
+    pub fn hold(self: &Rc<Core>) -> Busy {
+        self.busy.set(self.busy.get() + 1);
+        Busy { core: self.clone() }
+    }
+
+    /// Waits until no client connection is left, and no listener from which one may come.
     pub async fn finished(&self) {
         poll_fn(|context| {
             *self.finished.borrow_mut() = Some(context.waker().clone());
-            if self.connections.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if self.busy.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -136,14 +150,19 @@ impl Core {
 
 /// A client connection that is counted until this is dropped.
 pub struct ConnectionGuard {
-    core: Rc<Core>,
-    _admitted: Admitted,
+    _busy: Busy,
+    _place: Place,
 }
 
-impl Drop for ConnectionGuard {
+/// Something that the core has to finish before it may end.
+pub struct Busy {
+    core: Rc<Core>,
+}
+
+impl Drop for Busy {
     fn drop(&mut self) {
-        let left = self.core.connections.get() - 1;
-        self.core.connections.set(left);
+        let left = self.core.busy.get() - 1;
+        self.core.busy.set(left);
         if left == 0 {
             self.core.finished.borrow().iter().for_each(Waker::wake_by_ref);
         }

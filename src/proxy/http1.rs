@@ -13,7 +13,7 @@ use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel;
-use crate::runtime::Socket;
+use crate::runtime::{Chunk, Socket};
 use crate::telemetry::AnswerSource;
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, linger};
 use crate::wire::answer::Answer;
@@ -23,12 +23,12 @@ use crate::wire::head::RequestHead;
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves one connection to its end: alternates between waiting and serving. What a request needs lives in a box that
+/// Serves one connection, of which `early` was received already, to its end: alternates between waiting and serving. What a request needs lives in a box that
 /// goes with it, so that an idle connection stays small.
-pub fn serve(session: Session, socket: Socket) -> impl Future<Output = ()> {
+pub fn serve(session: Session, socket: Socket, early: Option<Chunk>) -> impl Future<Output = ()> {
     let mut receiver = Receiver::new(socket.clone());
     receiver.expect_more();
-    let reader = Http1Reader::new(receiver);
+    let reader = Http1Reader::resumed(receiver, early);
     let writer = Http1Writer::new(Sender::new(socket));
     let mut front = Front { session, reader, writer, carried: 0 };
     // A block and not an `async fn`, which would keep its arguments twice.
@@ -137,6 +137,9 @@ impl Front {
         let wanted = heads.request.persistence();
         let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
+        if let Err(reason) = self.session.may_request() {
+            return self.refuse(reason, persistence).await;
+        }
         let exchange = Exchange {
             session: &self.session,
             request: &heads.request,
@@ -162,11 +165,13 @@ impl Front {
 
     async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Reason> {
         let limits = self.session.request_limits();
-        let reading = self.reader.read_head(|bytes| heads.request.parse(bytes, &limits));
+        let reading = self
+            .reader
+            .read_head(|bytes| heads.request.parse(bytes, &limits).map_err(|fault| failure::of_request(bytes, &fault)));
         let deadline = began + self.session.client_header_timeout();
         match self.session.core.io.within(deadline, reading).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(ReadError::Fault(fault))) => Err(failure::of_request_head(&fault)),
+            Ok(Err(ReadError::Fault(reason))) => Err(reason),
             Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))) => Err(Reason::ClientClosedInHead),
             Err(_elapsed) => Err(Reason::ClientHeaderTimeout),
         }

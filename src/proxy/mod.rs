@@ -5,7 +5,7 @@
 //! itself (`balance`), or what should be (`registry`).
 //!
 //! A [`worker`] is born with its thread and ends with the drain. An [`acceptor`] lives as long as its listener. Each
-//! accepted connection becomes one task, [`http1::serve`] or [`tcp::serve`]; what a request needs beyond its
+//! accepted connection that [`entrance`] lets in becomes one task, [`http1::serve`] or [`tcp::serve`]; what a request needs beyond its
 //! connection is one boxed future that dies with the answer, so an idle connection costs a few hundred bytes.
 
 pub mod acceptor;
@@ -13,6 +13,7 @@ pub mod admission;
 pub mod backend;
 pub mod core;
 pub mod download;
+pub mod entrance;
 pub mod exchange;
 pub mod failure;
 pub mod http1;

@@ -1,18 +1,24 @@
 //! A TCP client's connection: one connection to one instance, and bytes both ways.
 
 use crate::balance::Lost;
-use crate::model::Reason;
+use crate::model::{ProxyProtocolVersion, Reason};
 use crate::proxy::session::Session;
 use crate::proxy::tunnel::{self, End};
 use crate::proxy::upstream::{Choice, Search};
-use crate::runtime::Socket;
+use crate::runtime::{Chunk, Socket};
 use crate::transport::Receiver;
+use crate::wire::proxy_protocol::{v1, v2};
 
-/// Serves one connection to its end.
-pub async fn serve(session: Session, socket: Socket) {
-    match connect(&session).await {
+/// Serves one connection, of which `early` was received already, to its end.
+pub async fn serve(session: Session, socket: Socket, early: Option<Chunk>) {
+    let connected = async {
+        let (instance, choice) = connect(&session).await?;
+        announce(&session, &socket, &instance).await?;
+        Ok((instance, choice))
+    };
+    match connected.await {
         Ok((instance, choice)) => {
-            let client = End::of(Receiver::new(socket), None);
+            let client = End::of(Receiver::new(socket), early);
             let instance = End::of(Receiver::new(instance), None);
             let timeout = session.idle_timeout();
             tunnel::run(&session, client, instance, timeout, Reason::IdleTimeout).await;
@@ -23,6 +29,24 @@ pub async fn serve(session: Session, socket: Socket) {
             // A plain close would read as an empty but complete answer.
             socket.reset_on_close();
         }
+    }
+}
+
+/// Tells the instance by a PROXY protocol header whose connection it is, where the policies of its port ask for that.
+async fn announce(session: &Session, client: &Socket, instance: &Socket) -> Result<(), Reason> {
+    let Some(version) = session.entry.proxy_protocol else { return Ok(()) };
+    let ours = || client.local_address().map_err(|_| Reason::TunnelClientReset);
+    let destination = session.ends.destination.map_or_else(ours, Ok)?;
+    let mut header = Vec::new();
+    match version {
+        ProxyProtocolVersion::V1 => v1::write(session.ends.client, destination, &mut header),
+        ProxyProtocolVersion::V2 => v2::write(session.ends.client, destination, &mut header),
+    }
+    let deadline = session.now() + session.idle_timeout();
+    match session.core.io.within(deadline, instance.send(header)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(Reason::TunnelBackendReset),
+        Err(_elapsed) => Err(Reason::IdleTimeout),
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
-use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot, Targets};
+use super::{Clients, InstanceEntry, ListenerEntry, LoadBalancerEntry, Places, Rules, Snapshot, Targets};
 use crate::balance::{Candidates, Member, Placement, Zoning};
 use crate::model::{
     Configuration, Host, HostName, Instance, InstanceId, LoadBalancer, LoadBalancerName, Port, Routing,
@@ -44,7 +44,7 @@ impl std::error::Error for CompileError {}
 
 /// Compiles `configuration` for `cores` data-plane threads. What it has in common with the snapshot it is to follow keeps
 /// its live records and counters: an instance with the same load balancer, id, address and port; a listener with the
-/// same load balancer and port.
+/// same load balancer and port; the clients of a load balancer with the same name.
 ///
 /// Host names are looked up here, one after the other, by the system's resolver, which may take seconds; the first
 /// address counts. Answers every error, and changes nothing.
@@ -76,7 +76,9 @@ struct Compiler<'a> {
     cores: usize,
     version: u32,
     lives: HashMap<(&'a LoadBalancerName, &'a InstanceId), &'a Arc<Live>>,
+    clients: HashMap<&'a LoadBalancerName, &'a Arc<Clients>>,
     listener_cells: HashMap<(LoadBalancerName, Port), Arc<PerCore<ListenerCells>>>,
+    places: HashMap<SocketAddr, &'a Arc<Places>>,
     resolved: HashMap<&'a HostName, Result<IpAddr, String>>,
     births: Vec<u32>,
     free_indexes: Vec<u32>,
@@ -86,7 +88,8 @@ struct Compiler<'a> {
 impl<'a> Compiler<'a> {
     fn new(configuration: &'a Configuration, cores: usize, previous: Option<&'a Snapshot>) -> Self {
         let instances = previous.into_iter().flat_map(Snapshot::instances);
-        let listeners = previous.into_iter().flat_map(Snapshot::listeners);
+        let listeners = || previous.into_iter().flat_map(Snapshot::listeners);
+        let balancers = previous.into_iter().flat_map(Snapshot::load_balancers);
         let births = previous.map_or(&[] as &[u32], |previous| &previous.births);
         Self {
             configuration,
@@ -95,7 +98,9 @@ impl<'a> Compiler<'a> {
             lives: instances
                 .map(|(balancer, entry)| ((&balancer.rules.name, &entry.instance.id), &entry.live))
                 .collect(),
-            listener_cells: listeners
+            clients: balancers.map(|entry| (&entry.rules.name, &entry.rules.clients)).collect(),
+            places: listeners().map(|entry| (entry.listener.socket_address(), &entry.places)).collect(),
+            listener_cells: listeners()
                 .map(|entry| ((entry.rules.name.clone(), entry.listener.port), Arc::clone(&entry.cells)))
                 .collect(),
             resolved: HashMap::new(),
@@ -113,6 +118,7 @@ impl<'a> Compiler<'a> {
                 attributes: balancer.attributes.clone(),
                 limits: balancer.limits.clone(),
                 first_byte_timeout: balancer.first_byte_timeout(),
+                clients: self.clients.get(&balancer.name).map(|clients| Arc::clone(clients)).unwrap_or_default(),
             }),
             health_check: balancer.health_check.clone(),
             instances: balancer.instances.iter().filter_map(|instance| self.instance(balancer, instance)).collect(),
@@ -192,6 +198,12 @@ impl<'a> Compiler<'a> {
                 rules: Arc::clone(&entry.rules),
                 targets: Arc::clone(targets),
                 cells: self.listener_cells(&entry.rules.name, listener.port),
+                places: self
+                    .places
+                    .get(&listener.socket_address())
+                    .map(|places| Arc::clone(places))
+                    .unwrap_or_default(),
+                proxy_protocol: balancer.proxy_protocol(listener),
             }));
         }
         compiled

@@ -84,6 +84,10 @@ pub trait Kernel {
     /// Takes one connection from the accept queue, or fails with `WouldBlock`.
     fn accept_now(&mut self, listener: RawFd) -> io::Result<RawFd>;
 
+    /// Makes `listener` ignore whoever knocks from now on, while handshakes that have begun still come to their end:
+    /// who was ignored tries again later. For a listener that is about to be closed; nothing undoes it.
+    fn ignore_new(&mut self, listener: RawFd);
+
     /// close(2). No operation is in flight on `descriptor`.
     fn close(&mut self, descriptor: RawFd);
 

@@ -180,6 +180,10 @@ impl Kernel for Ring {
         system::accept_now(listener)
     }
 
+    fn ignore_new(&mut self, listener: RawFd) {
+        system::ignore_new(listener);
+    }
+
     fn close(&mut self, descriptor: RawFd) {
         // SAFETY: the executor owns the descriptor and gives it up with this call.
         drop(unsafe { OwnedFd::from_raw_fd(descriptor) });

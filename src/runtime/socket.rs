@@ -217,6 +217,12 @@ impl Listener {
         })
     }
 
+    /// Ignores whoever knocks from now on. Handshakes that have begun come to their end and can be accepted; give them
+    /// the time of a few round trips before [`Listener::stop`].
+    pub fn ignore_new(&self) {
+        self.descriptor.io.with_kernel(|kernel| kernel.ignore_new(self.descriptor.raw));
+    }
+
     /// Stops accepting and returns the connections that the kernel had accepted on our behalf, so that none is lost.
     pub async fn stop(mut self) -> Vec<Socket> {
         let io = self.descriptor.io.clone();

@@ -10,7 +10,7 @@ use std::ptr::{self, NonNull};
 
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, SockRef, Socket, Type};
 
 use crate::base::Instant;
 use crate::runtime::kernel::{Direction, ListenOptions};
@@ -69,6 +69,18 @@ pub(super) fn accept_now(listener: RawFd) -> io::Result<RawFd> {
         socket.set_nonblocking(true)?;
         Ok(socket.into_raw_fd())
     })
+}
+
+/// A socket filter sees a segment from its TCP header on; byte 13 holds the flags (RFC 9293 section 3.1). A SYN opens a
+/// connection, all that belongs to one that is being opened comes without.
+pub(super) fn ignore_new(listener: RawFd) {
+    const FLAGS_AT: u32 = 13;
+    const SYN: u32 = 0x02;
+    let load_flags = SockFilter::new((libc::BPF_LD | libc::BPF_B | libc::BPF_ABS) as u16, 0, 0, FLAGS_AT);
+    let is_syn = SockFilter::new((libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16, 0, 1, SYN);
+    let verdict = |length| SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, length);
+    // Without the filter a connection that comes in the very last moment is reset, as by any server that closes.
+    let _ = with_socket(listener, |socket| socket.attach_filter(&[load_flags, is_syn, verdict(0), verdict(u32::MAX)]));
 }
 
 pub(super) fn shutdown(socket: RawFd, direction: Direction) {
@@ -175,7 +187,7 @@ const _: () = assert!(mem::size_of::<usize>() == 8, "keys and wakers pack a task
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsRawFd, FromRawFd};
 
     use super::*;
 
@@ -186,6 +198,23 @@ mod tests {
         nix::unistd::write(&bell, &1u64.to_ne_bytes()).expect("ring");
         silence(&bell);
         assert_eq!(nix::unistd::read(&bell, &mut [0; 8]), Err(nix::errno::Errno::EAGAIN));
+    }
+
+    #[test]
+    fn a_listener_that_ignores_new_connections_keeps_those_it_has() {
+        let any = "127.0.0.1:0".parse().expect("address");
+        let listener = listen(&ListenOptions { address: any, backlog: 16 }).expect("listener");
+        let address = local_address(listener.as_raw_fd()).expect("address");
+        let early = std::net::TcpStream::connect(address).expect("connected");
+        ignore_new(listener.as_raw_fd());
+        let patience = std::time::Duration::from_millis(200);
+        let late = std::net::TcpStream::connect_timeout(&address, patience).expect_err("ignored");
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        let accepted = accept_now(listener.as_raw_fd()).expect("the early one");
+        assert_eq!(peer_address(accepted).expect("address"), early.local_addr().expect("address"));
+        // SAFETY: it was just accepted, and nobody else knows of it.
+        drop(unsafe { OwnedFd::from_raw_fd(accepted) });
+        assert_eq!(accept_now(listener.as_raw_fd()).expect_err("nobody else").kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -42,5 +42,5 @@ pub use interval_log::interval_log;
 pub use metric::{Kind, METRICS, Metric};
 pub use per_core::PerCore;
 pub use reading::{
-    InstanceReading, ListenerReading, LoadBalancerReading, MAX_INSTANCES_TOLD_APART, OTHER_INSTANCES, Reading,
+    InstanceReading, ListenerReading, LoadBalancerReading, MAX_INSTANCES_TOLD_APART, OTHER_INSTANCES, Reading, Reloads,
 };

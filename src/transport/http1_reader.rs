@@ -47,7 +47,12 @@ pub struct Http1Reader {
 impl Http1Reader {
     /// A reader at the start of a connection.
     pub fn new(receiver: Receiver) -> Http1Reader {
-        Http1Reader { receiver, unread: None, body: BodyDecoder::default() }
+        Http1Reader::resumed(receiver, None)
+    }
+
+    /// A reader of a connection whose first bytes are those of `unread`, if any.
+    pub fn resumed(receiver: Receiver, unread: Option<Chunk>) -> Http1Reader {
+        Http1Reader { receiver, unread, body: BodyDecoder::default() }
     }
 
     /// Waits until at least one byte is there. False at the end of the stream.

@@ -12,6 +12,7 @@ mod halves;
 mod http1_reader;
 mod http1_writer;
 mod linger;
+mod preface;
 mod relay;
 mod splice;
 
@@ -21,5 +22,6 @@ pub use halves::{Receiver, Sender};
 pub use http1_reader::{Http1Reader, Piece, ReadError};
 pub use http1_writer::Http1Writer;
 pub use linger::linger;
+pub use preface::{PrefaceError, read_preface};
 pub use relay::{Broken, relay};
 pub use splice::{BodyBroken, splice_body};

@@ -93,6 +93,11 @@ impl Kernel for SimKernel {
         self.call("accept", listener, |world| world.network.accept(listener, &mut world.stage))
     }
 
+    fn ignore_new(&mut self, listener: RawFd) {
+        // It never fails.
+        let _ = self.call("ignore_new", listener, |world| world.network.ignore_new(listener));
+    }
+
     fn close(&mut self, descriptor: RawFd) {
         self.world.borrow_mut().close(self.ring, descriptor);
     }

@@ -64,6 +64,7 @@ struct Listening {
     address: SocketAddr,
     backlog: usize,
     queue: VecDeque<u32>,
+    ignores_new: bool,
 }
 
 /// All sockets, connections and pipes.
@@ -94,7 +95,7 @@ impl Network {
         }
         let descriptor = self.descriptors.open(ring, Object::Listener);
         let backlog = 1 + stage.random().below(u64::from(backlog)) as usize;
-        self.listeners.insert(descriptor, Listening { address, backlog, queue: VecDeque::new() });
+        self.listeners.insert(descriptor, Listening { address, backlog, queue: VecDeque::new(), ignores_new: false });
         descriptor
     }
 
@@ -124,6 +125,12 @@ impl Network {
             Object::Failed(errno) => Err(errno),
             _ => Err(Errno::AGAIN),
         }
+    }
+
+    /// SO_ATTACH_FILTER with a filter that drops every SYN.
+    pub fn ignore_new(&mut self, listener: RawFd) -> Result<(), Errno> {
+        self.listeners.get_mut(&listener).ok_or(Errno::BADF)?.ignores_new = true;
+        Ok(())
     }
 
     /// accept4(2), non-blocking.
@@ -286,7 +293,7 @@ impl Network {
         let listener = listeners[stage.random().below(listeners.len() as u64) as usize];
         let number = self.next_number();
         let Some(listening) = self.listeners.get_mut(&listener) else { return };
-        if listening.queue.len() > listening.backlog {
+        if listening.queue.len() > listening.backlog || listening.ignores_new {
             return retry(socket, to, attempt, stage);
         }
         listening.queue.push_back(number);

@@ -141,7 +141,7 @@ mod tests {
         let admin = Some("127.0.0.1:7000".parse().unwrap());
         let (file, loaded) = from_flags(&Flags { admin: admin.clone(), ..flags(&["http://127.0.0.1"], &["::1"]) });
         assert!(file.starts_with("[admin]\naddress = \"127.0.0.1:7000\"\n\n[load_balancers.main]\n"), "{file}");
-        assert_eq!(Some(loaded.unwrap().configuration.admin), admin);
+        assert_eq!(Some(loaded.unwrap().configuration.admin.clone()), admin);
     }
 
     #[test]

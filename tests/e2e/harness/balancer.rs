@@ -8,6 +8,9 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone)]
 pub struct Balancer {
     protocol: &'static str,
+    listener: String,
+    more_listeners: Vec<SocketAddr>,
+    policies: String,
     instances: Vec<String>,
     node: String,
     health_check: String,
@@ -29,6 +32,9 @@ impl Balancer {
     fn over(protocol: &'static str, instances: impl IntoIterator<Item = SocketAddr>) -> Balancer {
         Balancer {
             protocol,
+            listener: String::new(),
+            more_listeners: Vec::new(),
+            policies: String::new(),
             instances: instances.into_iter().map(|address| format!("{:?}", address.to_string())).collect(),
             node: String::new(),
             // One probe at the start and then hardly any: the first success brings an instance into service.
@@ -36,6 +42,24 @@ impl Balancer {
             attributes: String::new(),
             limits: String::new(),
         }
+    }
+
+    /// A further listener, as the first one.
+    pub fn listener(mut self, address: SocketAddr) -> Balancer {
+        self.more_listeners.push(address);
+        self
+    }
+
+    /// A key of every listener, with its value.
+    pub fn on_listeners(mut self, entry: &str) -> Balancer {
+        write!(self.listener, ", {entry}").expect("room");
+        self
+    }
+
+    /// Lines of tables below the load balancer, such as policies.
+    pub fn tables(mut self, lines: &str) -> Balancer {
+        writeln!(self.policies, "{lines}").expect("room");
+        self
     }
 
     /// A line of `[node]`.
@@ -66,8 +90,12 @@ impl Balancer {
 
     /// The text of its file.
     pub fn text(&self, listener: SocketAddr, admin: SocketAddr) -> String {
-        let Balancer { protocol, instances, node, health_check, attributes, limits } = self;
-        let (address, port) = (listener.ip(), listener.port());
+        let Balancer { protocol, instances, node, health_check, attributes, limits, policies, .. } = self;
+        let listeners = std::iter::once(&listener).chain(&self.more_listeners).map(|listener| {
+            let (address, port, more) = (listener.ip(), listener.port(), &self.listener);
+            format!("{{ protocol = \"{protocol}\", address = \"{address}\", port = {port}, instance_port = 1{more} }}")
+        });
+        let listeners = listeners.collect::<Vec<String>>().join(", ");
         let instances = instances.join(", ");
         format!(
             r#"
@@ -77,7 +105,7 @@ impl Balancer {
 address = "{admin}"
 
 [load_balancers.web]
-listeners = [{{ protocol = "{protocol}", address = "{address}", port = {port}, instance_port = 1 }}]
+listeners = [{listeners}]
 instances = [{instances}]
 
 [load_balancers.web.health_check]
@@ -85,7 +113,8 @@ instances = [{instances}]
 [load_balancers.web.attributes]
 {attributes}
 [load_balancers.web.limits]
-{limits}"#
+{limits}
+{policies}"#
         )
     }
 

@@ -27,11 +27,6 @@ pub(in super::super) const NOT_YET: &[NotYet] = &[
     NotYet { path: "node.sticky_key_file", when: always, what: "stickiness" },
     NotYet { path: "load_balancers.*.listeners.*.protocol", when: is_secure, what: "TLS on listeners" },
     NotYet { path: "load_balancers.*.listeners.*.instance_protocol", when: is_secure, what: "TLS to instances" },
-    NotYet { path: "load_balancers.*.listeners.*.policies", when: is_set, what: "policies" },
-    NotYet { path: "load_balancers.*.listeners.*.max_connections", when: is_set, what: "a limit per listener" },
-    NotYet { path: "load_balancers.*.listeners.*.allow", when: is_set, what: "access rules" },
-    NotYet { path: "load_balancers.*.listeners.*.deny", when: is_set, what: "access rules" },
-    NotYet { path: "load_balancers.*.listeners.*.proxy_protocol_from", when: is_set, what: "the PROXY protocol" },
     NotYet { path: "load_balancers.*.health_check.target", when: is_secure_target, what: "TLS in health checks" },
     NotYet { path: "load_balancers.*.attributes.cross_zone", when: is_set, what: "cross-zone balancing" },
     NotYet { path: "load_balancers.*.attributes.draining.enabled", when: is_set, what: "connection draining" },
@@ -42,10 +37,8 @@ pub(in super::super) const NOT_YET: &[NotYet] = &[
     },
     NotYet { path: "load_balancers.*.attributes.access_log", when: always, what: "the access log" },
     NotYet { path: "load_balancers.*.limits.instance_connections", when: is_set, what: "a limit per instance" },
-    NotYet { path: "load_balancers.*.limits.connections_per_client", when: is_set, what: "a limit per client" },
-    NotYet { path: "load_balancers.*.limits.requests_per_second_per_client", when: is_set, what: "a limit per client" },
-    NotYet { path: "load_balancers.*.policies.*", when: always, what: "policies" },
-    NotYet { path: "load_balancers.*.backend_policies.*", when: is_set, what: "policies" },
+    NotYet { path: "load_balancers.*.policies.*.type", when: is_stickiness, what: "stickiness" },
+    NotYet { path: "load_balancers.*.policies.*.type", when: is_tls_policy, what: "TLS policies" },
 ];
 
 /// A problem for every value that asks for something in `not_yet`.
@@ -114,6 +107,17 @@ fn is_secure_target(value: &DeValue<'_>) -> bool {
 
 fn is_other_mode(value: &DeValue<'_>) -> bool {
     is_one_of(value.as_str(), &["monitor", "strictest"])
+}
+
+fn is_stickiness(value: &DeValue<'_>) -> bool {
+    is_one_of(value.as_str(), &["LBCookieStickinessPolicyType", "AppCookieStickinessPolicyType"])
+}
+
+fn is_tls_policy(value: &DeValue<'_>) -> bool {
+    is_one_of(
+        value.as_str(),
+        &["SSLNegotiationPolicyType", "PublicKeyPolicyType", "BackendServerAuthenticationPolicyType"],
+    )
 }
 
 fn is_one_of(word: Option<&str>, words: &[&str]) -> bool {
