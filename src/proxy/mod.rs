@@ -9,7 +9,9 @@
 //! connection is one boxed future that dies with the answer, so an idle connection costs a few hundred bytes.
 
 pub mod acceptor;
+pub mod account;
 pub mod admission;
+pub mod affinity;
 pub mod backend;
 pub mod core;
 pub mod download;

@@ -2,6 +2,7 @@
 
 use crate::balance::Lost;
 use crate::model::{ProxyProtocolVersion, Reason};
+use crate::proxy::account::{Account, Attempt};
 use crate::proxy::session::Session;
 use crate::proxy::tunnel::{self, End};
 use crate::proxy::upstream::{Choice, Search};
@@ -11,25 +12,32 @@ use crate::wire::proxy_protocol::{v1, v2};
 
 /// Serves one connection, of which `early` was received already, to its end.
 pub async fn serve(session: Session, socket: Socket, early: Option<Chunk>) {
+    let mut account = Account::new(session.now());
     let connected = async {
-        let (instance, choice) = connect(&session).await?;
+        let (instance, choice) = connect(&session, &mut account).await?;
         announce(&session, &socket, &instance).await?;
         Ok((instance, choice))
     };
     match connected.await {
         Ok((instance, choice)) => {
+            let early_bytes = early.as_ref().map_or(0, |early| early.len() as u64);
             let client = End::of(Receiver::new(socket), early);
             let instance = End::of(Receiver::new(instance), None);
             let timeout = session.idle_timeout();
-            tunnel::run(&session, client, instance, timeout, Reason::IdleTimeout).await;
+            let carried = tunnel::run(&session, client, instance, timeout, Reason::IdleTimeout).await;
+            account.received_bytes = early_bytes + carried.received_bytes;
+            account.sent_bytes = carried.sent_bytes;
+            account.failed = carried.failed;
             drop(choice);
         }
         Err(reason) => {
             session.count_failure(reason);
+            account.failed = Some(reason);
             // A plain close would read as an empty but complete answer.
             socket.reset_on_close();
         }
     }
+    account.log_stream(&session);
 }
 
 /// Tells the instance by a PROXY protocol header whose connection it is, where the policies of its port ask for that.
@@ -51,12 +59,16 @@ async fn announce(session: &Session, client: &Socket, instance: &Socket) -> Resu
 }
 
 /// Connects to an instance; one that cannot be reached leaves its place to the next.
-async fn connect(session: &Session) -> Result<(Socket, Choice), Reason> {
+async fn connect(session: &Session, account: &mut Account) -> Result<(Socket, Choice), Reason> {
     let mut search = Search::new(session);
     loop {
         let choice = search.choose()?;
+        let sent_at = session.now();
         match choice.dial(session).await {
-            Ok(socket) => return Ok((socket, choice)),
+            Ok(socket) => {
+                account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
+                return Ok((socket, choice));
+            }
             Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
                 Some(_) => {}
                 None => return Err(reason),

@@ -7,12 +7,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
-use super::{Clients, InstanceEntry, ListenerEntry, LoadBalancerEntry, Places, Rules, Snapshot, Targets};
-use crate::balance::{Candidates, Member, Placement, Zoning};
+use super::{Clients, InstanceEntry, ListenerEntry, LoadBalancerEntry, Places, Rules, Snapshot, Stickiness, Targets};
+use crate::balance::{Candidates, Member, Placement, StickyKey, Zoning};
 use crate::model::{
-    Configuration, Host, HostName, Instance, InstanceId, LoadBalancer, LoadBalancerName, Port, Routing,
+    AccessLog, Configuration, Host, HostName, Instance, InstanceId, Listener, LoadBalancer, LoadBalancerName, Port,
+    Routing,
 };
-use crate::telemetry::{ListenerCells, PerCore};
+use crate::telemetry::{AccessLogQueue, ListenerCells, PerCore};
 
 /// Why a valid configuration cannot be brought into effect here and now.
 #[derive(Debug)]
@@ -28,6 +29,11 @@ pub enum CompileError {
         /// What the resolver said.
         cause: String,
     },
+    /// A listener keeps clients by sticky cookies, and there is no key to make them with.
+    NoStickyKey {
+        /// The load balancer.
+        load_balancer: LoadBalancerName,
+    },
 }
 
 impl fmt::Display for CompileError {
@@ -35,6 +41,9 @@ impl fmt::Display for CompileError {
         match self {
             Self::Unresolved { load_balancer, instance, name, cause } => {
                 write!(formatter, "load balancer {load_balancer}, instance {instance}: cannot resolve {name}: {cause}")
+            }
+            Self::NoStickyKey { load_balancer } => {
+                write!(formatter, "load balancer {load_balancer}: there is no key for its sticky cookies")
             }
         }
     }
@@ -44,16 +53,19 @@ impl std::error::Error for CompileError {}
 
 /// Compiles `configuration` for `cores` data-plane threads. What it has in common with the snapshot it is to follow keeps
 /// its live records and counters: an instance with the same load balancer, id, address and port; a listener with the
-/// same load balancer and port; the clients of a load balancer with the same name.
+/// same load balancer and port; the clients of a load balancer with the same name; the lines that wait for the same log.
+///
+/// Sticky cookies are made with `key`; without one no listener may want them.
 ///
 /// Host names are looked up here, one after the other, by the system's resolver, which may take seconds; the first
 /// address counts. Answers every error, and changes nothing.
 pub fn compile(
     configuration: &Configuration,
     cores: usize,
+    key: Option<&StickyKey>,
     previous: Option<&Snapshot>,
 ) -> Result<Snapshot, Vec<CompileError>> {
-    let mut compiler = Compiler::new(configuration, cores, previous);
+    let mut compiler = Compiler::new(configuration, cores, key, previous);
     let load_balancers: Box<[_]> =
         configuration.load_balancers.values().map(|balancer| compiler.load_balancer(balancer)).collect();
     if !compiler.errors.is_empty() {
@@ -74,11 +86,13 @@ pub fn compile(
 struct Compiler<'a> {
     configuration: &'a Configuration,
     cores: usize,
+    key: Option<&'a StickyKey>,
     version: u32,
     lives: HashMap<(&'a LoadBalancerName, &'a InstanceId), &'a Arc<Live>>,
     clients: HashMap<&'a LoadBalancerName, &'a Arc<Clients>>,
     listener_cells: HashMap<(LoadBalancerName, Port), Arc<PerCore<ListenerCells>>>,
     places: HashMap<SocketAddr, &'a Arc<Places>>,
+    access_logs: Vec<Arc<AccessLogQueue>>,
     resolved: HashMap<&'a HostName, Result<IpAddr, String>>,
     births: Vec<u32>,
     free_indexes: Vec<u32>,
@@ -86,7 +100,12 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(configuration: &'a Configuration, cores: usize, previous: Option<&'a Snapshot>) -> Self {
+    fn new(
+        configuration: &'a Configuration,
+        cores: usize,
+        key: Option<&'a StickyKey>,
+        previous: Option<&'a Snapshot>,
+    ) -> Self {
         let instances = previous.into_iter().flat_map(Snapshot::instances);
         let listeners = || previous.into_iter().flat_map(Snapshot::listeners);
         let balancers = previous.into_iter().flat_map(Snapshot::load_balancers);
@@ -94,6 +113,7 @@ impl<'a> Compiler<'a> {
         Self {
             configuration,
             cores,
+            key,
             version: previous.map_or(0, Snapshot::version) + 1,
             lives: instances
                 .map(|(balancer, entry)| ((&balancer.rules.name, &entry.instance.id), &entry.live))
@@ -103,6 +123,7 @@ impl<'a> Compiler<'a> {
             listener_cells: listeners()
                 .map(|entry| ((entry.rules.name.clone(), entry.listener.port), Arc::clone(&entry.cells)))
                 .collect(),
+            access_logs: previous.into_iter().flat_map(Snapshot::access_logs).cloned().collect(),
             resolved: HashMap::new(),
             births: vec![0; births.len()],
             // An index that the previous snapshot used is not given to another before the next one.
@@ -112,12 +133,16 @@ impl<'a> Compiler<'a> {
     }
 
     fn load_balancer(&mut self, balancer: &'a LoadBalancer) -> LoadBalancerEntry {
+        if self.key.is_none() && balancer.listeners.iter().any(|listener| balancer.stickiness(listener).is_some()) {
+            self.errors.push(CompileError::NoStickyKey { load_balancer: balancer.name.clone() });
+        }
         LoadBalancerEntry {
             rules: Arc::new(Rules {
                 name: balancer.name.clone(),
                 attributes: balancer.attributes.clone(),
                 limits: balancer.limits.clone(),
                 first_byte_timeout: balancer.first_byte_timeout(),
+                access_log: balancer.attributes.access_log.as_ref().map(|log| self.access_log(log)),
                 clients: self.clients.get(&balancer.name).map(|clients| Arc::clone(clients)).unwrap_or_default(),
             }),
             health_check: balancer.health_check.clone(),
@@ -186,6 +211,16 @@ impl<'a> Compiler<'a> {
         None
     }
 
+    /// The queue of a log; load balancers with the same one share it.
+    fn access_log(&mut self, log: &AccessLog) -> Arc<AccessLogQueue> {
+        if let Some(known) = self.access_logs.iter().find(|known| known.log() == log) {
+            return Arc::clone(known);
+        }
+        let queue = Arc::new(AccessLogQueue::new(log.clone()));
+        self.access_logs.push(Arc::clone(&queue));
+        queue
+    }
+
     fn listeners(&mut self, entry: &LoadBalancerEntry, balancer: &LoadBalancer) -> Vec<Arc<ListenerEntry>> {
         let mut targets = HashMap::new();
         let mut compiled = Vec::with_capacity(balancer.listeners.len());
@@ -203,10 +238,23 @@ impl<'a> Compiler<'a> {
                     .get(&listener.socket_address())
                     .map(|places| Arc::clone(places))
                     .unwrap_or_default(),
+                stickiness: self.stickiness(entry, balancer, listener),
                 proxy_protocol: balancer.proxy_protocol(listener),
             }));
         }
         compiled
+    }
+
+    fn stickiness(
+        &self,
+        entry: &LoadBalancerEntry,
+        balancer: &LoadBalancer,
+        listener: &Listener,
+    ) -> Option<Stickiness> {
+        let (_, policy) = balancer.stickiness(listener)?;
+        let served = entry.instances.iter().filter(|entry| entry.placement == Placement::Served);
+        let lives = served.map(|entry| Arc::clone(&entry.live));
+        Stickiness::new(policy, lives, listener.instance_port, self.key?)
     }
 
     fn targets(&self, entry: &LoadBalancerEntry, port: Port, routing: Routing) -> Targets {
@@ -234,13 +282,13 @@ mod tests {
     use super::*;
     use crate::balance::Unavailable;
     use crate::health::Condition;
-    use crate::model::{Count, LoadBalancerParts, Protocol, Weight};
+    use crate::model::{Count, LoadBalancerParts, Policy, PolicyName, Protocol, Weight};
     use crate::registry::Tried;
-    use crate::registry::testing::{balancer, configuration, instance, listener, zone};
+    use crate::registry::testing::{balancer, configuration, instance, key, listener, zone};
     use std::time::Instant;
 
     fn compiled(load_balancers: Vec<LoadBalancerParts>, previous: Option<&Snapshot>) -> Snapshot {
-        compile(&configuration(load_balancers), 2, previous).expect("resolvable")
+        compile(&configuration(load_balancers), 2, Some(&key()), previous).expect("resolvable")
     }
 
     fn live<'a>(snapshot: &'a Snapshot, id: &str) -> &'a Arc<Live> {
@@ -259,6 +307,37 @@ mod tests {
         addresses.sort();
         addresses.dedup();
         addresses
+    }
+
+    #[test]
+    fn sticky_tokens_outlive_reloads_and_name_nobody_who_left() {
+        let sticky = |ids: &[&str]| {
+            let instances = ids.iter().map(|id| instance(id, &format!("10.0.0.{}", id.len()))).collect();
+            let mut web = balancer("web", 80, instances);
+            let name = PolicyName::new("sticky").expect("a name");
+            web.policies.insert(name.clone(), Policy::LbCookieStickiness { cookie_expiration_period: None });
+            web.listeners[0].policies.push(name);
+            web
+        };
+        let stickiness = |snapshot: &Snapshot| snapshot.listeners[0].clone();
+        let first = compiled(vec![sticky(&["a", "bb"])], None);
+        let entry = stickiness(&first);
+        let of = |entry: &ListenerEntry, id| {
+            let stickiness = entry.stickiness.as_ref().expect("sticky");
+            stickiness.token_of(live(&first, id)).map(|token| token.as_bytes().to_vec())
+        };
+        let (a, b) = (of(&entry, "a").expect("a token"), of(&entry, "bb").expect("a token"));
+        assert_ne!(a, b);
+        // A reload, and a start anew.
+        for previous in [Some(&first), None] {
+            let second = compiled(vec![sticky(&["bb"])], previous);
+            let entry = stickiness(&second);
+            let stickiness = entry.stickiness.as_ref().expect("sticky");
+            assert!(stickiness.instance_of(&a).is_none());
+            assert!(Arc::ptr_eq(stickiness.instance_of(&b).expect("registered"), live(&second, "bb")));
+        }
+        let errors = compile(&configuration(vec![sticky(&["a"])]), 1, None, None).expect_err("no key");
+        assert!(errors[0].to_string().contains("no key"), "{errors:?}");
     }
 
     #[test]
@@ -382,7 +461,8 @@ mod tests {
             instance("b", "no-such-host.invalid"),
             instance("c", "no-such-host.invalid:81"),
         ];
-        let errors = compile(&configuration(vec![balancer("web", 80, unknown)]), 1, Some(&snapshot)).expect_err("both");
+        let errors =
+            compile(&configuration(vec![balancer("web", 80, unknown)]), 1, None, Some(&snapshot)).expect_err("both");
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 2);
         assert!(
@@ -399,9 +479,9 @@ mod tests {
         let instances = (0..10_000).map(|number| instance(&format!("web-{number}"), &address(number))).collect();
         let configuration = configuration(vec![balancer("web", 80, instances)]);
         let started = Instant::now();
-        let first = compile(&configuration, 2, None).expect("addresses only");
+        let first = compile(&configuration, 2, None, None).expect("addresses only");
         let of_first = started.elapsed();
-        let second = compile(&configuration, 2, Some(&first)).expect("addresses only");
+        let second = compile(&configuration, 2, None, Some(&first)).expect("addresses only");
         let of_second = started.elapsed() - of_first;
         assert!(of_first.as_millis() < 500 && of_second.as_millis() < 500, "{of_first:?} and {of_second:?}");
         assert!(

@@ -27,6 +27,7 @@ mod places;
 mod publication;
 mod reading;
 mod snapshot;
+mod stickiness;
 mod targets;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -38,4 +39,5 @@ pub use live::{Lease, Live, LiveId};
 pub use places::{Place, Places};
 pub use publication::{Reader, Registry};
 pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot};
+pub use stickiness::{Follows, Stickiness};
 pub use targets::{Assignment, TargetId, Targets, Tried};

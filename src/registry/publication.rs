@@ -2,11 +2,12 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
 use super::lifecycle::LifecycleCell;
 use super::{CompileError, Lifecycle, Snapshot, compile};
+use crate::balance::StickyKey;
 use crate::model::Configuration;
 use crate::runtime::Published;
 
@@ -21,6 +22,7 @@ struct Shared {
     /// Counts publications and steps of the lifecycle, so that one load tells a reader that there is news.
     news: AtomicU64,
     cores: usize,
+    key: OnceLock<StickyKey>,
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
     applying: Mutex<()>,
     /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
@@ -31,23 +33,40 @@ struct Shared {
 type Sleeper = Mutex<Option<Waker>>;
 
 impl Registry {
-    /// A registry of the first configuration, for `cores` data-plane threads; errors as of [`compile`].
+    /// A registry of the first configuration, for `cores` data-plane threads, without a key for sticky cookies; errors as
+    /// of [`compile`].
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
-        let first = compile(configuration, cores, None)?;
+        Self::with_key(configuration, cores, None)
+    }
+
+    /// As [`Registry::new`], with a key.
+    pub fn with_key(
+        configuration: &Configuration,
+        cores: usize,
+        key: Option<StickyKey>,
+    ) -> Result<Self, Vec<CompileError>> {
+        let first = compile(configuration, cores, key.as_ref(), None)?;
         Ok(Self(Arc::new(Shared {
             published: Published::new(Arc::new(first)),
             lifecycle: LifecycleCell::new(),
             news: AtomicU64::new(0),
             cores,
+            key: key.map(OnceLock::from).unwrap_or_default(),
             applying: Mutex::new(()),
             sleepers: Mutex::new(Vec::new()),
         })))
     }
 
+    /// The key for sticky cookies of configurations to come, if there is none yet.
+    pub fn provide_key(&self, key: StickyKey) {
+        // The one that cookies have been made with stays.
+        let _ = self.0.key.set(key);
+    }
+
     /// Compiles the next configuration and publishes it; errors as of [`compile`], and then nothing has changed.
     pub fn apply(&self, configuration: &Configuration) -> Result<(), Vec<CompileError>> {
         let _one_at_a_time = self.0.applying.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = compile(configuration, self.0.cores, Some(&self.snapshot()))?;
+        let next = compile(configuration, self.0.cores, self.0.key.get(), Some(&self.snapshot()))?;
         self.0.published.replace(Arc::new(next));
         self.0.announce();
         Ok(())

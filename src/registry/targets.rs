@@ -47,7 +47,16 @@ impl Targets {
     /// Chooses an instance for a request of data-plane core number `core`, but none that was tried before.
     pub fn choose(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
         let lease = self.candidates.choose(core, |live| tried.contains(live))?;
-        Ok(Assignment { address: lease.record().address(self.port), lease })
+        Ok(self.assignment(lease))
+    }
+
+    /// Gives a request to one of the instances by name, if that takes it.
+    pub fn assign(&self, live: &Arc<Live>) -> Option<Assignment> {
+        self.candidates.take_member(live).map(|lease| self.assignment(lease))
+    }
+
+    fn assignment(&self, lease: Lease) -> Assignment {
+        Assignment { address: lease.record().address(self.port), lease }
     }
 }
 

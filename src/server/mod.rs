@@ -12,6 +12,7 @@ mod reload;
 mod sample;
 mod signals;
 mod status;
+mod sticky_key;
 mod workers;
 
 pub use sample::start as start_sample_backend;
@@ -23,6 +24,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
 use crate::base::Instant;
+use crate::control::access_log::AccessLogs;
 use crate::control::admin::command::{Command, Done, Refused};
 use crate::control::admin::{self, AdminListener, AdminSource, Readiness};
 use crate::model::{Configuration, Cores};
@@ -78,7 +80,9 @@ pub fn run(configuration: Configuration, file: Option<PathBuf>, announce: impl F
     let features = workers::probe_ring()?;
     let descriptors = runtime::raise_descriptor_limit().unwrap_or(1024);
     let cpus = cpus(&configuration)?;
-    let registry = Registry::new(&configuration, cpus.len()).map_err(RunError::Compile)?;
+    let key = sticky_key::load(&configuration)
+        .map_err(|error| RunError::Start(format!("key for sticky cookies: {error}")))?;
+    let registry = Registry::with_key(&configuration, cpus.len(), key).map_err(RunError::Compile)?;
     reload::require_free(reload::listener_addresses(&configuration))
         .map_err(|error| RunError::Start(error.to_string()))?;
     let reloader = Reloader::new(file, configuration, registry.clone(), descriptors);
@@ -115,10 +119,12 @@ impl Node {
         announce(&node.ready_line());
         notify::notify(notify::READY);
 
-        let ended = node.until_stopped(&mut signals, &workers).await;
+        let mut logs = AccessLogs::default();
+        let ended = node.until_stopped(&mut signals, &workers, &mut logs).await;
         notify::notify(notify::STOPPING);
         node.registry.advance(Lifecycle::Stopped);
         workers.wait(JOIN_INTERVAL).await;
+        logs.finish().await;
         probing.abort();
         drop(stop_admin);
         // A page that is being sent gets a moment; see `admin::serve`.
@@ -128,11 +134,18 @@ impl Node {
 
     /// Reloads when told to, until the signal to stop; then waits for the drain: to its end, its limit, or a second
     /// signal.
-    async fn until_stopped(&self, signals: &mut Signals, workers: &Workers) -> Result<(), RunError> {
+    async fn until_stopped(
+        &self,
+        signals: &mut Signals,
+        workers: &Workers,
+        logs: &mut AccessLogs,
+    ) -> Result<(), RunError> {
         loop {
+            logs.follow(self.registry.snapshot().access_logs().cloned());
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => break,
+                    Asked::ReopenLogs => logs.reopen(),
                     Asked::Reload => {
                         notify::reloading();
                         // The log says what came of it.
@@ -140,6 +153,7 @@ impl Node {
                         notify::notify(notify::READY);
                     }
                 },
+                () = self.reloader.reloaded() => {}
                 () = workers.wait(JOIN_INTERVAL) => {
                     return Err(RunError::Start("every data-plane thread has ended; see the log".to_owned()));
                 }

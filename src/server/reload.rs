@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::control::admin::command::{Done, Refused};
 use crate::control::config::{self, ConfigErrors, Loaded, Report};
@@ -23,6 +23,7 @@ use crate::model::{Configuration, Layer};
 use crate::proxy::admission::Admission;
 use crate::registry::{CompileError, Registry};
 use crate::runtime;
+use crate::server::sticky_key;
 use crate::telemetry::Reloads;
 
 /// The configuration that the node goes by, and the way to the next one.
@@ -37,6 +38,7 @@ pub(super) struct Reloader {
     /// Reloads wait for each other, or the second would compare with what the first is about to replace.
     turn: Mutex<()>,
     counts: Cell<Reloads>,
+    reloaded: Notify,
 }
 
 impl Reloader {
@@ -55,6 +57,7 @@ impl Reloader {
             descriptors,
             turn: Mutex::new(()),
             counts: Cell::default(),
+            reloaded: Notify::new(),
         }
     }
 
@@ -71,6 +74,11 @@ impl Reloader {
     /// How many reloads there were.
     pub(super) fn counts(&self) -> Reloads {
         self.counts.get()
+    }
+
+    /// Waits for the next reload, or for one that nobody has waited for yet.
+    pub(super) async fn reloaded(&self) {
+        self.reloaded.notified().await;
     }
 
     /// Reads the file again and goes by it. Answers what changed.
@@ -90,6 +98,7 @@ impl Reloader {
             }
         }
         self.counts.set(counts);
+        self.reloaded.notify_one();
         done.map(|difference| difference.to_string())
     }
 
@@ -102,6 +111,9 @@ impl Reloader {
         // Looks names up and may wait for an address, which the probes on this thread must not.
         let applied = aside(move || {
             require_free(new_addresses).map_err(|error| unavailable(error.to_string()))?;
+            let key =
+                sticky_key::load(&next).map_err(|error| unavailable(format!("key for sticky cookies: {error}")))?;
+            key.into_iter().for_each(|key| registry.provide_key(key));
             registry.apply(&next).map_err(|errors| unavailable(join(&errors)))
         });
         applied.await?;
@@ -139,6 +151,7 @@ impl Reloader {
         let fixed = [
             ("[node] cores", current.node.cores == next.node.cores),
             ("[node] state_dir", current.node.state_dir == next.node.state_dir),
+            ("[node] sticky_key_file", current.node.sticky_key_file == next.node.sticky_key_file),
             ("[admin] address", current.admin == next.admin),
             ("[api]", current.api == next.api),
         ];

@@ -42,6 +42,7 @@ pub struct Http1Reader {
     /// Received and not yet consumed.
     unread: Option<Chunk>,
     body: BodyDecoder,
+    body_bytes: u64,
 }
 
 impl Http1Reader {
@@ -52,7 +53,7 @@ impl Http1Reader {
 
     /// A reader of a connection whose first bytes are those of `unread`, if any.
     pub fn resumed(receiver: Receiver, unread: Option<Chunk>) -> Http1Reader {
-        Http1Reader { receiver, unread, body: BodyDecoder::default() }
+        Http1Reader { receiver, unread, body: BodyDecoder::default(), body_bytes: 0 }
     }
 
     /// Waits until at least one byte is there. False at the end of the stream.
@@ -110,6 +111,7 @@ impl Http1Reader {
     /// Begins the body of the message whose head was just read.
     pub fn begin_body(&mut self, framing: BodyFraming) {
         self.body.restart(framing);
+        self.body_bytes = 0;
     }
 
     /// The next piece of the body. Cancel-safe.
@@ -146,6 +148,7 @@ impl Http1Reader {
         if !decoded.data.is_empty() {
             data.truncate(decoded.data.end);
             data.advance(decoded.data.start);
+            self.body_bytes += data.len() as u64;
             return Ok(Some(Piece::Data(data)));
         }
         Ok(decoded.ended.then_some(Piece::End))
@@ -162,6 +165,12 @@ impl Http1Reader {
     pub fn skip(&mut self, length: u64) {
         self.body.advance(length);
         self.receiver.count_received(length);
+        self.body_bytes += length;
+    }
+
+    /// Bytes of the current body so far, without its framing.
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
     }
 
     /// Whether the current body has ended.

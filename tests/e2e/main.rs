@@ -15,4 +15,5 @@ mod refusals;
 mod reload;
 mod slow_peers;
 mod smuggling;
+mod stickiness;
 mod tcp;

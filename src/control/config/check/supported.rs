@@ -24,20 +24,16 @@ pub(in super::super) struct NotYet {
 pub(in super::super) const NOT_YET: &[NotYet] = &[
     NotYet { path: "api", when: always, what: "the ELB API" },
     NotYet { path: "inventory", when: always, what: "the inventory of the ELB API" },
-    NotYet { path: "node.sticky_key_file", when: always, what: "stickiness" },
     NotYet { path: "load_balancers.*.listeners.*.protocol", when: is_secure, what: "TLS on listeners" },
     NotYet { path: "load_balancers.*.listeners.*.instance_protocol", when: is_secure, what: "TLS to instances" },
     NotYet { path: "load_balancers.*.health_check.target", when: is_secure_target, what: "TLS in health checks" },
-    NotYet { path: "load_balancers.*.attributes.cross_zone", when: is_set, what: "cross-zone balancing" },
     NotYet { path: "load_balancers.*.attributes.draining.enabled", when: is_set, what: "connection draining" },
     NotYet {
         path: "load_balancers.*.attributes.desync_mitigation",
         when: is_other_mode,
         what: "modes other than defensive",
     },
-    NotYet { path: "load_balancers.*.attributes.access_log", when: always, what: "the access log" },
     NotYet { path: "load_balancers.*.limits.instance_connections", when: is_set, what: "a limit per instance" },
-    NotYet { path: "load_balancers.*.policies.*.type", when: is_stickiness, what: "stickiness" },
     NotYet { path: "load_balancers.*.policies.*.type", when: is_tls_policy, what: "TLS policies" },
 ];
 
@@ -107,10 +103,6 @@ fn is_secure_target(value: &DeValue<'_>) -> bool {
 
 fn is_other_mode(value: &DeValue<'_>) -> bool {
     is_one_of(value.as_str(), &["monitor", "strictest"])
-}
-
-fn is_stickiness(value: &DeValue<'_>) -> bool {
-    is_one_of(value.as_str(), &["LBCookieStickinessPolicyType", "AppCookieStickinessPolicyType"])
 }
 
 fn is_tls_policy(value: &DeValue<'_>) -> bool {
