@@ -10,6 +10,8 @@ use std::task::Poll;
 
 use crate::balance::{Lost, Retry};
 use crate::model::Reason;
+use crate::proxy::account::{Account, Attempt};
+use crate::proxy::affinity::Affinity;
 use crate::proxy::backend::Backend;
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
@@ -68,6 +70,8 @@ pub struct Exchange<'a> {
     pub has_waited: bool,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
+    /// What becomes of it.
+    pub account: &'a mut Account,
 }
 
 impl Exchange<'_> {
@@ -75,8 +79,11 @@ impl Exchange<'_> {
     pub async fn run(mut self, client: &mut Client<'_>) -> Ended {
         let mut search = Search::new(self.session);
         let mut fresh_only = false;
+        let affinity = self.session.entry.stickiness.as_ref().map(|sticky| Affinity::of(sticky, self.request));
+        let mut bound_to = affinity.as_ref().and_then(Affinity::bound_to);
         loop {
-            let choice = match search.choose() {
+            let bound = bound_to.take().and_then(|live| search.bound_to(live));
+            let choice = match bound.map_or_else(|| search.choose(), Ok) {
                 Ok(choice) => choice,
                 Err(reason) => return Ended::Refused(reason),
             };
@@ -91,7 +98,7 @@ impl Exchange<'_> {
                 },
             };
             let progress = Progress::default();
-            let (reason, choice) = match self.attempt(backend, choice, &progress, client).await {
+            let (reason, choice) = match self.attempt(backend, choice, &progress, client, affinity.as_ref()).await {
                 Ok(ended) => return ended,
                 Err(failed) => failed,
             };
@@ -123,8 +130,9 @@ impl Exchange<'_> {
         choice: Choice,
         progress: &Progress,
         client: &mut Client<'_>,
+        affinity: Option<&Affinity<'_>>,
     ) -> Result<Ended, (Reason, Choice)> {
-        match self.converse(&mut backend, &choice, progress, client).await {
+        match self.converse(&mut backend, &choice, progress, client, affinity).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
                 if reusable {
                     self.session.core.keep(choice.target(), backend);
@@ -152,6 +160,7 @@ impl Exchange<'_> {
         choice: &Choice,
         progress: &Progress,
         client: &mut Client<'_>,
+        affinity: Option<&Affinity<'_>>,
     ) -> Result<Conversed, Reason> {
         let session = self.session;
         self.invite_body(client).await?;
@@ -167,7 +176,12 @@ impl Exchange<'_> {
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
         choice.cells().backend_latency.record(session.now().since(sent_at));
-        let download = Download::new(session, self.request, self.response);
+        self.account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
+        self.account.backend_status = self.response.status();
+        let bond = affinity.map(|affinity| affinity.bond(choice.live(), self.response)).unwrap_or_default();
+        let cookies = bond.fields();
+        let additions = Additions { replace: &[], append: &cookies };
+        let download = Download::new(session, self.request, self.response).with(additions);
         let framing = match reply {
             Reply::Final(framing) => framing,
             Reply::SwitchingProtocols | Reply::Interim => {
@@ -182,7 +196,9 @@ impl Exchange<'_> {
         let goes_on = progress.is_whole() && session.core.draining_since().is_none();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
         let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
-        match race(downloading, uploading.as_mut()).await {
+        let ended = race(downloading, uploading.as_mut()).await;
+        self.account.sent_bytes = backend.reader.body_bytes();
+        match ended {
             Either::First(Ok(Downloaded { persistence, reusable })) => {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
                 Ok(Conversed::Answered { persistence, reusable: reusable && progress.is_whole() })

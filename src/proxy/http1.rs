@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::Reason;
+use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
 use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure;
@@ -17,6 +18,7 @@ use crate::telemetry::AnswerSource;
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
+use crate::wire::framing::BodyFraming;
 use crate::wire::head::RequestHead;
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
@@ -123,11 +125,21 @@ impl Front {
     }
 
     async fn serve_request(&mut self, heads: &mut Heads) -> Next {
-        let began = self.session.now();
+        heads.account = Account::new(self.session.now());
         self.session.refresh();
+        let next = self.carry_request(heads).await;
+        heads.account.received_bytes = self.reader.body_bytes();
+        heads.account.log_request(&self.session, &heads.request);
+        next
+    }
+
+    async fn carry_request(&mut self, heads: &mut Heads) -> Next {
+        let began = heads.account.began;
         if let Err(reason) = self.read_head(heads, began).await {
             // The memory goes to another client: it must not go on where this head stopped.
             heads.request.clear();
+            self.reader.begin_body(BodyFraming::None);
+            heads.account.failed = Some(reason);
             return self.refuse(reason, Persistence::Close).await;
         }
         self.carried = self.carried.saturating_add(1);
@@ -135,6 +147,7 @@ impl Front {
         let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
         if let Err(reason) = self.session.may_request() {
+            heads.account.failed = Some(reason);
             return self.refuse(reason, persistence).await;
         }
         let exchange = Exchange {
@@ -145,6 +158,7 @@ impl Front {
             node: self.node(&heads.request),
             has_waited: false,
             expects_continue: heads.request.expects_continue(),
+            account: &mut heads.account,
         };
         let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
         let ended = exchange.run(&mut client).await;
@@ -159,8 +173,12 @@ impl Front {
             }
             Ended::Answered(_) => Next::Part(Parting::Linger),
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
-            Ended::Refused(reason) => self.refuse(reason, persistence).await,
+            Ended::Refused(reason) => {
+                heads.account.failed = Some(reason);
+                self.refuse(reason, persistence).await
+            }
             Ended::Cut(reason) => {
+                heads.account.failed = Some(reason);
                 self.session.count_failure(reason);
                 Next::Part(Parting::Reset)
             }

@@ -21,6 +21,17 @@ impl End {
     }
 }
 
+/// What a tunnel has carried until its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Carried {
+    /// Bytes from the client.
+    pub received_bytes: u64,
+    /// Bytes to the client.
+    pub sent_bytes: u64,
+    /// Why it ended, if not because both ends had said all.
+    pub failed: Option<Reason>,
+}
+
 /// Which end a tunnel broke at.
 enum BrokenEnd {
     Client,
@@ -29,7 +40,7 @@ enum BrokenEnd {
 
 /// Moves bytes until both ends have said their last, one breaks, or nothing moves for `timeout`. A half that has ended
 /// is passed on as such; a broken end is passed on as a reset.
-pub async fn run(session: &Session, client: End, instance: End, timeout: Duration, on_timeout: Reason) {
+pub async fn run(session: &Session, client: End, instance: End, timeout: Duration, on_timeout: Reason) -> Carried {
     let activity = Activity::new(&session.core.io);
     let End { receiver: mut from_client, sender: mut to_client, early: client_said } = client;
     let End { receiver: mut from_instance, sender: mut to_instance, early: instance_said } = instance;
@@ -41,10 +52,11 @@ pub async fn run(session: &Session, client: End, instance: End, timeout: Duratio
         race(try_join(there, back), activity.until_idle(timeout)).await
     };
     let cells = session.cells();
-    cells.received_bytes.add(from_client.take_received());
-    cells.sent_bytes.add(to_client.take_sent());
+    let (received_bytes, sent_bytes) = (from_client.take_received(), to_client.take_sent());
+    cells.received_bytes.add(received_bytes);
+    cells.sent_bytes.add(sent_bytes);
     let reason = match ended {
-        Either::First(Ok(((), ()))) => return,
+        Either::First(Ok(((), ()))) => return Carried { received_bytes, sent_bytes, failed: None },
         Either::First(Err(BrokenEnd::Client)) => Reason::TunnelClientReset,
         Either::First(Err(BrokenEnd::Instance)) => Reason::TunnelBackendReset,
         Either::Second(()) => on_timeout,
@@ -52,6 +64,7 @@ pub async fn run(session: &Session, client: End, instance: End, timeout: Duratio
     session.count_failure(reason);
     to_client.socket().reset_on_close();
     to_instance.socket().reset_on_close();
+    Carried { received_bytes, sent_bytes, failed: Some(reason) }
 }
 
 async fn one_way(

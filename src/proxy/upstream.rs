@@ -1,10 +1,13 @@
 //! Finding an instance for a request and connecting to it.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use crate::balance::{Lost, Retry, Unavailable};
 use crate::model::{ProxyProtocolVersion, Reason};
 use crate::proxy::failure;
 use crate::proxy::session::{Ends, Session};
-use crate::registry::{Assignment, TargetId, Tried};
+use crate::registry::{Assignment, Live, TargetId, Tried};
 use crate::runtime::Socket;
 use crate::telemetry::InstanceCells;
 use crate::tls::ClientTls;
@@ -24,6 +27,13 @@ impl<'a> Search<'a> {
     pub fn new(session: &'a Session) -> Search<'a> {
         session.core.retry_budget.borrow_mut().earn();
         Search { session, tried: Tried::none(), attempts: 0, failed: None }
+    }
+
+    /// The instance that the client is bound to, if it takes work; it counts as busy until the choice is dropped.
+    pub fn bound_to(&mut self, live: &Arc<Live>) -> Option<Choice> {
+        let assignment = self.session.entry.targets.assign(live)?;
+        self.attempts += 1;
+        Some(Choice { assignment, core: self.session.core.number })
     }
 
     /// The next instance to try; it counts as busy until the choice is dropped.
@@ -61,6 +71,16 @@ impl Choice {
     /// Names the instance and its port among the idle connections of a core.
     pub fn target(&self) -> TargetId {
         self.assignment.target()
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> SocketAddr {
+        self.assignment.address
+    }
+
+    /// The instance.
+    pub fn live(&self) -> &Arc<Live> {
+        self.assignment.lease.record()
     }
 
     /// What this core counts about the instance.

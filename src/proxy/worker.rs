@@ -53,7 +53,7 @@ pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Resu
                 listeners.open.clear();
                 core.drain();
             }
-            Next::Stop => return,
+            Next::Stop => return core.offer_lines(),
         }
     }
 }
@@ -89,11 +89,12 @@ async fn next(core: &Rc<Core>, reader: &mut Reader) -> Next {
     }
 }
 
-/// Closes idle connections that their instances have closed.
+/// Closes idle connections that their instances have closed, and gives away lines that wait for a full block.
 async fn sweep(core: Rc<Core>) {
     loop {
         core.io.sleep(SWEEP_INTERVAL).await;
         core.idle.sweep(core.io.now());
+        core.offer_lines();
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
 use super::lifecycle::LifecycleCell;
-use super::{CertificateError, CompileError, Keyring, Lifecycle, Refreshed, Snapshot, compile};
+use super::{CertificateError, CompileError, Keyring, Keys, Lifecycle, Refreshed, Snapshot, compile};
+use crate::balance::StickyKey;
 use crate::model::{CertificateFiles, Configuration};
 use crate::runtime::Published;
 use crate::tls::{TicketRing, WallClock};
@@ -22,6 +23,7 @@ struct Shared {
     /// Counts publications and steps of the lifecycle, so that one load tells a reader that there is news.
     news: AtomicU64,
     cores: usize,
+    sticky_key: OnceLock<StickyKey>,
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
     applied: Mutex<Applied>,
     /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
@@ -44,20 +46,36 @@ struct Sleeper {
 }
 
 impl Registry {
-    /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives;
-    /// errors as of [`compile()`], and certificates that are no good.
+    /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives and
+    /// without a key for sticky cookies; errors as of [`compile()`], and certificates that are no good.
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
+        Self::with_sticky_key(configuration, cores, None)
+    }
+
+    /// As [`Registry::new`], with a key for sticky cookies.
+    pub fn with_sticky_key(
+        configuration: &Configuration,
+        cores: usize,
+        sticky: Option<StickyKey>,
+    ) -> Result<Self, Vec<CompileError>> {
         let tickets = TicketRing::random(WallClock::System).map_err(|fault| vec![CompileError::Tickets(fault)])?;
         let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_certificates)?;
-        let first = compile(configuration, cores, &keyring, None)?;
+        let first = compile(configuration, cores, Keys { keyring: &keyring, sticky: sticky.as_ref() }, None)?;
         Ok(Self(Arc::new(Shared {
             published: Published::new(Arc::new(first)),
             lifecycle: LifecycleCell::new(),
             news: AtomicU64::new(0),
             cores,
+            sticky_key: sticky.map(OnceLock::from).unwrap_or_default(),
             applied: Mutex::new(Applied { configuration: configuration.clone(), keyring }),
             sleepers: Mutex::new(Vec::new()),
         })))
+    }
+
+    /// The key for sticky cookies of configurations to come, if there is none yet.
+    pub fn provide_sticky_key(&self, key: StickyKey) {
+        // The one that cookies have been made with stays.
+        let _ = self.0.sticky_key.set(key);
     }
 
     /// Compiles the next configuration and publishes it; errors as of [`Registry::new`], and then nothing has changed.
@@ -85,7 +103,8 @@ impl Registry {
     }
 
     fn publish(&self, configuration: &Configuration, keyring: &Keyring) -> Result<(), Vec<CompileError>> {
-        let next = compile(configuration, self.0.cores, keyring, Some(&self.snapshot()))?;
+        let keys = Keys { keyring, sticky: self.0.sticky_key.get() };
+        let next = compile(configuration, self.0.cores, keys, Some(&self.snapshot()))?;
         self.0.published.replace(Arc::new(next));
         self.0.announce();
         Ok(())

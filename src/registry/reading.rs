@@ -22,6 +22,7 @@ impl Snapshot {
             name: balancer.rules.name.clone(),
             listeners,
             instances: balancer.instances.iter().map(InstanceEntry::reading).collect(),
+            access_log_lines_dropped: balancer.rules.access_log.as_ref().map_or(0, |log| log.dropped()),
         }
     }
 

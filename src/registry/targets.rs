@@ -62,8 +62,17 @@ impl Targets {
     /// Chooses an instance for a request of data-plane core number `core`, but none that was tried before.
     pub fn choose(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
         let lease = self.candidates.choose(core, |live| tried.contains(live))?;
+        Ok(self.assignment(lease))
+    }
+
+    /// Gives a request to one of the instances by name, if that takes it.
+    pub fn assign(&self, live: &Arc<Live>) -> Option<Assignment> {
+        self.candidates.take_member(live).map(|lease| self.assignment(lease))
+    }
+
+    fn assignment(&self, lease: Lease) -> Assignment {
         let tls = self.tls.as_ref().map(|tls| tls.id());
-        Ok(Assignment { address: lease.record().address(self.port), lease, tls })
+        Assignment { address: lease.record().address(self.port), lease, tls }
     }
 }
 

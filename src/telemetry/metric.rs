@@ -183,6 +183,17 @@ pub static METRICS: &[Metric] = &[
         collect: errors,
     },
     Metric {
+        name: "elbow_access_log_lines_dropped_total",
+        kind: Kind::Counter,
+        labels: BALANCER,
+        help: "Lines of the access log that were lost because the file could not be written, or not fast enough",
+        collect: |reading, samples| {
+            for balancer in &reading.load_balancers {
+                samples(&[balancer.name.as_str()], Value::Count(balancer.access_log_lines_dropped));
+            }
+        },
+    },
+    Metric {
         name: "elbow_reloads_total",
         kind: Kind::Counter,
         labels: &["result"],

@@ -17,6 +17,7 @@
 //! Labels come from the configuration, never from traffic. A listener has about 120 time series (half of them
 //! errors by reason), an instance 46, and no more than [`MAX_INSTANCES_TOLD_APART`] instances are told apart.
 
+mod access_log;
 mod cell;
 mod cells;
 mod distribution;
@@ -32,6 +33,7 @@ mod reading;
 #[cfg(test)]
 mod testing;
 
+pub use access_log::{AccessExchange, AccessLogQueue, AccessRecord, AccessRequestLine, Block, Times};
 pub use cell::{Counter, Gauge};
 pub use cells::{AnswerSource, InstanceCells, ListenerCells, RequestCounters, ResponseClass};
 pub use distribution::Distribution;

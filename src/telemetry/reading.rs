@@ -41,6 +41,8 @@ pub struct LoadBalancerReading {
     pub listeners: Vec<ListenerReading>,
     /// Its registered instances, those draining included.
     pub instances: Vec<InstanceReading>,
+    /// Lines that its access log lost.
+    pub access_log_lines_dropped: u64,
 }
 
 /// One listener.
@@ -113,6 +115,7 @@ mod tests {
             name: LoadBalancerName::new(name).expect("a name"),
             listeners: vec![],
             instances: (0..instances).map(instance).collect(),
+            access_log_lines_dropped: 0,
         }
     }
 

@@ -16,6 +16,7 @@ mod refusals;
 mod reload;
 mod slow_peers;
 mod smuggling;
+mod stickiness;
 mod tcp;
 mod tls;
 mod tls_backends;

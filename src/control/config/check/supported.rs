@@ -22,17 +22,13 @@ pub(in super::super) struct NotYet {
 
 /// Everything that is refused.
 pub(in super::super) const NOT_YET: &[NotYet] = &[
-    NotYet { path: "node.sticky_key_file", when: always, what: "stickiness" },
-    NotYet { path: "load_balancers.*.attributes.cross_zone", when: is_set, what: "cross-zone balancing" },
     NotYet { path: "load_balancers.*.attributes.draining.enabled", when: is_set, what: "connection draining" },
     NotYet {
         path: "load_balancers.*.attributes.desync_mitigation",
         when: is_other_mode,
         what: "modes other than defensive",
     },
-    NotYet { path: "load_balancers.*.attributes.access_log", when: always, what: "the access log" },
     NotYet { path: "load_balancers.*.limits.instance_connections", when: is_set, what: "a limit per instance" },
-    NotYet { path: "load_balancers.*.policies.*.type", when: is_stickiness, what: "stickiness" },
 ];
 
 /// A problem for every value that asks for something in `not_yet`.
@@ -77,10 +73,6 @@ fn in_value(
     }
 }
 
-fn always(_: &DeValue<'_>) -> bool {
-    true
-}
-
 /// Not empty, not false, not zero.
 fn is_set(value: &DeValue<'_>) -> bool {
     match value {
@@ -93,10 +85,6 @@ fn is_set(value: &DeValue<'_>) -> bool {
 
 fn is_other_mode(value: &DeValue<'_>) -> bool {
     is_one_of(value.as_str(), &["monitor", "strictest"])
-}
-
-fn is_stickiness(value: &DeValue<'_>) -> bool {
-    is_one_of(value.as_str(), &["LBCookieStickinessPolicyType", "AppCookieStickinessPolicyType"])
 }
 
 fn is_one_of(word: Option<&str>, words: &[&str]) -> bool {
