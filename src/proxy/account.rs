@@ -8,7 +8,7 @@ use crate::base::Instant;
 use crate::model::{Keyword, Reason};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::telemetry::{AccessExchange, AccessRecord, AccessRequestLine, Times};
+use crate::telemetry::{AccessExchange, AccessRecord, AccessRequestLine, AccessTls, Times};
 use crate::wire::forward::Scheme;
 use crate::wire::head::{FieldName, RequestHead};
 
@@ -48,6 +48,10 @@ impl Account {
 
     /// Writes the line of a request that was answered, or refused before `request` could be read.
     pub fn log_request(&self, session: &Session, request: &RequestHead) {
+        // Most balancers keep no log, and then a request shall cost nothing more.
+        if session.entry.rules.access_log.is_none() {
+            return;
+        }
         let is_read = !request.method().is_empty();
         let status = match (self.backend_status, self.failed) {
             (0, Some(reason)) => failure::answer(reason).map_or(0, |answer| answer.status()),
@@ -92,6 +96,10 @@ impl Account {
             exchange,
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes,
+            tls: session
+                .agreed
+                .as_ref()
+                .map(|agreed| AccessTls { cipher: agreed.cipher, protocol: agreed.protocol.name() }),
             reason: self.failed.map(|reason| reason.as_str()),
         };
         session.core.log(log, |out| record.write(log.format(), out));

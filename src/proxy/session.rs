@@ -13,6 +13,7 @@ use crate::proxy::core::Core;
 use crate::proxy::entrance::Seat;
 use crate::registry::{ListenerEntry, Visit};
 use crate::telemetry::{AnswerSource, ListenerCells};
+use crate::tls::Agreed;
 use crate::wire::forward::Scheme;
 use crate::wire::head::HeadLimits;
 
@@ -25,6 +26,8 @@ pub struct Session {
     pub entry: Arc<ListenerEntry>,
     /// Between whom the connection is.
     pub ends: Ends,
+    /// What protects it, if it is inside TLS.
+    pub agreed: Option<Box<Agreed>>,
     /// The version of the snapshot that the rules are of.
     version: u32,
     /// What counts the client's connections and requests, where those are limited.
@@ -44,7 +47,7 @@ pub struct Ends {
 impl Session {
     /// A connection to the listener of `entry`, counted as active until this is dropped.
     pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, ends: Ends, seat: Seat, visit: Option<Visit>) -> Session {
-        let session = Session { version: core.version(), core, entry, ends, visit, _seat: seat };
+        let session = Session { version: core.version(), core, entry, ends, agreed: None, visit, _seat: seat };
         session.cells().connections_active.increment();
         session
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::control::api::signature::{Access, KeyFile, KeyRing};
 use crate::control::api::store::EmbeddedStore;
 use crate::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings};
-use crate::model::{ApiSettings, Configuration, InstanceId, LoadBalancer, LoadBalancerName, PolicyName};
+use crate::model::{ApiSettings, Configuration, InstanceId, LoadBalancer, LoadBalancerName};
 use crate::registry::Registry;
 use crate::server::RunError;
 use crate::server::publisher::Publisher;
@@ -71,13 +71,8 @@ async fn publish(publisher: Publisher, next: Configuration) -> Result<(), Publis
 
 /// What the data plane cannot do yet must not be accepted and then not be done.
 fn refuse_unsupported(balancer: &LoadBalancer) -> Result<(), PublishError> {
-    let mut attached = balancer.listeners.iter().flat_map(|listener| &listener.policies);
-    let is_stickiness =
-        |name: &PolicyName| balancer.policy(name).is_some_and(|policy| policy.policy_type().is_stickiness());
     let unsupported = match balancer {
         _ if balancer.attributes.draining.enabled => "limits to connection draining",
-        _ if attached.any(is_stickiness) => "stickiness policies",
-        _ if balancer.attributes.access_log.is_some() => "access logs",
         _ => return Ok(()),
     };
     Err(PublishError::Refused(format!("{unsupported} are not supported yet")))

@@ -33,7 +33,7 @@ mod reading;
 #[cfg(test)]
 mod testing;
 
-pub use access_log::{AccessExchange, AccessLogQueue, AccessRecord, AccessRequestLine, Block, Times};
+pub use access_log::{AccessExchange, AccessLogQueue, AccessRecord, AccessRequestLine, AccessTls, Block, Times};
 pub use cell::{Counter, Gauge};
 pub use cells::{AnswerSource, InstanceCells, ListenerCells, RequestCounters, ResponseClass};
 pub use distribution::Distribution;

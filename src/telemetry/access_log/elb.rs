@@ -27,8 +27,10 @@ pub(super) fn write(record: &AccessRecord<'_>, out: &mut Vec<u8>) {
         Some(exchange) => write_exchange(exchange, record.listener_port, out),
         None => out.extend_from_slice(b"\"- - - \" \"-\""),
     }
-    // Cipher and protocol of TLS.
-    out.extend_from_slice(b" - -");
+    match record.tls {
+        Some(tls) => drop(write!(out, " {} {}", tls.cipher, tls.protocol)),
+        None => out.extend_from_slice(b" - -"),
+    }
 }
 
 fn write_exchange(exchange: &AccessExchange<'_>, port: u16, out: &mut Vec<u8>) {
@@ -64,7 +66,7 @@ mod tests {
         assert_eq!(
             line(&record(), Elb),
             "2024-03-09T10:15:30.123456Z lb-demo 192.0.2.10:51000 10.1.2.3:8080 0.000041 1.002310 0.000029 200 201 12 \
-             345 \"POST https://shop.example:443/cart?id=7 HTTP/1.1\" \"curl/8.5.0 \\\"x\\\\\\x01\\xff\" - -\n"
+             345 \"POST https://shop.example:443/cart?id=7 HTTP/1.1\" \"curl/8.5.0 \\\"x\\\\\\x01\\xff\" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2\n"
         );
     }
 
@@ -77,13 +79,13 @@ mod tests {
             user_agent: None,
             ..record().exchange.expect("HTTP")
         };
-        let refused = AccessRecord { instance: None, times: None, exchange: Some(exchange), ..record() };
+        let refused = AccessRecord { tls: None, instance: None, times: None, exchange: Some(exchange), ..record() };
         assert_eq!(
             line(&refused, Elb),
             "2024-03-09T10:15:30.123456Z lb-demo 192.0.2.10:51000 - -1 -1 -1 400 0 12 345 \
              \"- https://shop.example:443- \" \"-\" - -\n"
         );
-        let stream = AccessRecord { exchange: None, ..record() };
+        let stream = AccessRecord { tls: None, exchange: None, ..record() };
         assert!(line(&stream, Elb).ends_with(" 0.000029 - - 12 345 \"- - - \" \"-\" - -\n"), "{}", line(&stream, Elb));
     }
 }

@@ -26,6 +26,9 @@ pub(super) fn write(record: &AccessRecord<'_>, out: &mut Vec<u8>) {
         write_exchange(exchange, record.listener_port, out);
     }
     let _ = write!(out, ",\"received_bytes\":{},\"sent_bytes\":{}", record.received_bytes, record.sent_bytes);
+    if let Some(tls) = record.tls {
+        let _ = write!(out, ",\"ssl_cipher\":\"{}\",\"ssl_protocol\":\"{}\"", tls.cipher, tls.protocol);
+    }
     if let Some(reason) = record.reason {
         let _ = write!(out, ",\"reason\":\"{reason}\"");
     }
@@ -75,6 +78,7 @@ mod tests {
             "backend_processing_time": 1.00231, "response_processing_time": 0.000029, "status": 200,
             "backend_status": 201, "method": "POST", "url": "https://shop.example:443/cart?id=7",
             "version": "HTTP/1.1", "user_agent": "curl/8.5.0 \"x\\\u{1}\u{ff}", "received_bytes": 12, "sent_bytes": 345,
+            "ssl_cipher": "ECDHE-RSA-AES128-GCM-SHA256", "ssl_protocol": "TLSv1.2",
         });
         assert_eq!(parsed, expected);
         let failed =

@@ -35,8 +35,19 @@ pub struct AccessRecord<'a> {
     pub received_bytes: u64,
     /// Bytes of the answer's body; TCP: everything sent.
     pub sent_bytes: u64,
+    /// What protects the client's connection, if it is inside TLS.
+    pub tls: Option<AccessTls<'a>>,
     /// Why it failed.
     pub reason: Option<&'a str>,
+}
+
+/// What a connection is protected by, in OpenSSL's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessTls<'a> {
+    /// The cipher.
+    pub cipher: &'a str,
+    /// The protocol version.
+    pub protocol: &'a str,
 }
 
 /// How long the parts of an exchange took.
@@ -148,6 +159,7 @@ pub(in crate::telemetry) mod tests {
             }),
             received_bytes: 12,
             sent_bytes: 345,
+            tls: Some(AccessTls { cipher: "ECDHE-RSA-AES128-GCM-SHA256", protocol: "TLSv1.2" }),
             reason: None,
         }
     }
