@@ -1,5 +1,6 @@
 //! End to end: the real binary between real clients and real back ends, over real sockets.
 
+mod access_log;
 mod api;
 mod commands;
 mod drain;
@@ -20,3 +21,4 @@ mod stickiness;
 mod tcp;
 mod tls;
 mod tls_backends;
+mod zones;
