@@ -134,12 +134,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(
-        configuration: &'a Configuration,
-        cores: usize,
-        keys: Keys<'a>,
-        previous: Option<&'a Snapshot>,
-    ) -> Self {
+    fn new(configuration: &'a Configuration, cores: usize, keys: Keys<'a>, previous: Option<&'a Snapshot>) -> Self {
         let instances = previous.into_iter().flat_map(Snapshot::instances);
         let listeners = || previous.into_iter().flat_map(Snapshot::listeners);
         let balancers = previous.into_iter().flat_map(Snapshot::load_balancers);
@@ -173,7 +168,9 @@ impl<'a> Compiler<'a> {
     }
 
     fn load_balancer(&mut self, balancer: &'a LoadBalancer) -> LoadBalancerEntry {
-        if self.keys.sticky.is_none() && balancer.listeners.iter().any(|listener| balancer.stickiness(listener).is_some()) {
+        if self.keys.sticky.is_none()
+            && balancer.listeners.iter().any(|listener| balancer.stickiness(listener).is_some())
+        {
             self.errors.push(CompileError::NoStickyKey { load_balancer: balancer.name.clone() });
         }
         LoadBalancerEntry {

@@ -155,7 +155,9 @@ impl Http1Reader {
     /// # Errors
     /// A fault of the framing.
     pub fn piece_at_hand(&mut self) -> Result<Option<Piece>, BodyFault> {
-        let Some(body) = self.body.as_mut().filter(|body| !body.decoder.is_ended()) else { return Ok(Some(Piece::End)) };
+        let Some(body) = self.body.as_mut().filter(|body| !body.decoder.is_ended()) else {
+            return Ok(Some(Piece::End));
+        };
         let Some(mut unread) = self.unread.take() else { return Ok(None) };
         let decoded = body.decoder.decode(&unread)?;
         let mut data = unread.split_to(decoded.consumed);

@@ -23,10 +23,17 @@ impl Installation {
     /// One whose file says `tables` beside what the API needs.
     pub fn new(tables: &str) -> Installation {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (api, admin) = (free_address(), free_address());
         let secret = folder.path().join("elbow.secret");
         std::fs::write(&secret, SECRET).expect("a file");
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+        let installation = Installation { folder, api: free_address(), admin: free_address() };
+        installation.write(tables);
+        installation
+    }
+
+    /// Writes the file anew with other `tables`.
+    pub fn write(&self, tables: &str) {
+        let Installation { folder, api, admin } = self;
         let text = format!(
             r#"
 [node]
@@ -39,7 +46,6 @@ access_keys = [{{ id = "{KEY}", secret_file = "elbow.secret" }}]
 {tables}"#
         );
         std::fs::write(folder.path().join("elbow.toml"), text).expect("a file");
-        Installation { folder, api, admin }
     }
 
     /// Starts the balancer on what is there, and waits until it is ready.
