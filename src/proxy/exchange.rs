@@ -172,7 +172,7 @@ impl Exchange<'_> {
         let mut uploading = pin!(Upload::new(session, progress).run(client.reader, &mut backend.writer));
         let reply = {
             let answering = pin!(self.read_answer(&mut backend.reader, client.writer));
-            first_byte(session, progress, answering, uploading.as_mut()).await?
+            first_byte(session, choice, progress, answering, uploading.as_mut()).await?
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
         choice.cells().backend_latency.record(session.now().since(sent_at));
@@ -196,14 +196,15 @@ impl Exchange<'_> {
         let goes_on = progress.is_whole() && session.core.draining_since().is_none();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
         let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
-        let ended = race(downloading, uploading.as_mut()).await;
+        let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;
         self.account.sent_bytes = backend.reader.body_bytes();
         match ended {
-            Either::First(Ok(Downloaded { persistence, reusable })) => {
+            Either::First(Either::First(Ok(Downloaded { persistence, reusable }))) => {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
                 Ok(Conversed::Answered { persistence, reusable: reusable && progress.is_whole() })
             }
-            Either::First(Err(reason)) | Either::Second(reason) => Ok(Conversed::Cut(reason)),
+            Either::First(Either::First(Err(reason)) | Either::Second(reason)) => Ok(Conversed::Cut(reason)),
+            Either::Second(()) => Ok(Conversed::Cut(Reason::DrainTimeout)),
         }
     }
 
@@ -283,6 +284,7 @@ enum Conversed {
 /// when the client fails.
 async fn first_byte(
     session: &Session,
+    choice: &Choice,
     progress: &Progress,
     mut answering: Pin<&mut impl Future<Output = Result<Reply, Reason>>>,
     mut uploading: Pin<&mut impl Future<Output = Reason>>,
@@ -294,6 +296,9 @@ async fn first_byte(
         }
         if let Poll::Ready(answered) = answering.as_mut().poll(context) {
             return Poll::Ready(answered);
+        }
+        if choice.is_cut() {
+            return Poll::Ready(Err(Reason::DrainTimeout));
         }
         let Some(ended_at) = progress.ended_at() else { return Poll::Pending };
         let until = ended_at + session.first_byte_timeout();

@@ -89,17 +89,23 @@ impl Front {
         }
     }
 
-    /// Waits for the first byte of a request.
+    /// Waits for the first byte of a request. When the node stops, or the listener has gone, it waits but for one that
+    /// the client may just be sending.
     async fn wait(&mut self, idle_since: Instant) -> Wake {
         let core = &self.session.core;
         let idle_until = idle_since + self.session.idle_timeout();
         let reader = &mut self.reader;
+        let session = &self.session;
+        let mut leaving_since = None;
         let mut deadline = core.io.sleep_until(idle_until);
         poll_fn(|context| {
             if let Poll::Ready(arrived) = reader.poll_wait(context) {
                 return Poll::Ready(if matches!(arrived, Ok(true)) { Wake::Request } else { Wake::Part });
             }
-            if let Some(since) = core.draining_since() {
+            if leaving_since.is_none() {
+                leaving_since = core.draining_since().or_else(|| session.has_lost_listener().then(|| core.io.now()));
+            }
+            if let Some(since) = leaving_since {
                 deadline.reset((since + DRAIN_GRACE).min(idle_until));
             }
             Pin::new(&mut deadline).poll(context).map(|()| Wake::Part)
@@ -207,7 +213,9 @@ impl Front {
     }
 
     fn may_carry_more(&self) -> bool {
-        self.session.core.draining_since().is_none() && u64::from(self.carried) < self.session.requests_per_connection()
+        self.session.core.draining_since().is_none()
+            && !self.session.has_lost_listener()
+            && u64::from(self.carried) < self.session.requests_per_connection()
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
@@ -240,11 +248,11 @@ impl Front {
 
     /// Carries the switched protocol until both sides have ended it.
     async fn tunnel(mut self, switched: Switched) {
-        let Switched { mut backend, choice: _busy } = switched;
+        let Switched { mut backend, choice } = switched;
         let early = (self.reader.take_unread(), backend.reader.take_unread());
         let client = tunnel::End::of((self.reader.into_receiver(), self.writer.into_sender()), early.0);
         let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early.1);
-        let timeout = self.session.tunnel_timeout();
-        tunnel::run(&self.session, client, instance, timeout, Reason::TunnelTimeout).await;
+        let silence = tunnel::Silence { limit: self.session.tunnel_timeout(), reason: Reason::TunnelTimeout };
+        tunnel::run(&self.session, client, instance, &choice, silence).await;
     }
 }

@@ -60,10 +60,17 @@ impl Session {
     /// Goes over to the rules of the core's present snapshot; a listener that is no more keeps its last ones.
     pub fn refresh(&mut self) {
         let version = self.core.version();
-        if self.version != version {
+        if self.version != version
+            && let Some(entry) = self.core.listener(self.entry.listener.socket_address())
+        {
             self.version = version;
-            self.entry = self.core.listener(self.entry.listener.socket_address()).unwrap_or_else(|| self.entry.clone());
+            self.entry = entry;
         }
+    }
+
+    /// Whether the listener is no more: the connection may finish what it is at.
+    pub fn has_lost_listener(&self) -> bool {
+        self.version != self.core.version() && self.core.listener(self.entry.listener.socket_address()).is_none()
     }
 
     /// Counts one more request (TCP: connection) of the client.

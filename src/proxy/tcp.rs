@@ -4,7 +4,7 @@ use crate::balance::Lost;
 use crate::model::Reason;
 use crate::proxy::account::{Account, Attempt};
 use crate::proxy::session::Session;
-use crate::proxy::tunnel::{self, End};
+use crate::proxy::tunnel::{self, End, Silence};
 use crate::proxy::upstream::{Choice, Search};
 use crate::transport::{Receiver, Sender};
 
@@ -14,12 +14,11 @@ pub async fn serve(session: Session, client: (Receiver, Sender)) {
     match connect(&session, &mut account).await {
         Ok((instance, choice)) => {
             let (client, instance) = (End::of(client, None), End::of(instance, None));
-            let timeout = session.idle_timeout();
-            let carried = tunnel::run(&session, client, instance, timeout, Reason::IdleTimeout).await;
+            let silence = Silence { limit: session.idle_timeout(), reason: Reason::IdleTimeout };
+            let carried = tunnel::run(&session, client, instance, &choice, silence).await;
             account.received_bytes = carried.received_bytes;
             account.sent_bytes = carried.sent_bytes;
             account.failed = carried.failed;
-            drop(choice);
         }
         Err(reason) => {
             session.count_failure(reason);

@@ -1,7 +1,9 @@
 //! Finding an instance for a request and connecting to it.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 
 use crate::balance::{Lost, Retry, Unavailable};
 use crate::model::{ProxyProtocolVersion, Reason};
@@ -81,6 +83,16 @@ impl Choice {
     /// The instance.
     pub fn live(&self) -> &Arc<Live> {
         self.assignment.lease.record()
+    }
+
+    /// Whether what is in flight on the instance is to be given up. When that changes, every flow is polled once more.
+    pub fn is_cut(&self) -> bool {
+        self.assignment.lease.record().is_cut()
+    }
+
+    /// Waits until what is in flight on the instance is to be given up.
+    pub async fn cut(&self) {
+        poll_fn(|_| if self.is_cut() { Poll::Ready(()) } else { Poll::Pending }).await
     }
 
     /// What this core counts about the instance.

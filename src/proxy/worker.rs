@@ -78,14 +78,22 @@ async fn next(core: &Rc<Core>, reader: &mut Reader) -> Next {
                 let finished = core.io.within(deadline, core.finished());
                 match race(finished, reader.change()).await {
                     Either::First(_) => return Next::Stop,
-                    Either::Second(()) => {}
+                    Either::Second(()) => wake_those_cut(core, reader),
                 }
             }
             (Lifecycle::Starting | Lifecycle::Serving, _) => {
                 reader.change().await;
+                wake_those_cut(core, reader);
                 return Next::Adopt;
             }
         }
+    }
+}
+
+/// Has every flow look whether what it does has been cut.
+fn wake_those_cut(core: &Core, reader: &mut Reader) {
+    if reader.take_cuts() {
+        core.io.wake_all();
     }
 }
 
@@ -108,7 +116,12 @@ impl Listeners {
     /// Opens what the core's snapshot has and is not open, and stops what it has no more. Those in both stay as they are.
     fn follow(&mut self, core: &Rc<Core>) -> io::Result<()> {
         let snapshot = core.snapshot();
+        let before = self.open.len();
         self.open.retain(|address, _| snapshot.listener(*address).is_some());
+        if self.open.len() < before {
+            // Idle connections to those that are gone end.
+            core.io.wake_all();
+        }
         let mut result = Ok(());
         for entry in snapshot.listeners() {
             let address = entry.listener.socket_address();

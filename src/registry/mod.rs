@@ -22,6 +22,7 @@
 
 mod clients;
 mod compile;
+mod departures;
 mod keyring;
 mod lifecycle;
 mod live;
@@ -37,6 +38,7 @@ pub(crate) mod testing;
 
 pub use clients::{Clients, TurnedAway, Visit};
 pub use compile::{CompileError, Keys, compile};
+pub use departures::Deregistered;
 pub use keyring::{CertificateError, Keyring, Refreshed, read_certificate};
 pub use lifecycle::Lifecycle;
 pub use live::{Lease, Live, LiveId};

@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
+use super::departures::{Departures, Deregistered};
 use super::lifecycle::LifecycleCell;
 use super::{CertificateError, CompileError, Keyring, Keys, Lifecycle, Refreshed, Snapshot, compile};
 use crate::balance::StickyKey;
+use crate::base::Instant;
 use crate::model::{CertificateFiles, Configuration};
 use crate::runtime::Published;
 use crate::tls::{TicketRing, WallClock};
@@ -26,6 +28,9 @@ struct Shared {
     sticky_key: OnceLock<StickyKey>,
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
     applied: Mutex<Applied>,
+    departures: Mutex<Departures>,
+    /// Counts how often requests in flight were cut.
+    cuts: AtomicU64,
     /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
     sleepers: Mutex<Vec<Weak<Sleeper>>>,
 }
@@ -68,6 +73,8 @@ impl Registry {
             cores,
             sticky_key: sticky.map(OnceLock::from).unwrap_or_default(),
             applied: Mutex::new(Applied { configuration: configuration.clone(), keyring }),
+            departures: Mutex::default(),
+            cuts: AtomicU64::new(0),
             sleepers: Mutex::new(Vec::new()),
         })))
     }
@@ -104,7 +111,9 @@ impl Registry {
 
     fn publish(&self, configuration: &Configuration, keyring: &Keyring) -> Result<(), Vec<CompileError>> {
         let keys = Keys { keyring, sticky: self.0.sticky_key.get() };
-        let next = compile(configuration, self.0.cores, keys, Some(&self.snapshot()))?;
+        let previous = self.snapshot();
+        let next = compile(configuration, self.0.cores, keys, Some(&previous))?;
+        self.0.departures().handle_publication(&previous, &next);
         self.0.published.replace(Arc::new(next));
         self.0.announce();
         Ok(())
@@ -117,7 +126,8 @@ impl Registry {
         let sleeper = Arc::new(Sleeper { waker: Mutex::new(None), settled: AtomicU64::new(heard) });
         shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
         let current = shared.published.get();
-        Reader { shared, current, heard, sleeper }
+        let cuts = shared.cuts.load(Ordering::Relaxed);
+        Reader { shared, current, heard, cuts, sleeper }
     }
 
     /// Whether every thread has acted upon everything published up to now: it has adopted the snapshot and come back to
@@ -127,6 +137,22 @@ impl Registry {
         let sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         let settled = |sleeper: Arc<Sleeper>| sleeper.settled.load(Ordering::Acquire) >= news;
         sleepers.iter().filter_map(Weak::upgrade).all(settled)
+    }
+
+    /// Cuts what is in flight on instances that get no new work and whose time to finish is over, and tells every thread;
+    /// whether there was any. To be called every now and then.
+    pub fn cut_overdue(&self, now: Instant) -> bool {
+        let any = self.0.departures().look(&self.snapshot(), now);
+        if any {
+            self.0.cuts.fetch_add(1, Ordering::Relaxed);
+            self.0.announce();
+        }
+        any
+    }
+
+    /// Instances that are registered no longer and have not finished yet.
+    pub fn deregistered(&self) -> Vec<Deregistered> {
+        self.0.departures().deregistered().cloned().collect()
     }
 
     /// The snapshot published last. For the control thread; the data plane reads through a [`Reader`].
@@ -152,6 +178,10 @@ fn of_certificates(errors: Vec<(CertificateFiles, CertificateError)>) -> Vec<Com
 }
 
 impl Shared {
+    fn departures(&self) -> MutexGuard<'_, Departures> {
+        self.departures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells every reader that there is news, and wakes those that sleep.
     fn announce(&self) {
         self.news.fetch_add(1, Ordering::Release);
@@ -172,6 +202,8 @@ pub struct Reader {
     current: Arc<Snapshot>,
     /// The news up to which this has read.
     heard: u64,
+    /// The cuts that this thread knows of.
+    cuts: u64,
     sleeper: Arc<Sleeper>,
 }
 
@@ -203,6 +235,12 @@ impl Reader {
         .await;
     }
 
+    /// Whether requests in flight were cut since this was asked last: whoever has some should look.
+    pub fn take_cuts(&mut self) -> bool {
+        let cuts = self.shared.cuts.load(Ordering::Relaxed);
+        std::mem::replace(&mut self.cuts, cuts) != cuts
+    }
+
     /// Goes over to the snapshot published last; answers whether there was news at all.
     fn adopt(&mut self) -> bool {
         let news = self.shared.news.load(Ordering::Acquire);
@@ -219,7 +257,6 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Instant;
     use crate::registry::testing::{balancer, configuration, instance};
     use crate::runtime::{BufferPool, Executor, Ring};
     use std::sync::mpsc;

@@ -54,7 +54,7 @@ pub struct Rules {
 }
 
 /// One registered instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InstanceEntry {
     /// As it is configured.
     pub instance: Instance,

@@ -121,6 +121,7 @@ impl Foundation {
         let (prober, first_round) = Prober::new(&registry);
         let probing = tokio::task::spawn_local(prober.run());
         let watching = tokio::task::spawn_local(certificates::watch(registry.clone()));
+        let cutting = tokio::task::spawn_local(drain::cut_overdue(registry.clone()));
         let workers = Workers::start(&registry, &cpus, publisher.admission())?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
         let reloader = Reloader::new(file, of_file, publisher.clone(), service.clone());
@@ -150,6 +151,7 @@ impl Foundation {
         logs.finish().await;
         probing.abort();
         watching.abort();
+        cutting.abort();
         drop(stop_admin);
         if let Some(answering) = answering {
             let _ = answering.await;
@@ -217,7 +219,7 @@ impl Node {
             readiness: Box::new(move || for_readiness.readiness()),
             reading: Box::new(move || {
                 let reloads = for_reading.reloader.counts();
-                Reading { reloads, ..for_reading.registry.snapshot().reading() }
+                Reading { reloads, ..for_reading.registry.reading() }
             }),
             status: Box::new(move || {
                 let facts = NodeFacts {
@@ -227,7 +229,7 @@ impl Node {
                     features: &self.features,
                     log_lines_dropped: self.log.lines_dropped(),
                 };
-                status::status(&facts, &self.registry.snapshot())
+                status::status(&facts, &self.registry)
             }),
             command: Box::new(move |command| {
                 let node = for_commands.clone();

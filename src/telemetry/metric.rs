@@ -162,6 +162,17 @@ pub static METRICS: &[Metric] = &[
         collect: |reading, samples| instances_where(reading, samples, |instance| !instance.in_service),
     },
     Metric {
+        name: "elbow_draining_instances",
+        kind: Kind::Gauge,
+        labels: BALANCER,
+        help: "Instances that get no new work because they are to leave, those deregistered with work in flight included",
+        collect: |reading, samples| {
+            for balancer in &reading.load_balancers {
+                samples(&[balancer.name.as_str()], Value::Level(balancer.draining_instances as i64));
+            }
+        },
+    },
+    Metric {
         name: "elbow_instance_in_flight",
         kind: Kind::Gauge,
         labels: INSTANCE,

@@ -4,6 +4,7 @@ mod access_log;
 mod api;
 mod commands;
 mod drain;
+mod draining;
 mod failures;
 mod forwarding;
 mod harness;

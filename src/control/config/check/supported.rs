@@ -22,7 +22,6 @@ pub(in super::super) struct NotYet {
 
 /// Everything that is refused.
 pub(in super::super) const NOT_YET: &[NotYet] = &[
-    NotYet { path: "load_balancers.*.attributes.draining.enabled", when: is_set, what: "connection draining" },
     NotYet {
         path: "load_balancers.*.attributes.desync_mitigation",
         when: is_other_mode,
