@@ -13,6 +13,11 @@ impl Rate {
     /// A fault that is switched off.
     pub const NEVER: Rate = Rate(0);
 
+    /// A fault that strikes once in so many times.
+    pub const fn one_in(times: u32) -> Rate {
+        Rate(65_536 / times)
+    }
+
     /// Whether it strikes this time. Draws nothing when switched off.
     pub fn strikes(self, random: &mut Random) -> bool {
         self.0 > 0 && random.chance(u64::from(self.0), 65_536)

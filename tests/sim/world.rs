@@ -19,7 +19,7 @@ use crate::stage::{Event, Stage};
 use crate::trace::Note;
 
 /// Most time a turn costs.
-const TURN_COST: Duration = Duration::from_micros(5);
+pub const TURN_COST: Duration = Duration::from_micros(5);
 
 /// Most delay of a completion, a held operation or a late cancellation.
 const LATE: Duration = Duration::from_millis(5);
@@ -364,7 +364,8 @@ impl World {
             let delay = self.stage.up_to(LATE);
             *not_before = (*not_before).max(now + delay);
         }
-        if *not_before <= now {
+        // Behind one that was late every other goes by way of its event: the time of that may have passed, and it be due.
+        if *not_before == Instant::ZERO {
             return self.arrive(ring, finished);
         }
         self.rings[ring].travelling += 1;
