@@ -54,7 +54,7 @@ pub struct Counts {
     pub turns: u64,
     /// Completions taken.
     pub completions: u64,
-    /// Receives that had to wait because no buffer was free.
+    /// Receives that found no buffer.
     pub starved: u64,
     /// Tasks that ended by a panic; each is a bug, and cost its own connection only.
     pub panics: u64,
@@ -433,7 +433,7 @@ impl Io {
             Operation::Accept { accepted, .. } if result >= 0 => accepted.push_back(result),
             Operation::Receive { received, .. } => {
                 received.extend(chunk);
-                full = received.len() == RECEIVED_AHEAD;
+                full = received.len() >= RECEIVED_AHEAD;
             }
             _ => {}
         }
@@ -449,9 +449,14 @@ impl Io {
             waiting.into_iter().for_each(Waker::wake);
             return;
         }
-        if result == -libc::ENOBUFS && matches!(slot.operation, Operation::Receive { .. }) {
+        if result == -libc::ENOBUFS
+            && let Operation::Receive { received, .. } = &slot.operation
+        {
+            // Whoever has something to take yet asks again when it has taken it.
+            let is_awaited = received.is_empty();
             drop(slots);
-            return self.starve(key);
+            self.lend_more();
+            return if is_awaited { self.starve(key) } else { self.finish(key, result) };
         }
         if let Operation::Send { bytes, .. } = &mut slot.operation
             && result > 0
@@ -482,7 +487,7 @@ impl Io {
         }
     }
 
-    /// A receive found no buffer. It waits in line here; more buffers are lent from now on.
+    /// A receive found no buffer. It waits in line here.
     fn starve(&self, key: Key) {
         let mut slots = self.shared.slots.borrow_mut();
         let Some(slot) = slots.get_mut(key) else { return };
@@ -494,6 +499,10 @@ impl Io {
             slot.state = State::Starved(waiting.take());
         }
         self.shared.starved.borrow_mut().push_back(key);
+    }
+
+    /// Buffers were short.
+    fn lend_more(&self) {
         self.shared.lent_wanted.set((self.shared.lent_wanted.get() * 2).min(LENT_AT_MOST));
         self.count(|counts| counts.starved += 1);
     }
@@ -553,7 +562,7 @@ impl Io {
 
 /// Whether a receive that ended with `result` says nothing about its connection.
 fn is_over(result: i32) -> bool {
-    result > 0 || -result == libc::ECANCELED
+    result > 0 || matches!(-result, libc::ECANCELED | libc::ENOBUFS)
 }
 
 /// A waker is a number: which mailbox, which task. It owns nothing, so cloning and dropping it are free.

@@ -1,10 +1,11 @@
 //! That the simulation is what it claims to be: one seed gives one run, and the simulated kernel keeps the promises
 //! that the real one makes, whatever faults it injects.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::RawFd;
 
 use elbow::base::slab::{Key, Slab};
-use elbow::runtime::{BufferPool, Completion, Kernel, ListenOptions, Wait};
+use elbow::runtime::{BUFFER_SIZE, BufferPool, Completion, Kernel, ListenOptions, Manner, Wait};
 
 use crate::faults::{Faults, Rate};
 use crate::kernel::SimKernel;
@@ -21,12 +22,29 @@ const SEEDS: u64 = 300;
 /// Seeds of each scenario that are run twice.
 const REPLAYED: u64 = 60;
 
+/// Where it listens.
+const ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 80);
+
 /// A kernel of its own, in a world where completions come late more often than not.
 fn late(seed: u64) -> (Shared, SimKernel) {
     let late_completion = Rate::one_in(2);
     let world = World::new(seed, Faults { late_completion, ..Faults::none() }, false);
     let kernel = SimKernel::new(&world, BufferPool::new(16).expect("address space"));
     (world, kernel)
+}
+
+/// Both ends of a connection.
+fn connected(world: &Shared, kernel: &mut SimKernel, keys: &mut Slab<()>) -> (RawFd, RawFd) {
+    let (listener, client) = (listening(kernel), kernel.open(&ADDRESS).expect("a socket"));
+    let work = Work::Connect { to: ADDRESS, started: false };
+    let key = keys.insert(());
+    world.borrow_mut().submit(0, key, InFlight::new(client, work));
+    assert_eq!(completed(kernel, key, 10_000).len(), 1);
+    (client, kernel.accept_now(listener).expect("connected"))
+}
+
+fn listening(kernel: &mut SimKernel) -> RawFd {
+    kernel.listen(&ListenOptions { address: ADDRESS, backlog: 64 }).expect("it listens")
 }
 
 /// Takes `turns` turns and answers what completed for `key`.
@@ -63,13 +81,11 @@ fn assert_in_order(completions: &[Completion], seed: u64) {
 fn the_last_completion_of_a_cancelled_accept_overtakes_none() {
     for seed in 0..SEEDS {
         let (world, mut kernel) = late(seed);
-        let options = ListenOptions { address: SocketAddr::from(([10, 0, 0, 1], 80)), backlog: 64 };
-        let listener = kernel.listen(&options).expect("it listens");
-        let mut keys = Slab::default();
+        let (listener, mut keys) = (listening(&mut kernel), Slab::default());
         let key = keys.insert(());
         world.borrow_mut().submit(0, key, InFlight::new(listener, Work::Accept));
-        let socket = kernel.open(&options.address).expect("a socket");
-        let work = Work::Connect { to: options.address, started: false };
+        let socket = kernel.open(&ADDRESS).expect("a socket");
+        let work = Work::Connect { to: ADDRESS, started: false };
         world.borrow_mut().submit(0, keys.insert(()), InFlight::new(socket, work));
         let mut completions = Vec::new();
         // Mostly that is when the connection that was accepted is about to be handed out.
@@ -77,6 +93,47 @@ fn the_last_completion_of_a_cancelled_accept_overtakes_none() {
         kernel.cancel(key);
         completions.extend(completed(&mut kernel, key, 10_000));
         assert_in_order(&completions, seed);
+    }
+}
+
+#[test]
+fn a_repeated_receive_goes_on_until_there_is_no_buffer_left() {
+    for seed in 0..SEEDS {
+        let (world, mut kernel) = late(seed);
+        let (pool, mut keys) = (BufferPool::new(16).expect("address space"), Slab::default());
+        let (client, server) = connected(&world, &mut kernel, &mut keys);
+        (0..3).for_each(|_| kernel.provide(pool.take().expect("a buffer")));
+        let key = keys.insert(());
+        world.borrow_mut().submit(0, key, InFlight::new(server, Work::Receive(Manner::Repeatedly)));
+        let mut completions = Vec::new();
+        for piece in 0..5u8 {
+            let work = Work::Send { bytes: vec![piece; 100], sent: 0 };
+            world.borrow_mut().submit(0, keys.insert(()), InFlight::new(client, work));
+            completions.extend(completed(&mut kernel, key, 10_000));
+        }
+        assert_in_order(&completions, seed);
+        let results: Vec<i32> = completions.iter().map(|completion| completion.result).collect();
+        assert_eq!(results, [100, 100, 100, -libc::ENOBUFS], "seed {seed}");
+    }
+}
+
+#[test]
+fn a_repeated_receive_that_is_cancelled_ends_after_what_it_received() {
+    for seed in 0..SEEDS {
+        let (world, mut kernel) = late(seed);
+        let (pool, mut keys) = (BufferPool::new(16).expect("address space"), Slab::default());
+        let (client, server) = connected(&world, &mut kernel, &mut keys);
+        (0..16).for_each(|_| kernel.provide(pool.take().expect("a buffer")));
+        let key = keys.insert(());
+        world.borrow_mut().submit(0, key, InFlight::new(server, Work::Receive(Manner::Repeatedly)));
+        let work = Work::Send { bytes: vec![7; BUFFER_SIZE], sent: 0 };
+        world.borrow_mut().submit(0, keys.insert(()), InFlight::new(client, work));
+        let mut completions = Vec::new();
+        (0..seed % 8).for_each(|_| completions.extend(until_something_is_due(&world, &mut kernel, key)));
+        kernel.cancel(key);
+        completions.extend(completed(&mut kernel, key, 10_000));
+        assert_in_order(&completions, seed);
+        assert_eq!(completions.last().map(|last| last.result), Some(-libc::ECANCELED), "seed {seed}");
     }
 }
 
