@@ -2,13 +2,14 @@
 //! carries them out.
 
 use std::cell::{RefCell, RefMut};
+use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
 use crate::base::slab::{Key, Slab};
-use crate::runtime::buffers::BufferPool;
+use crate::runtime::buffers::{BufferPool, Chunk};
 use crate::runtime::kernel::{Completion, Kernel};
 use crate::runtime::lending::Lending;
 use crate::runtime::operation::{Arrival, Operation, Outcome};
@@ -109,7 +110,7 @@ impl InFlight {
         match &mut slot.operation {
             Operation::Accept { accepted, .. } if result >= 0 => accepted.push_back(result),
             Operation::Receive { received, .. } => {
-                received.extend(chunk);
+                chunk.into_iter().for_each(|chunk| append(received, chunk));
                 full = received.len() >= RECEIVED_AHEAD;
             }
             _ => {}
@@ -285,6 +286,13 @@ impl InFlight {
         if let Operation::Accept { accepted, .. } = &slot.operation {
             accepted.iter().for_each(|descriptor| self.kernel().close(*descriptor));
         }
+    }
+}
+
+/// Adds what was received. Small pieces that nobody has taken share one buffer.
+fn append(received: &mut VecDeque<Chunk>, chunk: Chunk) {
+    if !received.back_mut().is_some_and(|last| last.absorb(&chunk)) {
+        received.push_back(chunk);
     }
 }
 
