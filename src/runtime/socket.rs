@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use crate::runtime::buffers::Chunk;
-use crate::runtime::executor::Io;
+use crate::runtime::io::Io;
 use crate::runtime::kernel::{Direction, ListenOptions};
 use crate::runtime::operation::{Arrival, Interest, Manner, Operation, Submitted};
 use crate::runtime::outgoing::Outgoing;
