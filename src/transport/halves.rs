@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::runtime::{Chunk, Direction, Outgoing, Sending, Socket};
-use crate::transport::plain::PlainReceiver;
+use crate::transport::PlainReceiver;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 
 /// The receiving half. It owns the receive in flight: waits may be dropped and repeated without losing bytes.
@@ -20,9 +20,10 @@ enum ReceivingHalf {
     Tls(Box<TlsReceiver>),
 }
 
-/// Both halves of a connection in the clear, on which nothing has been received or sent yet.
-pub fn plain_halves(socket: Socket) -> (Receiver, Sender) {
-    let receiver = Receiver { half: ReceivingHalf::Plain(PlainReceiver::new(socket.clone())), received: 0 };
+/// Both halves of a connection in the clear.
+pub fn plain_halves(receiver: PlainReceiver) -> (Receiver, Sender) {
+    let socket = receiver.socket().clone();
+    let receiver = Receiver { half: ReceivingHalf::Plain(receiver), received: 0 };
     (receiver, Sender { half: SendingHalf::Plain(socket), sent: 0 })
 }
 
@@ -37,11 +38,6 @@ impl Receiver {
     /// Starts to receive without waiting. Idempotent.
     pub fn arm(&mut self) {
         self.plain_mut().arm();
-    }
-
-    /// Says that bytes are probably there already, as on a connection just accepted that the client speaks first on.
-    pub fn expect_more(&mut self) {
-        self.plain_mut().expect_more();
     }
 
     /// What comes next; `None` at the end of the stream, and from then on.
