@@ -87,6 +87,9 @@ pub enum Operation {
         socket: Rc<Descriptor>,
         /// What is left to send.
         bytes: Outgoing,
+        /// The end of the stream follows at once, so the last segment may wait for it (MSG_MORE of send(2)): both leave
+        /// as one.
+        ends: bool,
     },
     /// Wait until a descriptor is ready (level-triggered, one shot).
     Poll {
