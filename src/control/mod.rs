@@ -3,3 +3,4 @@
 pub mod admin;
 pub mod api;
 pub mod config;
+mod secret;
