@@ -45,12 +45,12 @@ pub struct Outcome {
 pub fn drive(scenario: &str) -> Outcome {
     let server = Running::start();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = root.join("tests/conformance/elb_api/scenarios").join(format!("{scenario}.py"));
+    let program = root.join("tests/e2e/api/scenarios").join(format!("{scenario}.py"));
     let mut command = Command::new(root.join(".venv/bin/python"));
     command.arg(program).env_clear();
     command.env("ENDPOINT", format!("http://{}", server.address));
     command.env("SECRET", SECRET);
-    command.env("BUCKETS", server.directory.path().join("buckets"));
+    command.env("WELL", "10.0.0.1:8080").env("ILL", ILL);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     // Nothing of the machine's own, and no look for credentials on the network.
     command.env("HOME", server.directory.path()).env("AWS_EC2_METADATA_DISABLED", "true");
