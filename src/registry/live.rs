@@ -41,7 +41,7 @@ pub type Lease = balance::Lease<Live>;
 
 /// Names a live record in tables by index: indexes are dense and used again, the version they were given out in tells
 /// their users apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LiveId {
     /// Below the most instances that were ever registered at once, or little more.
     pub index: u32,

@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use crate::runtime::{Chunk, Direction, Outgoing, Socket};
+use crate::runtime::{Chunk, Direction, Outgoing, Sending, Socket};
 use crate::transport::PlainReceiver;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 
@@ -118,10 +118,25 @@ impl Sender {
     /// # Errors
     /// As send(2); inside TLS also when the session has ended.
     pub async fn send(&mut self, bytes: impl Into<Outgoing>) -> io::Result<Option<Vec<u8>>> {
-        let bytes = bytes.into();
+        self.send_as(bytes.into(), Socket::send).await
+    }
+
+    /// As [`Sender::send`], for the last bytes before the stream is ended, which has to follow at once.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub async fn send_last(&mut self, bytes: impl Into<Outgoing>) -> io::Result<Option<Vec<u8>>> {
+        self.send_as(bytes.into(), Socket::send_last).await
+    }
+
+    async fn send_as(
+        &mut self,
+        bytes: Outgoing,
+        send: impl Fn(&Socket, Outgoing) -> Sending,
+    ) -> io::Result<Option<Vec<u8>>> {
         self.sent += bytes.len() as u64;
         match &self.half {
-            SendingHalf::Plain(socket) => socket.send(bytes).await,
+            SendingHalf::Plain(socket) => send(socket, bytes).await,
             SendingHalf::Tls(link) => {
                 link.seal(&bytes.slices())?;
                 let memory = bytes.recycle();
