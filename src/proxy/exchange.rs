@@ -68,6 +68,8 @@ pub struct Exchange<'a> {
     pub node: IpAddr,
     /// An instance has had its whole time for the answer already.
     pub has_waited: bool,
+    /// The instance may read another request out of it than we do: its connection carries no other afterwards.
+    pub is_doubtful: bool,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
     /// What becomes of it.
@@ -83,9 +85,12 @@ impl Exchange<'_> {
         let mut bound_to = affinity.as_ref().and_then(Affinity::bound_to);
         loop {
             let bound = bound_to.take().and_then(|live| search.bound_to(live));
-            let choice = match bound.map_or_else(|| search.choose(), Ok) {
-                Ok(choice) => choice,
-                Err(reason) => return Ended::Refused(reason),
+            let choice = match bound {
+                Some(choice) => choice,
+                None => match search.choose(left_in_queue(client.reader)).await {
+                    Ok(choice) => choice,
+                    Err(reason) => return Ended::Refused(reason),
+                },
             };
             let (backend, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
@@ -134,7 +139,7 @@ impl Exchange<'_> {
     ) -> Result<Ended, (Reason, Choice)> {
         match self.converse(&mut backend, &choice, progress, client, affinity).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
-                if reusable {
+                if reusable && !self.is_doubtful {
                     self.session.core.keep(choice.target(), backend);
                 }
                 Ok(Ended::Answered(persistence))
@@ -278,6 +283,12 @@ enum Conversed {
     Answered { persistence: Persistence, reusable: bool },
     Switched,
     Cut(Reason),
+}
+
+/// Waits for the client to break its connection.
+async fn left_in_queue(reader: &mut Http1Reader) -> Reason {
+    reader.broken().await;
+    Reason::ClientClosedInQueue
 }
 
 /// Waits for the head of the answer. The time allowed runs from the end of the request; `uploading` ends only

@@ -18,6 +18,7 @@ use crate::telemetry::AnswerSource;
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
+use crate::wire::desync::{self, Action};
 use crate::wire::framing::BodyFraming;
 use crate::wire::head::RequestHead;
 
@@ -149,8 +150,14 @@ impl Front {
             return self.refuse(reason, Persistence::Close).await;
         }
         self.carried = self.carried.saturating_add(1);
+        let action = self.session.judge(&heads.request);
+        if action == Action::Block {
+            heads.account.failed = Some(Reason::DesyncBlocked);
+            return self.refuse(Reason::DesyncBlocked, Persistence::Close).await;
+        }
         let wanted = heads.request.persistence();
-        let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
+        let goes_on = self.may_carry_more() && action == Action::Allow;
+        let persistence = if goes_on { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
         if let Err(reason) = self.session.may_request() {
             heads.account.failed = Some(reason);
@@ -163,6 +170,7 @@ impl Front {
             persistence,
             node: self.node(&heads.request),
             has_waited: false,
+            is_doubtful: action == Action::AllowAndClose,
             expects_continue: heads.request.expects_continue(),
             account: &mut heads.account,
         };
@@ -193,9 +201,13 @@ impl Front {
 
     async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Reason> {
         let limits = self.session.request_limits();
-        let reading = self
-            .reader
-            .read_head(|bytes| heads.request.parse(bytes, &limits).map_err(|fault| failure::of_request(bytes, &fault)));
+        let session = &self.session;
+        let reading = self.reader.read_head(|bytes| {
+            heads.request.parse(bytes, &limits).map_err(|fault| {
+                session.count_class(desync::of_bytes(bytes).class());
+                failure::of_request(bytes, &fault)
+            })
+        });
         let deadline = began + self.session.client_header_timeout();
         match self.session.core.io.within(deadline, reading).await {
             Ok(Ok(())) => Ok(()),

@@ -14,8 +14,9 @@ use crate::proxy::entrance::Seat;
 use crate::registry::{ListenerEntry, Visit};
 use crate::telemetry::{AnswerSource, ListenerCells};
 use crate::tls::Agreed;
+use crate::wire::desync::{self, Action, Class};
 use crate::wire::forward::Scheme;
-use crate::wire::head::HeadLimits;
+use crate::wire::head::{HeadLimits, RequestHead};
 
 /// A client connection as every flow on it sees it. The rules are those of the snapshot that the connection, or its
 /// latest request, began under.
@@ -85,6 +86,24 @@ impl Session {
         }
     }
 
+    /// What desync mitigation does with a request that was accepted; what does not follow the RFC is counted.
+    pub fn judge(&self, request: &RequestHead) -> Action {
+        let verdict = desync::of_accepted(request);
+        self.count_class(verdict.class());
+        verdict.action(self.entry.rules.attributes.desync_mitigation)
+    }
+
+    /// Counts a request by its desync class.
+    pub fn count_class(&self, class: Class) {
+        let counters = &self.cells().desync;
+        match class {
+            Class::Compliant => {}
+            Class::Acceptable => counters.acceptable.increment(),
+            Class::Ambiguous => counters.ambiguous.increment(),
+            Class::Severe => counters.severe.increment(),
+        }
+    }
+
     /// What the listener counts on this core.
     pub fn cells(&self) -> &ListenerCells {
         self.entry.cells.core(self.core.number)
@@ -150,6 +169,11 @@ impl Session {
     /// How long a connection to an instance may take to come about.
     pub fn connect_timeout(&self) -> Duration {
         self.entry.rules.limits.connect_timeout.get()
+    }
+
+    /// How long a request may wait in the surge queue.
+    pub fn queue_timeout(&self) -> Duration {
+        self.entry.rules.limits.queue_timeout.get()
     }
 
     /// Silence on an upgraded connection after which it is closed.

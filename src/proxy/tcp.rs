@@ -1,5 +1,7 @@
 //! A TCP client's connection: one connection to one instance, and bytes both ways.
 
+use std::future::pending;
+
 use crate::balance::Lost;
 use crate::model::Reason;
 use crate::proxy::account::{Account, Attempt};
@@ -34,7 +36,8 @@ pub async fn serve(session: Session, client: (Receiver, Sender)) {
 async fn connect(session: &Session, account: &mut Account) -> Result<((Receiver, Sender), Choice), Reason> {
     let mut search = Search::new(session);
     loop {
-        let choice = search.choose()?;
+        // Its first bytes are for the instance: that a client has left shows when they are read.
+        let choice = search.choose(pending()).await?;
         let sent_at = session.now();
         match choice.dial(session).await {
             Ok(halves) => {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
 use super::{
-    BackendTls, CertificateError, Clients, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Places,
-    Rules, Snapshot, Stickiness, Targets, TlsError,
+    BackendTls, CertificateError, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Places, Rules,
+    Snapshot, Stickiness, Targets, TlsError,
 };
 use crate::balance::{Candidates, Member, Placement, StickyKey, Zoning};
 use crate::model::{
@@ -84,7 +84,7 @@ pub struct Keys<'a> {
 
 /// Compiles `configuration` for `cores` data-plane threads. What it has in common with the snapshot it is to follow keeps
 /// its live records and counters: an instance with the same load balancer, id, address and port; a listener with the
-/// same load balancer and port; the clients of a load balancer with the same name; the lines that wait for the same log.
+/// same load balancer and port; the clients and waiting requests of a load balancer with the same name; the lines that wait for the same log.
 ///
 /// Host names are looked up here, one after the other, by the system's resolver, which may take seconds; the first
 /// address counts. Answers every error, and changes nothing.
@@ -121,7 +121,7 @@ struct Compiler<'a> {
     keys: Keys<'a>,
     version: u32,
     lives: HashMap<(&'a LoadBalancerName, &'a InstanceId), &'a Arc<Live>>,
-    clients: HashMap<&'a LoadBalancerName, &'a Arc<Clients>>,
+    rules: HashMap<&'a LoadBalancerName, &'a Rules>,
     listener_cells: HashMap<(LoadBalancerName, Port), Arc<PerCore<ListenerCells>>>,
     backend_tls: HashMap<(&'a LoadBalancerName, Port), &'a BackendTls>,
     backend_tls_made: u32,
@@ -153,7 +153,7 @@ impl<'a> Compiler<'a> {
             lives: instances
                 .map(|(balancer, entry)| ((&balancer.rules.name, &entry.instance.id), &entry.live))
                 .collect(),
-            clients: balancers.map(|entry| (&entry.rules.name, &entry.rules.clients)).collect(),
+            rules: balancers.map(|entry| (&entry.rules.name, &*entry.rules)).collect(),
             places: listeners().map(|entry| (entry.listener.socket_address(), &entry.places)).collect(),
             listener_cells: listeners()
                 .map(|entry| ((entry.rules.name.clone(), entry.listener.port), Arc::clone(&entry.cells)))
@@ -173,6 +173,7 @@ impl<'a> Compiler<'a> {
         {
             self.errors.push(CompileError::NoStickyKey { load_balancer: balancer.name.clone() });
         }
+        let previous = self.rules.get(&balancer.name).copied();
         LoadBalancerEntry {
             rules: Arc::new(Rules {
                 name: balancer.name.clone(),
@@ -180,7 +181,8 @@ impl<'a> Compiler<'a> {
                 limits: balancer.limits.clone(),
                 first_byte_timeout: balancer.first_byte_timeout(),
                 access_log: balancer.attributes.access_log.as_ref().map(|log| self.access_log(log)),
-                clients: self.clients.get(&balancer.name).map(|clients| Arc::clone(clients)).unwrap_or_default(),
+                surge_queue: previous.map(|rules| Arc::clone(&rules.surge_queue)).unwrap_or_default(),
+                clients: previous.map(|rules| Arc::clone(&rules.clients)).unwrap_or_default(),
             }),
             health_check: balancer.health_check.clone(),
             instances: balancer.instances.iter().filter_map(|instance| self.instance(balancer, instance)).collect(),

@@ -41,11 +41,14 @@ impl Departures {
     /// Takes note of whoever is in `previous` and not in `next`.
     pub(super) fn handle_publication(&mut self, previous: &Snapshot, next: &Snapshot) {
         let gone = previous.instances().filter(|(_, entry)| !next.is_registered(entry.live.id()));
-        self.deregistered.extend(gone.map(|(balancer, entry)| Deregistered {
-            load_balancer: balancer.rules.name.clone(),
-            entry: entry.clone(),
-            draining: balancer.rules.attributes.draining,
-            since: None,
+        self.deregistered.extend(gone.map(|(balancer, entry)| {
+            entry.live.deregister();
+            Deregistered {
+                load_balancer: balancer.rules.name.clone(),
+                entry: entry.clone(),
+                draining: balancer.rules.attributes.draining,
+                since: None,
+            }
         }));
     }
 

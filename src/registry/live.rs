@@ -24,6 +24,8 @@ pub struct Live {
     condition: AtomicCell<Condition>,
     /// The operator wants it to get no new work.
     draining: AtomicBool,
+    /// No snapshot has it any more.
+    deregistered: AtomicBool,
     /// What is in flight on it is to be given up.
     cut: AtomicBool,
     id: LiveId,
@@ -67,6 +69,7 @@ impl Live {
             load: Load::new(),
             condition: AtomicCell::new(Condition::Registering),
             draining: AtomicBool::new(false),
+            deregistered: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             id: birth.id,
             load_balancer: birth.load_balancer.clone(),
@@ -142,6 +145,16 @@ impl Live {
     /// Whether it gets new work.
     pub fn takes_work(&self) -> bool {
         self.load.is_open()
+    }
+
+    /// Whether the snapshot published last does not have it any more.
+    pub(super) fn is_deregistered(&self) -> bool {
+        self.deregistered.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that no snapshot will have it any more. Cores that have not heard of that may still give it work.
+    pub(super) fn deregister(&self) {
+        self.deregistered.store(true, Ordering::Relaxed);
     }
 
     /// Gives it no new work, for good: it is registered no longer.

@@ -32,6 +32,7 @@ mod reading;
 mod secure;
 mod snapshot;
 mod stickiness;
+mod surge;
 mod targets;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -48,4 +49,5 @@ use secure::BackendTls;
 pub use secure::{BackendTlsId, FrontTls, TlsError};
 pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot};
 pub use stickiness::{Follows, Stickiness};
+pub use surge::{SurgeQueue, Turn, Waiting};
 pub use targets::{Assignment, TargetId, Targets, Tried};

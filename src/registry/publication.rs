@@ -7,6 +7,7 @@ use std::task::{Poll, Waker};
 
 use super::departures::{Departures, Deregistered};
 use super::lifecycle::LifecycleCell;
+use super::surge::serve;
 use super::{CertificateError, CompileError, Keyring, Keys, Lifecycle, Refreshed, Snapshot, compile};
 use crate::balance::StickyKey;
 use crate::base::Instant;
@@ -148,6 +149,12 @@ impl Registry {
             self.0.announce();
         }
         any
+    }
+
+    /// Serves those who wait in surge queues, if room has come up otherwise than by the end of a request: an instance is
+    /// in service again, or a limit has changed. To be called every now and then.
+    pub fn serve_queues(&self) {
+        self.snapshot().load_balancers().iter().for_each(|entry| serve(&entry.rules.surge_queue));
     }
 
     /// Instances that are registered no longer and have not finished yet.

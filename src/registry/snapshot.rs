@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Clients, FrontTls, Live, LiveId, Places, Stickiness, Targets};
+use super::{Clients, FrontTls, Live, LiveId, Places, Stickiness, SurgeQueue, Targets};
 use crate::balance::Placement;
 use crate::health::Report;
 use crate::model::{
@@ -49,6 +49,8 @@ pub struct Rules {
     pub first_byte_timeout: Duration,
     /// Where lines about its requests and connections go.
     pub access_log: Option<Arc<AccessLogQueue>>,
+    /// Who waits for one of its instances.
+    pub surge_queue: Arc<SurgeQueue>,
     /// What its clients have of it.
     pub clients: Arc<Clients>,
 }

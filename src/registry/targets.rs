@@ -65,6 +65,17 @@ impl Targets {
         Ok(self.assignment(lease))
     }
 
+    /// As [`Targets::choose`], but none that has been deregistered since this was compiled.
+    pub(super) fn choose_registered(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
+        let lease = self.candidates.choose(core, |live| live.is_deregistered() || tried.contains(live))?;
+        Ok(self.assignment(lease))
+    }
+
+    /// Whether an instance can be full.
+    pub fn are_limited(&self) -> bool {
+        self.candidates.are_limited()
+    }
+
     /// Gives a request to one of the instances by name, if that takes it.
     pub fn assign(&self, live: &Arc<Live>) -> Option<Assignment> {
         self.candidates.take_member(live).map(|lease| self.assignment(lease))
@@ -77,7 +88,7 @@ impl Targets {
 }
 
 /// The instances that failed one request: as many as it can be tried on.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tried([Option<Arc<Live>>; ATTEMPTS_MAX]);
 
 impl Tried {

@@ -27,6 +27,7 @@ pub(super) async fn cut_overdue(registry: Registry) {
     loop {
         tokio::time::sleep(LOOK).await;
         registry.cut_overdue(runtime::monotonic_now());
+        registry.serve_queues();
     }
 }
 

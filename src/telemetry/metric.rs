@@ -194,6 +194,13 @@ pub static METRICS: &[Metric] = &[
         collect: errors,
     },
     Metric {
+        name: "elbow_desync_requests_total",
+        kind: Kind::Counter,
+        labels: &["load_balancer", "listener", "class"],
+        help: "Requests that do not follow the RFC, by ELB's class, whatever became of them",
+        collect: desync,
+    },
+    Metric {
         name: "elbow_access_log_lines_dropped_total",
         kind: Kind::Counter,
         labels: BALANCER,
@@ -270,6 +277,17 @@ fn instances_where(reading: &Reading, samples: &mut Samples<'_>, wanted: fn(&Ins
         let count = balancer.instances.iter().filter(|instance| wanted(instance)).count();
         samples(&[balancer.name.as_str()], Value::Level(count.try_into().unwrap_or(i64::MAX)));
     }
+}
+
+fn desync(reading: &Reading, samples: &mut Samples<'_>) {
+    let classes: [(&str, fn(&ListenerCells) -> u64); 3] = [
+        ("acceptable", |cells| cells.desync.acceptable.get()),
+        ("ambiguous", |cells| cells.desync.ambiguous.get()),
+        ("severe", |cells| cells.desync.severe.get()),
+    ];
+    each_listener(reading, |balancer, port, cells| {
+        classes.iter().for_each(|(class, number)| samples(&[balancer, port, class], Value::Count(cells.sum(*number))));
+    });
 }
 
 fn listener_count(reading: &Reading, samples: &mut Samples<'_>, number: fn(&ListenerCells) -> u64) {

@@ -3,6 +3,7 @@
 mod access_log;
 mod api;
 mod commands;
+mod desync;
 mod drain;
 mod draining;
 mod failures;
@@ -19,6 +20,7 @@ mod reload;
 mod slow_peers;
 mod smuggling;
 mod stickiness;
+mod surge;
 mod tcp;
 mod tls;
 mod tls_backends;

@@ -7,8 +7,13 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Starts a node in zone `a` with an instance in each of `a`, `b` and `c`, of which `c` is not enabled.
 fn start(backends: &[Backend], cross_zone: bool) -> Elbow {
+    start_probing(backends, cross_zone, "TCP:1")
+}
+
+/// As [`start`], with this target of health checks.
+fn start_probing(backends: &[Backend], cross_zone: bool, target: &str) -> Elbow {
     let (listener, admin) = (free_address(), free_address());
-    let text = Balancer::http([]).node("zone = \"a\"").attribute(&format!("cross_zone = {cross_zone}"));
+    let text = Balancer::http([]).node("zone = \"a\"").probing(target).attribute(&format!("cross_zone = {cross_zone}"));
     let instances: Vec<String> = ["a", "b", "c"]
         .iter()
         .zip(backends)
@@ -54,4 +59,15 @@ fn with_cross_zone_all_enabled_zones_share_evenly() {
     let shares = shares(&elbow);
     assert_eq!(shares.keys().collect::<Vec<_>>(), ["a", "b"]);
     assert!(shares.values().all(|share| (12..=18).contains(share)), "{shares:?}");
+}
+
+#[test]
+fn a_zone_without_a_healthy_instance_is_not_helped_out_by_another() {
+    for (cross_zone, expected) in [(false, "503"), (true, "b")] {
+        let mut backends = backends();
+        backends[0] = Backend::start(|_, _| Ok(()));
+        let elbow = start_probing(&backends, cross_zone, "HTTP:1/");
+        elbow.admin().wait_states(&["OutOfService", "InService", "OutOfService"]);
+        assert_eq!(shares(&elbow).into_iter().collect::<Vec<_>>(), [(expected.to_owned(), 30)], "{cross_zone}");
+    }
 }
