@@ -86,8 +86,9 @@ impl Departures {
             }
             // By now no core goes by a snapshot that has it, except on connections to listeners that are gone too.
             gone.entry.live.close();
-            any |= now >= since + patience(gone.draining) && gone.entry.live.cut();
-            gone.entry.live.in_flight() > 0
+            let is_busy = gone.entry.live.in_flight() > 0;
+            any |= is_busy && now >= since + patience(gone.draining) && gone.entry.live.cut();
+            is_busy
         });
         any
     }
@@ -170,6 +171,7 @@ mod tests {
         assert!(registry.cut_overdue(at(TIMEOUT)) && live.is_cut());
         live.set_condition(Condition::InService);
         assert!(!live.is_cut(), "what it gets now is not cut");
+        registry.cut_overdue(at(TIMEOUT));
         live.set_condition(Condition::Failed);
         assert!(!registry.cut_overdue(at(TIMEOUT * 2)), "its time begins anew");
     }
