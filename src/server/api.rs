@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::control::api::signature::KeyRing;
 use crate::control::api::store::EmbeddedStore;
@@ -15,10 +15,14 @@ use crate::runtime;
 use crate::server::RunError;
 use crate::tls::ServerTls;
 
-/// How long the cores may take to adopt a change. They do at their next turn; a core that does not is stuck.
-const ADOPTION: Duration = Duration::from_secs(2);
+/// How often the control thread looks whether the cores have adopted a change, for some seconds in all. They do at their
+/// next turn; a core that does not is stuck. Looks are counted, not time: if the whole process gets none, nobody is.
+const LOOKS: u32 = 3_000;
 
-/// How often the control thread looks whether they have.
+/// How long a deleted listener may take to close. The cores do it when they come to it.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// Between two looks; the timer of the control thread makes a millisecond of it.
 const LOOK: Duration = Duration::from_micros(200);
 
 /// The API before the control thread runs.
@@ -64,18 +68,18 @@ impl Prepared {
 /// Brings a configuration into effect on every core.
 async fn publish(registry: Registry, next: Configuration) -> Result<(), PublishError> {
     next.load_balancers.values().try_for_each(refuse_unsupported)?;
-    require_free(&registry, &next)?;
+    require_free(&registry, &next).await?;
     registry.apply(&next).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         PublishError::Refused(errors.join("; "))
     })?;
-    let settled = async {
-        while !registry.is_settled() {
-            tokio::time::sleep(LOOK).await;
+    for _ in 0..LOOKS {
+        if registry.is_settled() {
+            return Ok(());
         }
-    };
-    let settled = tokio::time::timeout(ADOPTION, settled).await;
-    settled.map_err(|_| PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
+        tokio::time::sleep(LOOK).await;
+    }
+    Err(PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
 }
 
 /// What the data plane cannot do yet must not be accepted and then not be done.
@@ -98,16 +102,28 @@ fn refuse_unsupported(balancer: &LoadBalancer) -> Result<(), PublishError> {
 }
 
 /// A listener that does not accept when the call has returned would be a lie.
-fn require_free(registry: &Registry, next: &Configuration) -> Result<(), PublishError> {
+async fn require_free(registry: &Registry, next: &Configuration) -> Result<(), PublishError> {
     let snapshot = registry.snapshot();
     let listeners = next.load_balancers.values().flat_map(|balancer| &balancer.listeners);
     for address in listeners.map(|listener| listener.socket_address()) {
         if snapshot.listener(address).is_none() {
-            runtime::probe_address(address)
-                .map_err(|error| PublishError::Refused(format!("listener {address}: {error}")))?;
+            free(address).await.map_err(|error| PublishError::Refused(format!("listener {address}: {error}")))?;
         }
     }
     Ok(())
+}
+
+/// Waits for a listener of our own that was deleted just now: whoever changes one deletes it and makes it again.
+async fn free(address: SocketAddr) -> io::Result<()> {
+    let deadline = Instant::now() + CLOSING;
+    loop {
+        match runtime::probe_address(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                tokio::time::sleep(LOOK).await;
+            }
+            probed => return probed,
+        }
+    }
 }
 
 fn health(registry: &Registry, name: &LoadBalancerName) -> Vec<(InstanceId, crate::health::Report)> {

@@ -94,6 +94,23 @@ fn a_change_holds_on_every_core_when_its_call_returns() {
 }
 
 #[test]
+fn a_listener_that_was_deleted_can_be_made_again_at_once() {
+    let installation = Installation::new("");
+    let _elbow = installation.start();
+    let mut client = installation.client();
+    let address = free_address();
+    create(&mut client, "web", address);
+    let port = address.port();
+    for _ in 0..10 {
+        client.call("DeleteLoadBalancerListeners", &format!("LoadBalancerName=web&LoadBalancerPorts.member.1={port}"));
+        let listener = format!("Protocol=HTTP&Listeners.member.1.LoadBalancerPort={port}&Listeners.member.1.InstancePort=1");
+        let parameters = format!("LoadBalancerName=web&Listeners.member.1.{listener}");
+        client.call("CreateLoadBalancerListeners", &parameters);
+        assert_eq!(Peer::connect(address).ask(GET).status(), 503);
+    }
+}
+
+#[test]
 fn every_operation_by_botocore() {
     let authority = Authority::new();
     let certificate = authority.issue("shop", "shop.example", &rcgen::PKCS_ECDSA_P256_SHA256);
