@@ -3,4 +3,5 @@
 pub mod admin;
 pub mod api;
 pub mod config;
+pub mod difference;
 mod secret;

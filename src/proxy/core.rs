@@ -9,9 +9,10 @@ use std::task::{Poll, Waker};
 
 use crate::balance::RetryBudget;
 use crate::base::Instant;
-use crate::proxy::admission::{Admission, Admitted};
+use crate::proxy::admission::Admission;
+use crate::proxy::backend::Backend;
 use crate::proxy::idle_pool::IdlePool;
-use crate::registry::{ListenerEntry, Snapshot};
+use crate::registry::{ListenerEntry, Place, Snapshot, TargetId};
 use crate::runtime::Io;
 use crate::wire::head::{RequestHead, ResponseHead};
 
@@ -75,10 +76,18 @@ impl Core {
         self.snapshot.borrow().clone()
     }
 
-    /// Serves another snapshot from the next request on.
+    /// Serves another snapshot from the next request on. Idle connections to instances that it does not have are closed.
     pub fn adopt(&self, snapshot: Arc<Snapshot>) {
         self.version.set(snapshot.version());
+        self.idle.retain(|target| snapshot.is_registered(target.live));
         *self.snapshot.borrow_mut() = snapshot;
+    }
+
+    /// Keeps a connection for the next request to `target`, unless its instance has left meanwhile.
+    pub fn keep(&self, target: TargetId, backend: Backend) {
+        if self.snapshot.borrow().is_registered(target.live) {
+            self.idle.put(target, backend, self.io.now());
+        }
     }
 
     /// The version of the snapshot that this core serves.
@@ -107,8 +116,8 @@ impl Core {
 
     /// Admits a client connection, counted for as long as the guard lives; `None` when the node is full.
     pub fn admit(self: &Rc<Core>) -> Option<ConnectionGuard> {
-        let admitted = self.admission.admit()?;
-        Some(ConnectionGuard { _admitted: admitted, _hold: self.hold() })
+        let place = self.admission.admit()?;
+        Some(ConnectionGuard { _place: place, _hold: self.hold() })
     }
 
     /// Keeps the core from being finished for as long as the guard lives.
@@ -142,7 +151,7 @@ impl Core {
 
 /// A client connection that is counted until this is dropped.
 pub struct ConnectionGuard {
-    _admitted: Admitted,
+    _place: Place,
     _hold: Hold,
 }
 

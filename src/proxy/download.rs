@@ -54,6 +54,9 @@ impl<'a> Download<'a> {
         writer: &mut Http1Writer,
     ) -> Result<Downloaded, Reason> {
         let persistence = self.begin(Reply::Final(framing), persistence, writer);
+        if persistence == Persistence::Close {
+            writer.part_after_message();
+        }
         reader.begin_body(framing);
         loop {
             let at_hand = reader.piece_at_hand().map_err(|_| Reason::ResponseBodyMalformed)?;

@@ -127,7 +127,7 @@ impl Exchange<'_> {
         match self.converse(&mut backend, &choice, progress, client).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
                 if reusable {
-                    self.session.core.idle.put(choice.target(), backend, self.session.now());
+                    self.session.core.keep(choice.target(), backend);
                 }
                 Ok(Ended::Answered(persistence))
             }
@@ -230,7 +230,7 @@ impl Exchange<'_> {
 
     fn forward(&self) -> RequestForward<'_> {
         RequestForward {
-            client: self.session.client.ip(),
+            client: self.session.ends.client.ip(),
             scheme: self.session.scheme(),
             listener_port: self.session.listener_port(),
             node: self.node,

@@ -134,6 +134,9 @@ impl Front {
         let wanted = heads.request.persistence();
         let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
+        if let Err(reason) = self.session.may_request() {
+            return self.refuse(reason, persistence).await;
+        }
         let exchange = Exchange {
             session: &self.session,
             request: &heads.request,
@@ -166,11 +169,13 @@ impl Front {
 
     async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Reason> {
         let limits = self.session.request_limits();
-        let reading = self.reader.read_head(|bytes| heads.request.parse(bytes, &limits));
+        let reading = self
+            .reader
+            .read_head(|bytes| heads.request.parse(bytes, &limits).map_err(|fault| failure::of_request(bytes, &fault)));
         let deadline = began + self.session.client_header_timeout();
         match self.session.core.io.within(deadline, reading).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(ReadError::Fault(fault))) => Err(failure::of_request_head(&fault)),
+            Ok(Err(ReadError::Fault(reason))) => Err(reason),
             Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))) => Err(Reason::ClientClosedInHead),
             Err(_elapsed) => Err(Reason::ClientHeaderTimeout),
         }

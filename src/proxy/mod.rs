@@ -5,14 +5,16 @@
 //! itself (`balance`), or what should be (`registry`).
 //!
 //! A [`worker`] is born with its thread and ends with the drain. An [`acceptor`] lives as long as its listener. Each
-//! accepted connection becomes one task, [`http1::serve`] or [`tcp::serve`]; what a request needs beyond its
-//! connection is one boxed future that dies with the answer, so an idle connection costs a few hundred bytes.
+//! accepted connection that [`entrance`] lets in becomes one task, [`http1::serve`] or [`tcp::serve`]; what a request
+//! needs beyond its connection is one boxed future that dies with the answer, so an idle connection costs a few hundred
+//! bytes.
 
 pub mod acceptor;
 pub mod admission;
 pub mod backend;
 pub mod core;
 pub mod download;
+pub mod entrance;
 pub mod exchange;
 pub mod failure;
 pub mod http1;

@@ -2,14 +2,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::Reason;
-use crate::proxy::core::{ConnectionGuard, Core};
-use crate::registry::ListenerEntry;
+use crate::proxy::core::Core;
+use crate::proxy::entrance::Seat;
+use crate::registry::{ListenerEntry, Visit};
 use crate::telemetry::{AnswerSource, ListenerCells};
 use crate::wire::forward::Scheme;
 use crate::wire::head::HeadLimits;
@@ -21,17 +23,28 @@ pub struct Session {
     pub core: Rc<Core>,
     /// The listener and the load balancer behind it.
     pub entry: Arc<ListenerEntry>,
-    /// The client's address.
-    pub client: SocketAddr,
+    /// Between whom the connection is.
+    pub ends: Ends,
     /// The version of the snapshot that the rules are of.
     version: u32,
-    _guard: ConnectionGuard,
+    /// What counts the client's connections and requests, where those are limited.
+    visit: Option<Visit>,
+    _seat: Seat,
+}
+
+/// Between whom a connection is, as the client sees it.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// The client.
+    pub client: SocketAddr,
+    /// What it connected to, where that is asked for: what somebody in front of us says, else our end of the connection.
+    pub destination: Option<Box<SocketAddr>>,
 }
 
 impl Session {
-    /// A connection of `client` to the listener of `entry`, counted as active until this is dropped.
-    pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, client: SocketAddr, guard: ConnectionGuard) -> Session {
-        let session = Session { version: core.version(), core, entry, client, _guard: guard };
+    /// A connection to the listener of `entry`, counted as active until this is dropped.
+    pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, ends: Ends, seat: Seat, visit: Option<Visit>) -> Session {
+        let session = Session { version: core.version(), core, entry, ends, visit, _seat: seat };
         session.cells().connections_active.increment();
         session
     }
@@ -47,6 +60,18 @@ impl Session {
         if self.version != version {
             self.version = version;
             self.entry = self.core.listener(self.entry.listener.socket_address()).unwrap_or_else(|| self.entry.clone());
+        }
+    }
+
+    /// Counts one more request (TCP: connection) of the client.
+    ///
+    /// # Errors
+    /// When it sends more of them than it may.
+    pub fn may_request(&self) -> Result<(), Reason> {
+        let rate = self.entry.rules.limits.requests_per_second_per_client;
+        match (&self.visit, rate.and_then(|rate| NonZeroU32::new(rate.get()))) {
+            (Some(visit), Some(rate)) if !visit.may_request(rate, self.now()) => Err(Reason::ClientRateLimit),
+            _ => Ok(()),
         }
     }
 

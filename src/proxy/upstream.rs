@@ -1,14 +1,15 @@
 //! Finding an instance for a request and connecting to it.
 
 use crate::balance::{Lost, Retry, Unavailable};
-use crate::model::Reason;
+use crate::model::{ProxyProtocolVersion, Reason};
 use crate::proxy::failure;
-use crate::proxy::session::Session;
+use crate::proxy::session::{Ends, Session};
 use crate::registry::{Assignment, TargetId, Tried};
 use crate::runtime::Socket;
 use crate::telemetry::InstanceCells;
 use crate::tls::ClientTls;
-use crate::transport::{HandshakeError, Receiver, Sender, connect_tls, dial, plain_halves};
+use crate::transport::{HandshakeError, PlainReceiver, Receiver, Sender, connect_tls, dial, plain_halves};
+use crate::wire::proxy_protocol::{v1, v2};
 
 /// The search for an instance that takes one request.
 pub struct Search<'a> {
@@ -67,15 +68,38 @@ impl Choice {
         self.assignment.lease.record().cells(self.core)
     }
 
-    /// Connects to it, with TLS if the listener says so.
+    /// Connects to it; first comes the PROXY protocol header, then TLS, each if the listener says so.
     ///
     /// # Errors
     /// Why it could not be reached.
     pub async fn dial(&self, session: &Session) -> Result<(Receiver, Sender), Reason> {
         let socket = self.connect(session).await?;
-        let Some(tls) = session.entry.targets.tls_of(&self.assignment) else { return Ok(plain_halves(socket)) };
+        if let Some(version) = session.entry.proxy_protocol {
+            self.announce(session, version, &socket).await?;
+        }
+        let Some(tls) = session.entry.targets.tls_of(&self.assignment) else {
+            return Ok(plain_halves(PlainReceiver::new(socket)));
+        };
         // Boxed: those who connect in the clear do not carry its room.
         Box::pin(self.secure(session, socket, tls)).await
+    }
+
+    /// Tells the instance whose connection it is, and to what it was made.
+    async fn announce(&self, session: &Session, version: ProxyProtocolVersion, socket: &Socket) -> Result<(), Reason> {
+        let Ends { client, destination: Some(destination) } = &session.ends else { return Ok(()) };
+        let mut header = Vec::new();
+        match version {
+            ProxyProtocolVersion::V1 => v1::write(*client, **destination, &mut header),
+            ProxyProtocolVersion::V2 => v2::write(*client, **destination, &mut header),
+        }
+        let deadline = session.now() + session.connect_timeout();
+        let reason = match session.core.io.within(deadline, socket.send(header)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(_)) => Reason::TunnelBackendReset,
+            Err(_elapsed) => Reason::ConnectTimeout,
+        };
+        self.cells().connection_errors.increment();
+        Err(reason)
     }
 
     async fn secure(&self, session: &Session, socket: Socket, tls: &ClientTls) -> Result<(Receiver, Sender), Reason> {

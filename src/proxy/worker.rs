@@ -1,6 +1,6 @@
 //! One data-plane thread: follows the snapshot, keeps its listeners open, drains when the node stops.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -97,10 +97,11 @@ async fn sweep(core: Rc<Core>) {
     }
 }
 
-/// The open listeners by address. Dropping a handle stops its acceptor.
+/// The open listeners by address, in order, so that a simulated core always stops them in the same one. Dropping a handle
+/// stops its acceptor.
 #[derive(Default)]
 struct Listeners {
-    open: HashMap<SocketAddr, StopHandle>,
+    open: BTreeMap<SocketAddr, StopHandle>,
 }
 
 impl Listeners {

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
 use super::{
-    BackendTls, CertificateError, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Rules, Snapshot,
-    Targets, TlsError,
+    BackendTls, CertificateError, Clients, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Places,
+    Rules, Snapshot, Targets, TlsError,
 };
 use crate::balance::{Candidates, Member, Placement, Zoning};
 use crate::model::{
@@ -65,9 +65,10 @@ impl fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
-/// Compiles `configuration` for `cores` data-plane threads, with the certificates of `keyring`. What it has in common with the snapshot it is to follow keeps
-/// its live records and counters: an instance with the same load balancer, id, address and port; a listener with the
-/// same load balancer and port.
+/// Compiles `configuration` for `cores` data-plane threads, with the certificates of `keyring`. What it has in
+/// common with the snapshot it is to follow keeps its live records and counters: an instance with the same load balancer,
+/// id, address and port; a listener with the same load balancer and port; the clients of a load balancer with the same
+/// name.
 ///
 /// Host names are looked up here, one after the other, by the system's resolver, which may take seconds; the first
 /// address counts. Answers every error, and changes nothing.
@@ -104,9 +105,11 @@ struct Compiler<'a> {
     keyring: &'a Keyring,
     version: u32,
     lives: HashMap<(&'a LoadBalancerName, &'a InstanceId), &'a Arc<Live>>,
+    clients: HashMap<&'a LoadBalancerName, &'a Arc<Clients>>,
     listener_cells: HashMap<(LoadBalancerName, Port), Arc<PerCore<ListenerCells>>>,
     backend_tls: HashMap<(&'a LoadBalancerName, Port), &'a BackendTls>,
     backend_tls_made: u32,
+    places: HashMap<SocketAddr, &'a Arc<Places>>,
     resolved: HashMap<&'a HostName, Result<IpAddr, String>>,
     births: Vec<u32>,
     free_indexes: Vec<u32>,
@@ -121,8 +124,9 @@ impl<'a> Compiler<'a> {
         previous: Option<&'a Snapshot>,
     ) -> Self {
         let instances = previous.into_iter().flat_map(Snapshot::instances);
-        let listeners = previous.into_iter().flat_map(Snapshot::listeners);
-        let backend_tls = listeners.clone().filter_map(|entry| {
+        let listeners = || previous.into_iter().flat_map(Snapshot::listeners);
+        let balancers = previous.into_iter().flat_map(Snapshot::load_balancers);
+        let backend_tls = listeners().filter_map(|entry| {
             let place = (&entry.rules.name, entry.listener.instance_port);
             entry.targets.tls().map(|tls| (place, tls.as_ref()))
         });
@@ -137,7 +141,9 @@ impl<'a> Compiler<'a> {
             lives: instances
                 .map(|(balancer, entry)| ((&balancer.rules.name, &entry.instance.id), &entry.live))
                 .collect(),
-            listener_cells: listeners
+            clients: balancers.map(|entry| (&entry.rules.name, &entry.rules.clients)).collect(),
+            places: listeners().map(|entry| (entry.listener.socket_address(), &entry.places)).collect(),
+            listener_cells: listeners()
                 .map(|entry| ((entry.rules.name.clone(), entry.listener.port), Arc::clone(&entry.cells)))
                 .collect(),
             resolved: HashMap::new(),
@@ -155,6 +161,7 @@ impl<'a> Compiler<'a> {
                 attributes: balancer.attributes.clone(),
                 limits: balancer.limits.clone(),
                 first_byte_timeout: balancer.first_byte_timeout(),
+                clients: self.clients.get(&balancer.name).map(|clients| Arc::clone(clients)).unwrap_or_default(),
             }),
             health_check: balancer.health_check.clone(),
             instances: balancer.instances.iter().filter_map(|instance| self.instance(balancer, instance)).collect(),
@@ -243,6 +250,12 @@ impl<'a> Compiler<'a> {
                 targets: Arc::clone(targets),
                 tls,
                 cells: self.listener_cells(&entry.rules.name, listener.port),
+                places: self
+                    .places
+                    .get(&listener.socket_address())
+                    .map(|places| Arc::clone(places))
+                    .unwrap_or_default(),
+                proxy_protocol: balancer.proxy_protocol(listener),
             }));
         }
         compiled

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::atomic::AtomicCell;
 
@@ -12,8 +13,8 @@ use crate::telemetry::{InstanceCells, PerCore};
 
 /// The record of one instance of one load balancer.
 ///
-/// Who writes: the data plane its load (through [`Lease`]s) and its own core's cells; the prober its condition and the
-/// control thread's cells. Everybody reads.
+/// Who writes: the data plane its load (through [`Lease`]s) and its own core's cells; the control thread its condition,
+/// whether it drains, and the control thread's cells. Everybody reads.
 ///
 /// With its cells it takes 800 bytes on a node with two cores and 128 more for each further one; what a snapshot says of
 /// it takes 200.
@@ -21,6 +22,8 @@ use crate::telemetry::{InstanceCells, PerCore};
 pub struct Live {
     load: Load,
     condition: AtomicCell<Condition>,
+    /// The operator wants it to get no new work.
+    draining: AtomicBool,
     id: LiveId,
     load_balancer: LoadBalancerName,
     instance: InstanceId,
@@ -36,7 +39,7 @@ pub type Lease = balance::Lease<Live>;
 
 /// Names a live record in tables by index: indexes are dense and used again, the version they were given out in tells
 /// their users apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LiveId {
     /// Below the most instances that were ever registered at once, or little more.
     pub index: u32,
@@ -61,6 +64,7 @@ impl Live {
         Self {
             load: Load::new(),
             condition: AtomicCell::new(Condition::Registering),
+            draining: AtomicBool::new(false),
             id: birth.id,
             load_balancer: birth.load_balancer.clone(),
             instance: birth.instance.clone(),
@@ -107,9 +111,25 @@ impl Live {
     }
 
     /// Takes in what probes found. An instance that is not in service gets no new request from any core from here on.
+    /// Only the control thread calls this.
     pub fn set_condition(&self, condition: Condition) {
         self.condition.store(condition);
-        self.load.set_in_service(condition.is_in_service());
+        self.open_or_close();
+    }
+
+    /// Whether the operator wants it to get no new work.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Gives it no new work from here on, however healthy it is, or ends that. Only the control thread calls this.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
+        self.open_or_close();
+    }
+
+    fn open_or_close(&self) {
+        self.load.set_in_service(self.condition().is_in_service() && !self.is_draining());
     }
 
     /// What data-plane core number `core` counts about it.

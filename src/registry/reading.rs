@@ -7,7 +7,10 @@ use std::sync::Arc;
 impl Snapshot {
     /// Every load balancer with its listeners and instances. Touches no data-plane thread.
     pub fn reading(&self) -> Reading {
-        Reading { load_balancers: self.load_balancers.iter().map(|balancer| self.reading_of(balancer)).collect() }
+        Reading {
+            load_balancers: self.load_balancers.iter().map(|balancer| self.reading_of(balancer)).collect(),
+            ..Reading::default()
+        }
     }
 
     fn reading_of(&self, balancer: &LoadBalancerEntry) -> LoadBalancerReading {

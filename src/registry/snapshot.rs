@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FrontTls, Live, LiveId, Targets};
+use super::{Clients, FrontTls, Live, LiveId, Places, Targets};
 use crate::balance::Placement;
 use crate::health::Report;
-use crate::model::{Attributes, HealthCheck, Instance, Listener, LoadBalancerName, TrafficLimits, Zone};
+use crate::model::{
+    Attributes, HealthCheck, Instance, Listener, LoadBalancerName, ProxyProtocolVersion, TrafficLimits, Zone,
+};
 use crate::telemetry::{ListenerCells, PerCore};
 
 /// One compiled configuration.
@@ -45,6 +47,8 @@ pub struct Rules {
     pub limits: TrafficLimits,
     /// From the last byte of a request to the first of its answer.
     pub first_byte_timeout: Duration,
+    /// What its clients have of it.
+    pub clients: Arc<Clients>,
 }
 
 /// One registered instance.
@@ -72,6 +76,10 @@ pub struct ListenerEntry {
     pub tls: Option<FrontTls>,
     /// What the cores count about it.
     pub cells: Arc<PerCore<ListenerCells>>,
+    /// Its client connections.
+    pub places: Arc<Places>,
+    /// The header that connections to instances begin with.
+    pub proxy_protocol: Option<ProxyProtocolVersion>,
 }
 
 impl Snapshot {
@@ -117,6 +125,7 @@ impl InstanceEntry {
     pub fn report(&self) -> Report {
         match self.placement {
             Placement::ZoneNotEnabled => Report::ZONE_NOT_ENABLED,
+            _ if self.live.is_draining() && self.live.condition().is_in_service() => Report::DRAINING,
             Placement::Served | Placement::OtherZone => self.live.condition().into(),
         }
     }

@@ -27,7 +27,7 @@ pub struct Assignment {
 }
 
 /// Names an instance and its port in tables, such as those of idle connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetId {
     /// The instance.
     pub live: LiveId,

@@ -11,7 +11,10 @@
 mod buffers;
 mod executor;
 mod features;
+mod in_flight;
+mod io;
 mod kernel;
+mod lending;
 mod mailbox;
 mod operation;
 mod outgoing;
@@ -21,11 +24,14 @@ mod race;
 mod ring;
 mod socket;
 mod system;
+mod tasks;
 mod timer;
+mod waker;
 
 pub use buffers::{BUFFER_SIZE, BufferId, BufferPool, Chunk};
-pub use executor::{Counts, Executor, Io};
+pub use executor::Executor;
 pub use features::{Features, MINIMUM_KERNEL, Support};
+pub use io::{Counts, Io};
 pub use kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
 pub use operation::{Arrival, Interest, LITTLE, Manner, Operation, Outcome, Submitted};
 pub use outgoing::Outgoing;

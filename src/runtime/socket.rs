@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use crate::runtime::buffers::Chunk;
-use crate::runtime::executor::Io;
+use crate::runtime::io::Io;
 use crate::runtime::kernel::{Direction, ListenOptions};
 use crate::runtime::operation::{Arrival, Interest, Manner, Operation, Submitted};
 use crate::runtime::outgoing::Outgoing;
@@ -88,7 +88,17 @@ impl Socket {
 
     /// Sends all of `bytes`. The send has begun when this returns.
     pub fn send(&self, bytes: impl Into<Outgoing>) -> Sending {
-        let operation = Operation::Send { socket: self.descriptor.clone(), bytes: bytes.into() };
+        self.start_send(bytes.into(), false)
+    }
+
+    /// As [`Socket::send`], for the last bytes of a stream: whoever calls this closes or shuts down as soon as they are
+    /// sent, and until then the kernel may hold a part of them back.
+    pub fn send_last(&self, bytes: impl Into<Outgoing>) -> Sending {
+        self.start_send(bytes.into(), true)
+    }
+
+    fn start_send(&self, bytes: Outgoing, ends: bool) -> Sending {
+        let operation = Operation::Send { socket: self.descriptor.clone(), bytes, ends };
         Sending { submitted: self.descriptor.io.submit(operation) }
     }
 

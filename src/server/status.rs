@@ -83,6 +83,7 @@ fn instance(entry: &InstanceEntry) -> InstanceStatus {
             health::ReasonCode::Instance => ReasonCode::Instance,
         },
         description: report.description.to_owned(),
+        draining: entry.live.is_draining(),
         in_flight: entry.live.in_flight().into(),
     }
 }

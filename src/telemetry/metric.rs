@@ -182,6 +182,16 @@ pub static METRICS: &[Metric] = &[
         help: "What went wrong with traffic: who caused it, where in its life, and why",
         collect: errors,
     },
+    Metric {
+        name: "elbow_reloads_total",
+        kind: Kind::Counter,
+        labels: &["result"],
+        help: "Reloads of the configuration, by whether it was applied or refused",
+        collect: |reading, samples| {
+            samples(&["applied"], Value::Count(reading.reloads.applied));
+            samples(&["refused"], Value::Count(reading.reloads.refused));
+        },
+    },
 ];
 
 fn requests(reading: &Reading, samples: &mut Samples<'_>) {

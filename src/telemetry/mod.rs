@@ -43,5 +43,5 @@ pub use metric::{Kind, METRICS, Metric};
 pub use per_core::PerCore;
 pub use reading::{
     CertificateReading, InstanceReading, ListenerReading, LoadBalancerReading, MAX_INSTANCES_TOLD_APART,
-    OTHER_INSTANCES, Reading,
+    OTHER_INSTANCES, Reading, Reloads,
 };

@@ -19,6 +19,17 @@ pub const OTHER_INSTANCES: &str = "all others";
 pub struct Reading {
     /// In the order they are to be reported.
     pub load_balancers: Vec<LoadBalancerReading>,
+    /// How often the configuration was read again.
+    pub reloads: Reloads,
+}
+
+/// Reloads since the process started.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Reloads {
+    /// The node goes by what was read.
+    pub applied: u64,
+    /// Something was wrong, and nothing changed.
+    pub refused: u64,
 }
 
 /// One load balancer.
@@ -114,6 +125,7 @@ mod tests {
                 balancer("third", 2),
                 balancer("empty", 0),
             ],
+            reloads: Reloads::default(),
         };
         let groups: Vec<_> = reading.instance_groups().collect();
         let tail: Vec<_> = groups[MAX_INSTANCES_TOLD_APART - 1..]

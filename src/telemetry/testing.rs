@@ -23,7 +23,7 @@ pub(super) fn reading_of(name: &str, port: u16, instances: &[&str], cores: usize
         }],
         instances: instances.iter().map(instance).collect(),
     };
-    Reading { load_balancers: vec![balancer] }
+    Reading { load_balancers: vec![balancer], reloads: Default::default() }
 }
 
 /// The value behind a series, name and labels exactly as given.

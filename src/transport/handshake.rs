@@ -7,9 +7,8 @@ use crate::base::Instant;
 use crate::runtime::Socket;
 use crate::tls::{ClientTls, ServerTls, Session, TlsFault};
 use crate::transport::halves::tls_halves;
-use crate::transport::plain::PlainReceiver;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
-use crate::transport::{Receiver, Sender};
+use crate::transport::{PlainReceiver, Receiver, Sender};
 
 /// A client that has shaken hands.
 pub struct Accepted {
@@ -30,14 +29,13 @@ pub enum HandshakeError {
     Broken(io::Error),
 }
 
-/// Shakes hands with a client that has connected.
+/// Shakes hands with a client that has connected, from what `receiver` receives next.
 ///
 /// # Errors
 /// Why it failed.
-pub async fn accept_tls(socket: Socket, tls: &ServerTls) -> Result<Accepted, HandshakeError> {
+pub async fn accept_tls(mut receiver: PlainReceiver, tls: &ServerTls) -> Result<Accepted, HandshakeError> {
+    let socket = receiver.socket().clone();
     let io = socket.io().clone();
-    let mut receiver = PlainReceiver::new(socket.clone());
-    receiver.expect_more();
     let first = poll_fn(|context| receiver.poll_receive(context)).await.map_err(HandshakeError::Broken)?;
     let first = first.ok_or(HandshakeError::NothingSaid)?;
     let began = io.now();

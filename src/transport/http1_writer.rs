@@ -16,20 +16,29 @@ pub struct Http1Writer {
     sender: Sender,
     /// Written and not yet sent: a head, or the memory for the next one.
     pending: Vec<u8>,
-    framing: BodyFraming,
+    /// The body of the present message goes in chunks.
+    in_chunks: bool,
+    /// No message follows the present one.
+    is_parting: bool,
 }
 
 impl Http1Writer {
     /// A writer at the start of a connection.
     pub fn new(sender: Sender) -> Http1Writer {
-        Http1Writer { sender, pending: Vec::new(), framing: BodyFraming::None }
+        Http1Writer { sender, pending: Vec::new(), in_chunks: false, is_parting: false }
     }
 
     /// Begins a message: `write` appends its head and says how its body is framed. Nothing is sent yet.
     pub fn begin<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> (BodyFraming, T)) -> T {
         let (framing, answer) = write(&mut self.pending);
-        self.framing = framing;
+        self.in_chunks = framing == BodyFraming::Chunked;
         answer
+    }
+
+    /// Says that the connection ends right behind the present message, so that its last bytes and the end of the stream
+    /// can leave as one segment.
+    pub fn part_after_message(&mut self) {
+        self.is_parting = true;
     }
 
     /// Lends memory for the message to be written; [`Http1Writer::take_memory`] takes it back.
@@ -57,21 +66,19 @@ impl Http1Writer {
     /// As send(2).
     pub async fn send_piece(&mut self, piece: Chunk, is_last: bool) -> io::Result<()> {
         let mut front = std::mem::take(&mut self.pending);
-        let outgoing = match self.framing {
-            BodyFraming::Chunked => {
+        let outgoing = match self.in_chunks {
+            true => {
                 front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
                 Outgoing::gather(front, piece, if is_last { END_OF_LAST } else { CRLF })
             }
-            _ if front.is_empty() => {
+            false if front.is_empty() => {
                 self.pending = front;
                 Outgoing::from(piece)
             }
-            _ => Outgoing::gather(front, piece, b""),
+            false => Outgoing::gather(front, piece, b""),
         };
-        if is_last {
-            self.framing = BodyFraming::None;
-        }
-        self.send(outgoing).await
+        self.in_chunks &= !is_last;
+        self.send(outgoing, is_last).await
     }
 
     /// Ends the message: sends what is pending, the last chunk and the trailers.
@@ -79,12 +86,12 @@ impl Http1Writer {
     /// # Errors
     /// As send(2).
     pub async fn finish(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
-        if std::mem::replace(&mut self.framing, BodyFraming::None) == BodyFraming::Chunked {
+        if std::mem::take(&mut self.in_chunks) {
             self.pending.extend_from_slice(LAST_CHUNK);
             self.pending.extend_from_slice(trailers.map_or(&[], Trailers::as_bytes));
             self.pending.extend_from_slice(CRLF);
         }
-        self.flush().await
+        self.send_pending(true).await
     }
 
     /// Sends what is pending.
@@ -92,11 +99,7 @@ impl Http1Writer {
     /// # Errors
     /// As send(2).
     pub async fn flush(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let pending = std::mem::take(&mut self.pending);
-        self.send(pending.into()).await
+        self.send_pending(false).await
     }
 
     /// Sends fixed bytes, a whole message of their own. Drops what is pending.
@@ -105,7 +108,7 @@ impl Http1Writer {
     /// As send(2).
     pub async fn send_fixed(&mut self, message: &'static [u8]) -> io::Result<()> {
         self.pending.clear();
-        self.send(message.into()).await
+        self.send(message.into(), false).await
     }
 
     /// The sending half underneath.
@@ -123,8 +126,20 @@ impl Http1Writer {
         self.sender.socket()
     }
 
-    async fn send(&mut self, outgoing: Outgoing) -> io::Result<()> {
-        if let Some(memory) = self.sender.send(outgoing).await? {
+    async fn send_pending(&mut self, ends_message: bool) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.send(pending.into(), ends_message).await
+    }
+
+    async fn send(&mut self, outgoing: Outgoing, ends_message: bool) -> io::Result<()> {
+        let sent = match ends_message && self.is_parting {
+            true => self.sender.send_last(outgoing).await?,
+            false => self.sender.send(outgoing).await?,
+        };
+        if let Some(memory) = sent {
             self.lend_memory(memory);
         }
         Ok(())

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::runtime::{BUFFER_SIZE, BufferPool, Chunk, Sending, Socket};
 use crate::tls::{Progress, Session, TlsFault};
-use crate::transport::plain::PlainReceiver;
+use crate::transport::PlainReceiver;
 
 /// What the two halves of a connection share.
 pub(in crate::transport) struct TlsLink {

@@ -8,6 +8,7 @@ mod bytes;
 mod connection;
 mod descriptors;
 mod faults;
+mod fidelity;
 mod flows;
 mod handover;
 mod hardship;

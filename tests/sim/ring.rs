@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 
 use elbow::base::Instant;
 use elbow::base::slab::Key;
-use elbow::runtime::{BufferId, BufferPool, Completion, Interest, Operation};
+use elbow::runtime::{BufferId, BufferPool, Completion, Interest, Manner, Operation};
 
 /// What will happen to an operation.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub enum Submission {
 pub enum Work {
     Accept,
     Connect { to: SocketAddr, started: bool },
-    Receive,
+    Receive(Manner),
     Send { bytes: Vec<u8>, sent: usize },
     Poll(Interest),
 }
@@ -45,7 +45,8 @@ impl Work {
         match self {
             Work::Accept => "accept",
             Work::Connect { .. } => "connect",
-            Work::Receive => "receive",
+            Work::Receive(Manner::Repeatedly) => "receive repeatedly",
+            Work::Receive(_) => "receive",
             Work::Send { .. } => "send",
             Work::Poll(Interest::Readable) => "poll readable",
             Work::Poll(Interest::Writable) => "poll writable",
@@ -74,7 +75,7 @@ impl InFlight {
         let work = match operation {
             Operation::Accept { .. } => Work::Accept,
             Operation::Connect { .. } => Work::Connect { to: operation.connect_address()?, started: false },
-            Operation::Receive { .. } => Work::Receive,
+            Operation::Receive { manner, .. } => Work::Receive(*manner),
             Operation::Send { bytes, .. } => Work::Send { bytes: bytes.slices().concat(), sent: 0 },
             Operation::Poll { interest, .. } => Work::Poll(*interest),
         };

@@ -103,7 +103,8 @@ fn a_listener_that_was_deleted_can_be_made_again_at_once() {
     let port = address.port();
     for _ in 0..10 {
         client.call("DeleteLoadBalancerListeners", &format!("LoadBalancerName=web&LoadBalancerPorts.member.1={port}"));
-        let listener = format!("Protocol=HTTP&Listeners.member.1.LoadBalancerPort={port}&Listeners.member.1.InstancePort=1");
+        let listener =
+            format!("Protocol=HTTP&Listeners.member.1.LoadBalancerPort={port}&Listeners.member.1.InstancePort=1");
         let parameters = format!("LoadBalancerName=web&Listeners.member.1.{listener}");
         client.call("CreateLoadBalancerListeners", &parameters);
         assert_eq!(Peer::connect(address).ask(GET).status(), 503);

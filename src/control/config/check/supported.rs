@@ -23,10 +23,6 @@ pub(in super::super) struct NotYet {
 /// Everything that is refused.
 pub(in super::super) const NOT_YET: &[NotYet] = &[
     NotYet { path: "node.sticky_key_file", when: always, what: "stickiness" },
-    NotYet { path: "load_balancers.*.listeners.*.max_connections", when: is_set, what: "a limit per listener" },
-    NotYet { path: "load_balancers.*.listeners.*.allow", when: is_set, what: "access rules" },
-    NotYet { path: "load_balancers.*.listeners.*.deny", when: is_set, what: "access rules" },
-    NotYet { path: "load_balancers.*.listeners.*.proxy_protocol_from", when: is_set, what: "the PROXY protocol" },
     NotYet { path: "load_balancers.*.attributes.cross_zone", when: is_set, what: "cross-zone balancing" },
     NotYet { path: "load_balancers.*.attributes.draining.enabled", when: is_set, what: "connection draining" },
     NotYet {
@@ -36,9 +32,7 @@ pub(in super::super) const NOT_YET: &[NotYet] = &[
     },
     NotYet { path: "load_balancers.*.attributes.access_log", when: always, what: "the access log" },
     NotYet { path: "load_balancers.*.limits.instance_connections", when: is_set, what: "a limit per instance" },
-    NotYet { path: "load_balancers.*.limits.connections_per_client", when: is_set, what: "a limit per client" },
-    NotYet { path: "load_balancers.*.limits.requests_per_second_per_client", when: is_set, what: "a limit per client" },
-    NotYet { path: "load_balancers.*.policies.*.type", when: is_not_of_tls, what: "policies of this type" },
+    NotYet { path: "load_balancers.*.policies.*.type", when: is_stickiness, what: "stickiness" },
 ];
 
 /// A problem for every value that asks for something in `not_yet`.
@@ -97,14 +91,12 @@ fn is_set(value: &DeValue<'_>) -> bool {
     }
 }
 
-fn is_not_of_tls(value: &DeValue<'_>) -> bool {
-    const OF_TLS: [&str; 3] =
-        ["SSLNegotiationPolicyType", "PublicKeyPolicyType", "BackendServerAuthenticationPolicyType"];
-    !is_one_of(value.as_str(), &OF_TLS)
-}
-
 fn is_other_mode(value: &DeValue<'_>) -> bool {
     is_one_of(value.as_str(), &["monitor", "strictest"])
+}
+
+fn is_stickiness(value: &DeValue<'_>) -> bool {
+    is_one_of(value.as_str(), &["LBCookieStickinessPolicyType", "AppCookieStickinessPolicyType"])
 }
 
 fn is_one_of(word: Option<&str>, words: &[&str]) -> bool {
