@@ -74,7 +74,12 @@ access_keys = [
 
     /// Starts the balancer on what is there, and waits until it is ready.
     pub fn start(&self) -> Elbow {
-        Elbow::start_command(self.command(), vec![self.api], self.admin)
+        self.start_on(&self.file())
+    }
+
+    /// As [`Installation::start`], with another file that has the same addresses.
+    pub fn start_on(&self, file: &str) -> Elbow {
+        Elbow::start_command(elbow_command(&["run", "-c", file]), vec![self.api], self.admin)
     }
 
     /// The directory.
@@ -90,6 +95,11 @@ access_keys = [
     /// The address of the API.
     pub fn api(&self) -> SocketAddr {
         self.api
+    }
+
+    /// The admin address.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     pub fn endpoint(&self) -> String {

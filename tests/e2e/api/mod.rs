@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod crash;
+mod handover;
 mod installation;
 mod registrations;
 mod scenarios;
