@@ -11,6 +11,7 @@ mod scenarios;
 use crate::harness::{Authority, Backend, Load, Peer, eventually, free_address, python};
 use installation::{Client, Installation, KEY, SECRET, texts};
 use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -137,6 +138,39 @@ zone = "rack-b"
     let program = include_str!("every_operation.py");
     let said = python(program, &[&installation.endpoint(), KEY, SECRET, &ip, &port, &authority.path()]);
     assert_eq!(said.trim(), "29 operations");
+}
+
+#[test]
+fn what_cloudwatch_counts_is_where_the_page_says() {
+    let page = include_str!("../../../src/control/api/COMING_FROM_ELB.md");
+    let table = page.split("\n## Metrics").nth(1).expect("a section");
+    let names = table.split(|char: char| !(char.is_ascii_lowercase() || char == '_'));
+    let named: BTreeSet<&str> = names.filter(|word| word.starts_with("elbow_")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let backend = Backend::saying("ok");
+    let installation = Installation::new("");
+    let elbow = installation.start();
+    let mut client = installation.client();
+    let address = free_address();
+    create(&mut client, "web", address);
+    assert_eq!(Peer::connect(address).ask(GET).status(), 503);
+    client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[backend.address()]));
+    elbow.admin().wait_in_service();
+    assert_eq!(Peer::connect(address).ask(GET).status(), 200);
+
+    let (_, text) = elbow.admin().get("/metrics");
+    for name in named {
+        assert!(text.contains(&format!("\n# TYPE {name} ")) || text.starts_with(&format!("# HELP {name} ")), "{name}");
+    }
+    for (name, labels) in [
+        ("elbow_requests_total", &[("source", "backend"), ("code", "2xx")][..]),
+        ("elbow_requests_total", &[("source", "elbow"), ("code", "5xx")]),
+        ("elbow_backend_latency_seconds_count", &[]),
+        ("elbow_healthy_instances", &[]),
+    ] {
+        let labels = [&[("load_balancer", "web")], labels].concat();
+        elbow.admin().wait_metric(name, &labels, |value| value == 1.0);
+    }
 }
 
 #[test]
