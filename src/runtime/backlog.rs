@@ -10,6 +10,7 @@ use crate::runtime::buffers::Chunk;
 pub struct Backlog {
     first: Option<Chunk>,
     /// What came behind the first, while there is any.
+    #[expect(clippy::box_collection, reason = "one word of every operation in flight instead of four")]
     behind: Option<Box<VecDeque<Chunk>>>,
 }
 
