@@ -109,7 +109,7 @@ impl InFlight {
         match &mut slot.operation {
             Operation::Accept { accepted, .. } if result >= 0 => accepted.push_back(result),
             Operation::Receive { received, .. } => {
-                received.extend(chunk);
+                chunk.into_iter().for_each(|chunk| received.push(chunk));
                 full = received.len() >= RECEIVED_AHEAD;
             }
             _ => {}
@@ -188,7 +188,7 @@ impl InFlight {
         let Some(Slot { operation: Operation::Receive { received, .. }, state }) = slots.get_mut(key) else {
             return Poll::Ready(Ok(Arrival::Over));
         };
-        if let Some(chunk) = received.pop_front() {
+        if let Some(chunk) = received.pop() {
             return Poll::Ready(Ok(Arrival::Chunk(chunk)));
         }
         match state {

@@ -16,6 +16,9 @@ use crate::simulation::Simulation;
 /// Receive buffers of a core.
 const BUFFERS: usize = 16;
 
+/// Bytes of a receive that is cut short, at the most.
+const MOST: usize = 500;
+
 /// Polls once and does not wait.
 async fn begin<T>(work: &mut (impl Future<Output = T> + Unpin)) {
     let mut work = pin!(work);
@@ -106,10 +109,10 @@ fn a_repeating_receive_that_found_no_buffer_still_stops_when_nobody_takes() {
         held.clear();
         io.sleep(Duration::from_secs(1)).await;
         let mut taken = 0;
-        while let Ok(Arrival::Chunk(_)) = receiving.next().await {
-            taken += 1;
+        while let Ok(Arrival::Chunk(chunk)) = receiving.next().await {
+            taken += chunk.len();
         }
-        assert_eq!(taken, 2, "chunks ahead of whoever takes them");
+        assert!(taken <= 2 * MOST, "{taken} bytes ahead of whoever takes them");
     });
 }
 

@@ -65,7 +65,8 @@ impl Plan {
             seed,
             clients,
             longest,
-            piece: 1 << (4 + random.below(14)),
+            // Not so small that a long stream takes more turns than a run may have.
+            piece: (1 << (4 + random.below(14))).max(longest >> 11),
             buffers,
             dropped,
             way: [Way::Copy, Way::CopyRepeatedly, Way::Splice][random.below(3) as usize],

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use elbow::base::Instant;
 use elbow::base::slab::Key;
-use elbow::runtime::{BufferId, BufferPool, Completion, Wait};
+use elbow::runtime::{BufferId, BufferPool, Completion, Manner, Wait};
 
 use crate::faults::Faults;
 use crate::network::{Errno, Network};
@@ -195,10 +195,13 @@ impl World {
     }
 
     fn begin_cancel(&mut self, ring: usize, key: Key) {
+        let mut at_once = false;
         if let Some(flight) = self.rings[ring].in_flight.get_mut(&key.to_bits()) {
             flight.cancelled = true;
+            // It waits on the thread that cancels it. Meanwhile it would take every buffer.
+            at_once = matches!(flight.work, Work::Receive(Manner::Repeatedly));
         }
-        if self.stage.strikes(|faults| faults.late_cancel) {
+        if !at_once && self.stage.strikes(|faults| faults.late_cancel) {
             let delay = self.stage.up_to(LATE);
             return self.stage.plan(delay, Event::Ring(RingEvent::Cancel { ring, key }));
         }
