@@ -5,19 +5,21 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::control::api::signature::{Access, KeyFile, KeyRing};
+use crate::control::api::signature::KeyRing;
 use crate::control::api::store::EmbeddedStore;
-use crate::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings};
-use crate::model::{ApiSettings, Configuration, InstanceId, LoadBalancer, LoadBalancerName, PolicyName};
+use crate::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings, server_tls};
+use crate::model::{Configuration, InstanceId, LoadBalancer, LoadBalancerName, PolicyName};
 use crate::registry::Registry;
 use crate::server::RunError;
 use crate::server::publisher::Publisher;
+use crate::tls::ServerTls;
 
 /// The API before the control thread runs.
 pub(super) struct Prepared {
     restored: Restored,
     keys: KeyRing,
     address: SocketAddr,
+    tls: Option<ServerTls>,
 }
 
 /// Reads keys and store, where the configuration asks for the API. Answers what is to be served: the load balancers of
@@ -25,7 +27,8 @@ pub(super) struct Prepared {
 pub(super) fn prepare(file: Configuration) -> Result<(Configuration, Option<Prepared>), RunError> {
     let Some(settings) = file.api.clone() else { return Ok((file, None)) };
     let failed = |error: io::Error| RunError::Start(format!("[api]: {error}"));
-    let keys = KeyRing::load(&key_files(&settings)).map_err(failed)?;
+    let keys = KeyRing::load(&settings.access_keys).map_err(failed)?;
+    let tls = settings.certificate.as_ref().map(server_tls).transpose().map_err(failed)?;
     std::fs::create_dir_all(&file.node.state_dir)
         .map_err(|error| RunError::Start(format!("[node] state_dir {}: {error}", file.node.state_dir.display())))?;
     let store = Arc::new(EmbeddedStore::open(&file.node.state_dir).map_err(failed)?);
@@ -33,16 +36,7 @@ pub(super) fn prepare(file: Configuration) -> Result<(Configuration, Option<Prep
     let restored = Restored::read(mapping, store, file);
     let restored = restored.map_err(|error| RunError::Start(format!("[api] state: {error}")))?;
     let configuration = restored.configuration().clone();
-    Ok((configuration, Some(Prepared { restored, keys, address: settings.address })))
-}
-
-fn key_files(settings: &ApiSettings) -> Vec<KeyFile> {
-    let key_file = |key: &crate::model::AccessKey| KeyFile {
-        id: key.id.clone(),
-        secret_file: key.secret_file.clone(),
-        access: Access::Full,
-    };
-    settings.access_keys.iter().map(key_file).collect()
+    Ok((configuration, Some(Prepared { restored, keys, address: settings.address, tls })))
 }
 
 impl Prepared {
@@ -55,7 +49,7 @@ impl Prepared {
         registry: &Registry,
         publisher: &Publisher,
     ) -> Result<(ApiListener, Rc<Service>), RunError> {
-        let listener = ApiListener::bind(self.address).await;
+        let listener = ApiListener::bind(self.address, self.tls).await;
         let listener = listener.map_err(|error| RunError::Start(format!("API address {}: {error}", self.address)))?;
         let (publisher, telling) = (publisher.clone(), registry.clone());
         let publish: Box<Publish> = Box::new(move |next| Box::pin(publish(publisher.clone(), next)));

@@ -10,7 +10,7 @@ use elbow::control::api::signature::Claim;
 use elbow::control::api::state::{Record, State, Surroundings};
 use elbow::control::api::store::codec;
 use elbow::control::config;
-use elbow::model::{ApiSettings, Configuration, Inventory, InventoryInstance, Node, Region, ResourceName, Zone};
+use elbow::model::{ApiSettings, Configuration, Inventory, InventoryInstance, Node, ResourceName, Zone};
 use http::{HeaderMap, HeaderValue};
 
 use crate::corpus;
@@ -78,9 +78,7 @@ impl World {
             security_groups: [(resource("sg-office"), Vec::new())].into(),
         };
         let file = Configuration::new(parts).expect("no conflicts");
-        let address = ApiSettings::DEFAULT_ADDRESS;
-        let api = ApiSettings { address, region: Region::default(), access_keys: Vec::new() };
-        let settings = Settings::new(&api, &Node::default());
+        let settings = Settings::new(&ApiSettings::new(Vec::new()), &Node::default());
         let around = Surroundings { settings: &settings, inventory: &file.inventory, node_zone: &zone };
         let state = State::new(&file, [], around).expect("nothing stored");
         Self { file, settings, zone, state, runs: 0 }

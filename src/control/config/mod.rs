@@ -153,12 +153,15 @@ mod tests {
     use super::testing::{FULL_FILE, NAMED_FILES};
     use super::*;
     use crate::model::{Cipher, CustomPolicy, PredefinedPolicy, SecurityPolicy, TlsVersion};
+    use std::os::unix::fs::PermissionsExt;
 
     /// A directory with everything that [`FULL_FILE`] reads, and the source of that file in it.
     fn full_file() -> (tempfile::TempDir, Source) {
         let directory = tempfile::tempdir().unwrap();
         for name in NAMED_FILES {
-            std::fs::write(directory.path().join(name), "").unwrap();
+            let path = directory.path().join(name);
+            std::fs::write(&path, "s3cret").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         let source = Source::new(&directory.path().join("elbow.toml"), FULL_FILE.to_owned());
         (directory, source)

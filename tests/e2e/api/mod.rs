@@ -1,9 +1,13 @@
 //! The ELB Query API of the real binary: its changes hold on every core when a call returns, and survive any crash.
 
+mod access;
+mod audit;
 mod crash;
 mod installation;
+mod registrations;
+mod scenarios;
 
-use crate::harness::{Authority, Backend, Peer, eventually, free_address, python};
+use crate::harness::{Authority, Backend, Load, Peer, eventually, free_address, python};
 use installation::{Client, Installation, KEY, SECRET, texts};
 use nix::sys::signal::Signal;
 use std::net::SocketAddr;
@@ -116,27 +120,30 @@ zone = "rack-b"
     assert_eq!(said.trim(), "29 operations");
 }
 
-/// Prints how long the calls take. Run it with `--release` and `--nocapture` on a machine that does nothing else.
 #[test]
-fn a_thousand_registrations_one_call_each() {
+fn a_deregistered_instance_gets_nothing_more_whatever_goes_on() {
+    const ROUNDS: usize = 20;
+    let (stays, leaves) = (Backend::saying("stays"), Backend::saying("leaves"));
     let installation = Installation::new("");
-    let _elbow = installation.start();
+    let elbow = installation.start();
     let mut client = installation.client();
-    create(&mut client, "web", free_address());
-    // Nobody listens there, so that probing them is cheap.
-    let nobody = free_address();
-    let mut times: Vec<Duration> = (1..=1_000)
-        .map(|port| {
-            let id = SocketAddr::new(nobody.ip(), port);
-            let begun = Instant::now();
-            client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[id]));
-            begun.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    println!("median {:?}, 99th percentile {:?}, longest {:?}", times[499], times[989], times[999]);
-    let told = client.call("DescribeLoadBalancers", "LoadBalancerNames.member.1=web");
-    assert_eq!(texts(&told, "InstanceId").len(), 1_000);
-    // The bar is 20 ms in a release build on an idle machine.
-    assert!(times[499] < Duration::from_millis(400), "median {:?}", times[499]);
+    let address = free_address();
+    create(&mut client, "web", address);
+    client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[stays.address()]));
+    elbow.admin().wait_in_service();
+    // Some keep their connections, and so do the connections behind them; some do not.
+    let kept = Load::start(address, 4, GET);
+    let fresh = Load::start(address, 2, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    for round in 0..ROUNDS {
+        client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[leaves.address()]));
+        let before = leaves.request_count();
+        eventually("its first request", Duration::from_secs(4), || (leaves.request_count() > before).then_some(()));
+        client.call("DeregisterInstancesFromLoadBalancer", &instances("web", &[leaves.address()]));
+        let requests = leaves.request_count();
+        kept.wait_for_more(50);
+        fresh.wait_for_more(10);
+        assert_eq!(leaves.request_count(), requests, "round {round}");
+    }
+    // What was under way on it may have been cut: draining is off.
+    assert_eq!([kept.stop().refused, fresh.stop().refused], [0, 0]);
 }
