@@ -45,7 +45,10 @@ pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Resu
         match next(&core, &mut reader).await {
             Next::Adopt => {
                 core.adopt(reader.current().clone());
-                if let Err(error) = listeners.follow(&core) {
+                // Those of a core that drains stay closed.
+                if core.draining_since().is_none()
+                    && let Err(error) = listeners.follow(&core)
+                {
                     tracing::error!(%error, core = number, "a listener could not be opened");
                 }
             }
@@ -78,7 +81,10 @@ async fn next(core: &Rc<Core>, reader: &mut Reader) -> Next {
                 let finished = core.io.within(deadline, core.finished());
                 match race(finished, reader.change()).await {
                     Either::First(_) => return Next::Stop,
-                    Either::Second(()) => wake_those_cut(core, reader),
+                    Either::Second(()) => {
+                        wake_those_cut(core, reader);
+                        return Next::Adopt;
+                    }
                 }
             }
             (Lifecycle::Starting | Lifecycle::Serving, _) => {

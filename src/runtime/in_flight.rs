@@ -2,14 +2,13 @@
 //! carries them out.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::os::fd::RawFd;
 use std::task::{Context, Poll, Waker};
 
 use crate::base::slab::{Key, Slab};
-use crate::runtime::buffers::{BufferPool, Chunk};
+use crate::runtime::buffers::BufferPool;
 use crate::runtime::kernel::{Completion, Kernel};
 use crate::runtime::lending::Lending;
 use crate::runtime::operation::{Arrival, Operation, Outcome};
@@ -110,7 +109,7 @@ impl InFlight {
         match &mut slot.operation {
             Operation::Accept { accepted, .. } if result >= 0 => accepted.push_back(result),
             Operation::Receive { received, .. } => {
-                chunk.into_iter().for_each(|chunk| append(received, chunk));
+                chunk.into_iter().for_each(|chunk| received.push(chunk));
                 full = received.len() >= RECEIVED_AHEAD;
             }
             _ => {}
@@ -189,7 +188,7 @@ impl InFlight {
         let Some(Slot { operation: Operation::Receive { received, .. }, state }) = slots.get_mut(key) else {
             return Poll::Ready(Ok(Arrival::Over));
         };
-        if let Some(chunk) = received.pop_front() {
+        if let Some(chunk) = received.pop() {
             return Poll::Ready(Ok(Arrival::Chunk(chunk)));
         }
         match state {
@@ -286,13 +285,6 @@ impl InFlight {
         if let Operation::Accept { accepted, .. } = &slot.operation {
             accepted.iter().for_each(|descriptor| self.kernel().close(*descriptor));
         }
-    }
-}
-
-/// Adds what was received. Small pieces that nobody has taken share one buffer.
-fn append(received: &mut VecDeque<Chunk>, chunk: Chunk) {
-    if !received.back_mut().is_some_and(|last| last.absorb(&chunk)) {
-        received.push_back(chunk);
     }
 }
 

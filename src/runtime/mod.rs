@@ -8,6 +8,7 @@
 //! operation in flight holds its descriptor and memory until the kernel's last word, so dropping a flow at any
 //! point is safe: its operations are cancelled, and what they owned goes when they have ended.
 
+mod backlog;
 mod buffers;
 mod executor;
 mod features;
@@ -28,6 +29,7 @@ mod tasks;
 mod timer;
 mod waker;
 
+pub use backlog::Backlog;
 pub use buffers::{BUFFER_SIZE, BufferId, BufferPool, Chunk};
 pub use executor::Executor;
 pub use features::{Features, MINIMUM_KERNEL, Support};

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use crate::base::slab::Key;
+use crate::runtime::backlog::Backlog;
 use crate::runtime::buffers::Chunk;
 use crate::runtime::io::Io;
 use crate::runtime::outgoing::Outgoing;
@@ -79,7 +80,7 @@ pub enum Operation {
         /// How often, and what is expected.
         manner: Manner,
         /// What arrived and nobody has taken yet.
-        received: VecDeque<Chunk>,
+        received: Backlog,
     },
     /// Send all of `bytes`.
     Send {

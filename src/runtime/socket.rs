@@ -3,7 +3,6 @@
 //! A descriptor is closed when its last holder goes, and every operation in flight holds it. So a close never overtakes
 //! an operation, and a descriptor number is never reused under one.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -13,6 +12,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use crate::runtime::backlog::Backlog;
 use crate::runtime::buffers::Chunk;
 use crate::runtime::io::Io;
 use crate::runtime::kernel::{Direction, ListenOptions};
@@ -70,7 +70,7 @@ impl Socket {
     /// Starts to receive.
     pub fn receive(&self, manner: Manner) -> Receiving {
         let socket = self.descriptor.clone();
-        let operation = Operation::Receive { socket, manner, received: VecDeque::new() };
+        let operation = Operation::Receive { socket, manner, received: Backlog::default() };
         Receiving { submitted: self.descriptor.io.submit(operation) }
     }
 

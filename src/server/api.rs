@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::control::admin::command::{Done, Refused};
 use crate::control::api::signature::KeyRing;
 use crate::control::api::store::EmbeddedStore;
 use crate::control::api::{ApiListener, Publish, Restored, Service, Settings, server_tls};
@@ -60,6 +61,27 @@ impl Prepared {
         let health = Box::new(move |name: &LoadBalancerName| health(&telling, name));
         Ok((listener, Service::new(self.restored, self.keys, publish, health)))
     }
+}
+
+/// Lets the API change a load balancer of the configuration file from now on.
+pub(super) async fn import(service: Option<&Service>, name: &str) -> Done {
+    let service = service.ok_or_else(without_api)?;
+    let refuse = |cause: String| Refused::wrong(format!("{name}: {cause}\n"));
+    let known = LoadBalancerName::new(name).map_err(|invalid| refuse(invalid.to_string()))?;
+    service.import(&known).await.map_err(|error| refuse(error.message))?;
+    Ok(format!(
+        "{name} is the API's now. Remove [load_balancers.{name}] from the file: what it says counts no longer, and after \
+         a deletion by a call it would come back.\n"
+    ))
+}
+
+/// The load balancers of the API as a configuration file.
+pub(super) fn export(service: Option<&Service>) -> Done {
+    service.map(Service::export).ok_or_else(without_api)
+}
+
+fn without_api() -> Refused {
+    Refused::wrong("this balancer has no [api]\n")
 }
 
 fn health(registry: &Registry, name: &LoadBalancerName) -> Vec<(InstanceId, Report)> {

@@ -30,6 +30,7 @@ use crate::base::Instant;
 use crate::control::access_log::AccessLogs;
 use crate::control::admin::command::{Command, Done, Refused};
 use crate::control::admin::{self, AdminListener, AdminSource, Readiness};
+use crate::control::api::Service;
 use crate::model::{Configuration, Cores};
 use crate::prober::Prober;
 use crate::registry::{CompileError, Lifecycle, Registry};
@@ -125,7 +126,7 @@ impl Foundation {
         let workers = Workers::start(&registry, &cpus, publisher.admission())?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
         let reloader = Reloader::new(file, of_file, publisher.clone(), service.clone());
-        let node = Rc::new(Node { reloader, publisher, registry, cpus, features, log });
+        let node = Rc::new(Node { reloader, publisher, service: service.clone(), registry, cpus, features, log });
         let pages = tokio::task::spawn_local(admin::serve(admin, node.clone().source(), async move {
             // Ends when the other half is dropped, too.
             let _ = stopped.await;
@@ -166,6 +167,7 @@ impl Foundation {
 struct Node {
     reloader: Reloader,
     publisher: Publisher,
+    service: Option<Rc<Service>>,
     registry: Registry,
     cpus: Vec<usize>,
     features: Features,
@@ -245,6 +247,8 @@ impl Node {
             Command::Plan(text) => self.reloader.plan(text).await,
             Command::Drain(name) => drain::set(&self.registry.snapshot(), &name, true),
             Command::Undrain(name) => drain::set(&self.registry.snapshot(), &name, false),
+            Command::Import(name) => api::import(self.service.as_deref(), name.trim()).await,
+            Command::Export => api::export(self.service.as_deref()),
         }
     }
 

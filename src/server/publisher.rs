@@ -18,10 +18,11 @@ use crate::registry::{CompileError, Registry};
 use crate::runtime;
 use crate::server::sticky_key;
 
-/// How long the cores may take to adopt a change. They do at their next turn; a core that does not is stuck.
-const ADOPTION: Duration = Duration::from_secs(2);
+/// How often the control thread looks whether the cores have adopted a change, for some seconds in all. They do at their
+/// next turn; a core that does not is stuck. Looks are counted, not time: if the whole process gets none, nobody is.
+const LOOKS: u32 = 3_000;
 
-/// How often the control thread looks whether they have.
+/// Between two looks; the timer of the control thread makes a millisecond of it.
 const LOOK: Duration = Duration::from_micros(200);
 
 /// The way of a configuration to the data plane, whoever wants it.
@@ -66,13 +67,13 @@ impl Publisher {
         applied.await.unwrap_or_else(|error| Err(PublishError::Failed(error.to_string())))?;
         self.admission.set_limit(limit);
         self.published.notify_one();
-        let settled = async {
-            while !self.registry.is_settled() {
-                tokio::time::sleep(LOOK).await;
+        for _ in 0..LOOKS {
+            if self.registry.is_settled() {
+                return Ok(());
             }
-        };
-        let settled = tokio::time::timeout(ADOPTION, settled).await;
-        settled.map_err(|_| PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod crash;
+mod handover;
 mod installation;
 mod registrations;
 mod scenarios;
@@ -10,6 +11,7 @@ mod scenarios;
 use crate::harness::{Authority, Backend, Load, Peer, eventually, free_address, python};
 use installation::{Client, Installation, KEY, SECRET, texts};
 use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -94,6 +96,24 @@ fn a_change_holds_on_every_core_when_its_call_returns() {
 }
 
 #[test]
+fn a_listener_that_was_deleted_can_be_made_again_at_once() {
+    let installation = Installation::new("");
+    let _elbow = installation.start();
+    let mut client = installation.client();
+    let address = free_address();
+    create(&mut client, "web", address);
+    let port = address.port();
+    for _ in 0..10 {
+        client.call("DeleteLoadBalancerListeners", &format!("LoadBalancerName=web&LoadBalancerPorts.member.1={port}"));
+        let listener =
+            format!("Protocol=HTTP&Listeners.member.1.LoadBalancerPort={port}&Listeners.member.1.InstancePort=1");
+        let parameters = format!("LoadBalancerName=web&Listeners.member.1.{listener}");
+        client.call("CreateLoadBalancerListeners", &parameters);
+        assert_eq!(Peer::connect(address).ask(GET).status(), 503);
+    }
+}
+
+#[test]
 fn every_operation_by_botocore() {
     let authority = Authority::new();
     let certificate = authority.issue("shop", "shop.example", &rcgen::PKCS_ECDSA_P256_SHA256);
@@ -118,6 +138,39 @@ zone = "rack-b"
     let program = include_str!("every_operation.py");
     let said = python(program, &[&installation.endpoint(), KEY, SECRET, &ip, &port, &authority.path()]);
     assert_eq!(said.trim(), "29 operations");
+}
+
+#[test]
+fn what_cloudwatch_counts_is_where_the_page_says() {
+    let page = include_str!("../../../src/control/api/COMING_FROM_ELB.md");
+    let table = page.split("\n## Metrics").nth(1).expect("a section");
+    let names = table.split(|char: char| !(char.is_ascii_lowercase() || char == '_'));
+    let named: BTreeSet<&str> = names.filter(|word| word.starts_with("elbow_")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let backend = Backend::saying("ok");
+    let installation = Installation::new("");
+    let elbow = installation.start();
+    let mut client = installation.client();
+    let address = free_address();
+    create(&mut client, "web", address);
+    assert_eq!(Peer::connect(address).ask(GET).status(), 503);
+    client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[backend.address()]));
+    elbow.admin().wait_in_service();
+    assert_eq!(Peer::connect(address).ask(GET).status(), 200);
+
+    let (_, text) = elbow.admin().get("/metrics");
+    for name in named {
+        assert!(text.contains(&format!("\n# TYPE {name} ")) || text.starts_with(&format!("# HELP {name} ")), "{name}");
+    }
+    for (name, labels) in [
+        ("elbow_requests_total", &[("source", "backend"), ("code", "2xx")][..]),
+        ("elbow_requests_total", &[("source", "elbow"), ("code", "5xx")]),
+        ("elbow_backend_latency_seconds_count", &[]),
+        ("elbow_healthy_instances", &[]),
+    ] {
+        let labels = [&[("load_balancer", "web")], labels].concat();
+        elbow.admin().wait_metric(name, &labels, |value| value == 1.0);
+    }
 }
 
 #[test]
@@ -167,7 +220,7 @@ fn a_reload_of_the_file_leaves_what_was_made_by_calls() {
     assert_eq!(Peer::connect(made).ask(GET).status(), 503);
     elbow.admin().wait_in_service();
 
-    let _installation = installation.saying(&of_file(second.port()), "");
+    installation.write(&of_file(second.port()));
     elbow.signal(Signal::SIGHUP);
     elbow.admin().wait_metric("elbow_reloads_total", &[("result", "applied")], |count| count == 1.0);
     assert_eq!(Peer::connect(ports[1]).ask(GET).text(), "ok");
