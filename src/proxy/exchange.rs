@@ -26,6 +26,9 @@ use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward, write_request_head};
 use crate::wire::head::{Asked, Reply, RequestHead, ResponseHead};
 
+/// The field that tells client and instance what the request is called.
+pub const REQUEST_ID: &[u8] = b"X-Request-Id";
+
 /// How an exchange ended.
 pub enum Ended {
     /// The answer was sent whole; the client's connection may go on or not.
@@ -92,21 +95,27 @@ impl Exchange<'_> {
                     Err(reason) => return Ended::Refused(reason),
                 },
             };
+            self.account.note_choice(choice.address(), self.session.now());
             let (backend, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
-                Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
-                    Some(_) => {
-                        self.session.count_failure(reason);
-                        continue;
+                Err(reason) => {
+                    self.account.note_failure(reason, self.session.now());
+                    match search.lost(choice, reason, Lost::Connecting) {
+                        Some(_) => {
+                            self.session.count_failure(reason);
+                            continue;
+                        }
+                        None => return Ended::Refused(reason),
                     }
-                    None => return Ended::Refused(reason),
-                },
+                }
             };
+            self.account.note_connection(kept, self.session.now());
             let progress = Progress::default();
             let (reason, choice) = match self.attempt(backend, choice, &progress, client, affinity.as_ref()).await {
                 Ok(ended) => return ended,
                 Err(failed) => failed,
             };
+            self.account.note_failure(reason, self.session.now());
             let lost = self.lost(reason, kept, &progress);
             self.has_waited |= reason == Reason::FirstByteTimeout;
             match search.lost(choice, reason, lost) {
@@ -170,8 +179,10 @@ impl Exchange<'_> {
         let session = self.session;
         self.invite_body(client).await?;
         backend.writer.lend_memory(client.writer.take_memory());
+        let id = self.account.id;
+        let own = [(REQUEST_ID, id.as_bytes())];
         backend.writer.begin(|out| {
-            write_request_head(self.request, &self.forward(), out);
+            write_request_head(self.request, &self.forward(&own), out);
             (self.request.framing(), ())
         });
         let mut uploading = pin!(Upload::new(session, progress).run(client.reader, &mut backend.writer));
@@ -185,7 +196,7 @@ impl Exchange<'_> {
         self.account.backend_status = self.response.status();
         let bond = affinity.map(|affinity| affinity.bond(choice.live(), self.response)).unwrap_or_default();
         let cookies = bond.fields();
-        let additions = Additions { replace: &[], append: &cookies };
+        let additions = Additions { replace: &own, append: &cookies };
         let download = Download::new(session, self.request, self.response).with(additions);
         let framing = match reply {
             Reply::Final(framing) => framing,
@@ -249,7 +260,8 @@ impl Exchange<'_> {
         Download::new(self.session, self.request, self.response).send_head(Reply::Interim, writer).await
     }
 
-    fn forward(&self) -> RequestForward<'_> {
+    /// How the request goes on, with our `own` fields in place of the client's.
+    fn forward<'a>(&self, own: &'a [(&'a [u8], &'a [u8])]) -> RequestForward<'a> {
         RequestForward {
             client: self.session.ends.client.ip(),
             scheme: self.session.scheme(),
@@ -257,7 +269,7 @@ impl Exchange<'_> {
             node: self.node,
             expectation: Expectation::Answered,
             persistence: Persistence::KeepAlive,
-            additions: Additions::default(),
+            additions: Additions { replace: own, append: &[] },
         }
     }
 

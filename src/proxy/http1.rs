@@ -10,17 +10,17 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
-use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
+use crate::proxy::exchange::{Client, Ended, Exchange, REQUEST_ID, Switched};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel;
-use crate::telemetry::AnswerSource;
+use crate::telemetry::{AnswerSource, RequestId};
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
 use crate::wire::desync::{self, Action};
 use crate::wire::framing::BodyFraming;
-use crate::wire::head::RequestHead;
+use crate::wire::head::{FieldName, RequestHead};
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
@@ -136,24 +136,26 @@ impl Front {
         self.session.refresh();
         let next = self.carry_request(heads).await;
         heads.account.received_bytes = self.reader.body_bytes();
-        heads.account.log_request(&self.session, &heads.request);
+        heads.account.close_request(&self.session, &heads.request);
         next
     }
 
     async fn carry_request(&mut self, heads: &mut Heads) -> Next {
         let began = heads.account.began;
         if let Err(reason) = self.read_head(heads, began).await {
+            heads.account.id = self.session.core.request_id(None);
             // The memory goes to another client: it must not go on where this head stopped.
             heads.request.clear();
             self.reader.begin_body(BodyFraming::None);
             heads.account.failed = Some(reason);
-            return self.refuse(reason, Persistence::Close).await;
+            return self.refuse(reason, Persistence::Close, &heads.account).await;
         }
+        heads.account.id = self.session.core.request_id(heads.request.get(FieldName::XRequestId));
         self.carried = self.carried.saturating_add(1);
         let action = self.session.judge(&heads.request);
         if action == Action::Block {
             heads.account.failed = Some(Reason::DesyncBlocked);
-            return self.refuse(Reason::DesyncBlocked, Persistence::Close).await;
+            return self.refuse(Reason::DesyncBlocked, Persistence::Close, &heads.account).await;
         }
         let wanted = heads.request.persistence();
         let goes_on = self.may_carry_more() && action == Action::Allow;
@@ -161,7 +163,7 @@ impl Front {
         self.reader.begin_body(heads.request.framing());
         if let Err(reason) = self.session.may_request() {
             heads.account.failed = Some(reason);
-            return self.refuse(reason, persistence).await;
+            return self.refuse(reason, persistence, &heads.account).await;
         }
         let exchange = Exchange {
             session: &self.session,
@@ -189,7 +191,7 @@ impl Front {
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
             Ended::Refused(reason) => {
                 heads.account.failed = Some(reason);
-                self.refuse(reason, persistence).await
+                self.refuse(reason, persistence, &heads.account).await
             }
             Ended::Cut(reason) => {
                 heads.account.failed = Some(reason);
@@ -231,14 +233,14 @@ impl Front {
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
-    async fn refuse(&mut self, reason: Reason, persistence: Persistence) -> Next {
+    async fn refuse(&mut self, reason: Reason, persistence: Persistence, account: &Account) -> Next {
         self.session.count_failure(reason);
         let Some(answer) = failure::answer(reason) else { return Next::Part(Parting::Reset) };
         let persistence = match self.reader.is_body_ended() {
             true => persistence,
             false => Persistence::Close,
         };
-        if self.send_answer(answer, persistence).await.is_err() {
+        if self.send_answer(answer, persistence, account.id).await.is_err() {
             return Next::Part(Parting::Reset);
         }
         match persistence {
@@ -247,9 +249,10 @@ impl Front {
         }
     }
 
-    async fn send_answer(&mut self, answer: Answer, persistence: Persistence) -> Result<(), Reason> {
+    async fn send_answer(&mut self, answer: Answer, persistence: Persistence, id: RequestId) -> Result<(), Reason> {
         self.session.count_answer(answer.status(), AnswerSource::Elbow);
-        self.session.client_takes(self.writer.send_fixed(answer.bytes(persistence))).await
+        let bytes = answer.bytes_with(persistence, (REQUEST_ID, id.as_bytes()));
+        self.session.client_takes(self.writer.send_message(bytes)).await
     }
 
     fn count_bytes(&mut self) {
