@@ -164,7 +164,6 @@ impl Account {
 
     fn log(&self, session: &Session, exchange: Option<AccessExchange<'_>>) {
         let Some(log) = &session.entry.rules.access_log else { return };
-        let now = session.now();
         let record = AccessRecord {
             received_at: session.core.wall_clock(self.began),
             load_balancer: session.entry.rules.name.as_str(),

@@ -97,17 +97,15 @@ impl Front {
         let idle_until = idle_since + self.session.idle_timeout();
         let reader = &mut self.reader;
         let session = &self.session;
-        let mut leaving_since = None;
+        let mut is_leaving = false;
         let mut deadline = core.io.sleep_until(idle_until);
         poll_fn(|context| {
             if let Poll::Ready(arrived) = reader.poll_wait(context) {
                 return Poll::Ready(if matches!(arrived, Ok(true)) { Wake::Request } else { Wake::Part });
             }
-            if leaving_since.is_none() {
-                leaving_since = core.draining_since().or_else(|| session.has_lost_listener().then(|| core.io.now()));
-            }
-            if let Some(since) = leaving_since {
-                deadline.reset((since + DRAIN_GRACE).min(idle_until));
+            if !is_leaving && (core.draining_since().is_some() || session.has_lost_listener()) {
+                is_leaving = true;
+                deadline.reset((core.io.now() + DRAIN_GRACE).min(idle_until));
             }
             Pin::new(&mut deadline).poll(context).map(|()| Wake::Part)
         })
