@@ -209,7 +209,7 @@ impl Exchange<'_> {
         };
         // When the instance answers before it has read all, the rest of the request is not waited for. The node may have
         // begun to drain since the request came.
-        let goes_on = progress.is_whole() && session.core.draining_since().is_none();
+        let goes_on = progress.is_whole() && !session.is_leaving();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
         let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
         let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;

@@ -225,9 +225,7 @@ impl Front {
     }
 
     fn may_carry_more(&self) -> bool {
-        self.session.core.draining_since().is_none()
-            && !self.session.has_lost_listener()
-            && u64::from(self.carried) < self.session.requests_per_connection()
+        !self.session.is_leaving() && u64::from(self.carried) < self.session.requests_per_connection()
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.

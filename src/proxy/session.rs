@@ -69,6 +69,11 @@ impl Session {
         }
     }
 
+    /// Whether the connection carries nothing more than what it is at: the node drains, or the listener is no more.
+    pub fn is_leaving(&self) -> bool {
+        self.core.draining_since().is_some() || self.has_lost_listener()
+    }
+
     /// Whether the listener is no more: the connection may finish what it is at.
     pub fn has_lost_listener(&self) -> bool {
         self.version != self.core.version() && self.core.listener(self.entry.listener.socket_address()).is_none()
