@@ -103,7 +103,7 @@ impl Front {
             if let Poll::Ready(arrived) = reader.poll_wait(context) {
                 return Poll::Ready(if matches!(arrived, Ok(true)) { Wake::Request } else { Wake::Part });
             }
-            if !is_leaving && (core.draining_since().is_some() || session.has_lost_listener()) {
+            if !is_leaving && session.is_leaving() {
                 is_leaving = true;
                 deadline.reset((core.io.now() + DRAIN_GRACE).min(idle_until));
             }
