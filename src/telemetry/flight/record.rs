@@ -100,7 +100,7 @@ impl RequestId {
         let words = [(seed ^ core.rotate_right(8), 16), (number & 0xffff_ffff, 8)];
         let mut digits = id.bytes.iter_mut();
         for (word, count) in words {
-            for (digit, shift) in digits.by_ref().zip((0..count).rev().map(|place| place * 4)) {
+            for (shift, digit) in (0..count).rev().map(|place| place * 4).zip(digits.by_ref()) {
                 *digit = b"0123456789abcdef"[(word >> shift & 0xf) as usize];
             }
         }
