@@ -87,13 +87,9 @@ impl Exchange<'_> {
         let affinity = self.session.entry.stickiness.as_ref().map(|sticky| Affinity::of(sticky, self.request));
         let mut bound_to = affinity.as_ref().and_then(Affinity::bound_to);
         loop {
-            let bound = bound_to.take().and_then(|live| search.bound_to(live));
-            let choice = match bound {
-                Some(choice) => choice,
-                None => match search.choose(left_in_queue(client.reader)).await {
-                    Ok(choice) => choice,
-                    Err(reason) => return Ended::Refused(reason),
-                },
+            let choice = match search.choose(bound_to.take(), left_in_queue(client.reader)).await {
+                Ok(choice) => choice,
+                Err(reason) => return Ended::Refused(reason),
             };
             self.account.note_choice(choice.address(), self.session.now());
             let (backend, kept) = match self.connect(&choice, fresh_only).await {

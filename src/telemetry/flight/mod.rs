@@ -67,7 +67,7 @@ impl FlightRecorder {
         let mut found: Vec<_> = rings.flat_map(|ring| ring.find(&id)).collect();
         found.sort_unstable();
         found.dedup();
-        found.iter().map(|words| record::explain(words)).collect()
+        found.iter().map(record::explain).collect()
     }
 }
 
