@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use crate::balance::{Lost, Retry};
 use crate::model::Reason;
-use crate::proxy::backend::Backend;
+use crate::proxy::backend::{Backend, Unfinished};
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
@@ -18,8 +18,7 @@ use crate::proxy::upload::{Progress, Upload};
 use crate::proxy::upstream::{Choice, Search};
 use crate::runtime::{Either, race};
 use crate::telemetry::AnswerSource;
-use crate::transport::{Http1Reader, Http1Writer, ReadError};
-use crate::wire::answer::CONTINUE;
+use crate::transport::{Http1Reader, ReadError, Sink, Source};
 use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward, write_request_head};
 use crate::wire::head::{Asked, Reply, RequestHead, ResponseHead};
@@ -47,9 +46,9 @@ pub struct Switched {
 /// The client's side of an exchange.
 pub struct Client<'a> {
     /// Where its request comes from; the head has been read.
-    pub reader: &'a mut Http1Reader,
+    pub source: Source<'a>,
     /// Where its answer goes.
-    pub writer: &'a mut Http1Writer,
+    pub sink: Sink<'a>,
 }
 
 /// The request that an exchange carries.
@@ -124,22 +123,23 @@ impl Exchange<'_> {
         progress: &Progress,
         client: &mut Client<'_>,
     ) -> Result<Ended, (Reason, Choice)> {
+        let unfinished = Unfinished::new(&backend);
         match self.converse(&mut backend, &choice, progress, client).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
+                unfinished.finish();
                 if reusable {
                     self.session.core.idle.put(choice.target(), backend, self.session.now());
                 }
                 Ok(Ended::Answered(persistence))
             }
-            Ok(Conversed::Switched) => Ok(Ended::Switched(Box::new(Switched { backend, choice }))),
-            Ok(Conversed::Cut(reason)) => {
-                backend.abort();
-                Ok(Ended::Cut(reason))
+            Ok(Conversed::Switched) => {
+                unfinished.finish();
+                Ok(Ended::Switched(Box::new(Switched { backend, choice })))
             }
+            Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),
             Err(reason) => {
                 // The next answer must not go on where this one's head stopped.
                 self.response.clear();
-                backend.abort();
                 Err((reason, choice))
             }
         }
@@ -155,14 +155,16 @@ impl Exchange<'_> {
     ) -> Result<Conversed, Reason> {
         let session = self.session;
         self.invite_body(client).await?;
-        backend.writer.lend_memory(client.writer.take_memory());
+        backend.writer.lend_memory(client.sink.take_memory());
         backend.writer.begin(|out| {
             write_request_head(self.request, &self.forward(), out);
             (self.request.framing(), ())
         });
-        let mut uploading = pin!(Upload::new(session, progress).run(client.reader, &mut backend.writer));
+        let Client { source, sink } = client;
+        let mut to_instance = Sink::Http1(&mut backend.writer);
+        let mut uploading = pin!(Upload::new(session, progress).run(source, &mut to_instance));
         let reply = {
-            let answering = pin!(self.read_answer(&mut backend.reader, client.writer));
+            let answering = pin!(self.read_answer(&mut backend.reader, sink));
             first_byte(session, progress, answering, uploading.as_mut()).await?
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
@@ -171,7 +173,7 @@ impl Exchange<'_> {
         let framing = match reply {
             Reply::Final(framing) => framing,
             Reply::SwitchingProtocols | Reply::Interim => {
-                return Ok(match download.send_head(reply, client.writer).await {
+                return Ok(match download.send_head(reply, sink).await {
                     Ok(()) => Conversed::Switched,
                     Err(reason) => Conversed::Cut(reason),
                 });
@@ -181,7 +183,9 @@ impl Exchange<'_> {
         // begun to drain since the request came.
         let goes_on = progress.is_whole() && session.core.draining_since().is_none();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
-        let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
+        backend.reader.begin_body(framing);
+        let mut from_instance = Source::Http1(&mut backend.reader);
+        let downloading = download.run(framing, persistence, &mut from_instance, sink);
         match race(downloading, uploading.as_mut()).await {
             Either::First(Ok(Downloaded { persistence, reusable })) => {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
@@ -194,14 +198,14 @@ impl Exchange<'_> {
     /// Answers `Expect: 100-continue` itself, as ELB does, unless the body is coming already or has been asked for.
     async fn invite_body(&mut self, client: &mut Client<'_>) -> Result<(), Reason> {
         let expected = std::mem::take(&mut self.expects_continue);
-        if !expected || client.reader.has_unread() {
+        if !expected || client.source.has_unread() {
             return Ok(());
         }
-        self.session.client_takes(client.writer.send_fixed(CONTINUE)).await
+        self.session.client_takes(client.sink.send_continue()).await
     }
 
     /// Reads heads until the one that answers; interim ones are passed on.
-    async fn read_answer(&mut self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<Reply, Reason> {
+    async fn read_answer(&mut self, reader: &mut Http1Reader, sink: &mut Sink<'_>) -> Result<Reply, Reason> {
         let limits = self.session.response_limits();
         let asked = Asked { method: self.request.method_kind(), upgrade: self.request.upgrade().is_some() };
         loop {
@@ -213,7 +217,7 @@ impl Exchange<'_> {
                 ReadError::Broken(error) => failure::of_backend_before_answer(&error),
             })?;
             match self.response.reply(asked) {
-                Ok(Reply::Interim) => self.pass_on_interim(writer).await?,
+                Ok(Reply::Interim) => self.pass_on_interim(sink).await?,
                 Ok(reply) => return Ok(reply),
                 Err(fault) => return Err(failure::of_response_head(&fault)),
             }
@@ -221,11 +225,11 @@ impl Exchange<'_> {
     }
 
     /// A 100 that the instance sends although the client has had Elbow's is dropped; other interim answers go on.
-    async fn pass_on_interim(&self, writer: &mut Http1Writer) -> Result<(), Reason> {
+    async fn pass_on_interim(&self, sink: &mut Sink<'_>) -> Result<(), Reason> {
         if self.response.status() == 100 {
             return Ok(());
         }
-        Download::new(self.session, self.request, self.response).send_head(Reply::Interim, writer).await
+        Download::new(self.session, self.request, self.response).send_head(Reply::Interim, sink).await
     }
 
     fn forward(&self) -> RequestForward<'_> {

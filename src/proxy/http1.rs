@@ -14,7 +14,7 @@ use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel;
 use crate::telemetry::AnswerSource;
-use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
+use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, Sink, Source, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
 use crate::wire::head::RequestHead;
@@ -143,7 +143,8 @@ impl Front {
             has_waited: false,
             expects_continue: heads.request.expects_continue(),
         };
-        let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
+        let (source, sink) = (Source::Http1(&mut self.reader), Sink::Http1(&mut self.writer));
+        let mut client = Client { source, sink };
         let ended = exchange.run(&mut client).await;
         self.session.cells().request_duration.record(self.session.now().since(began));
         match ended {

@@ -6,6 +6,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use crate::runtime::Chunk;
+use crate::transport::piece::{Data, Piece};
 use crate::transport::Receiver;
 use crate::wire::body::BodyDecoder;
 use crate::wire::fault::BodyFault;
@@ -25,15 +26,6 @@ pub enum ReadError<F> {
     Broken(io::Error),
     /// What arrived breaks the protocol.
     Fault(F),
-}
-
-/// A piece of a body.
-#[derive(Debug)]
-pub enum Piece {
-    /// Data, never empty.
-    Data(Chunk),
-    /// The body has ended; trailers can be looked at.
-    End,
 }
 
 /// The reading half of an HTTP/1 connection.
@@ -143,7 +135,7 @@ impl Http1Reader {
         if !decoded.data.is_empty() {
             data.truncate(decoded.data.end);
             data.advance(decoded.data.start);
-            return Ok(Some(Piece::Data(data)));
+            return Ok(Some(Piece::Data(Data::Chunk(data))));
         }
         Ok(decoded.ended.then_some(Piece::End))
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::runtime::{Chunk, Outgoing, Socket};
+use crate::transport::piece::Data;
 use crate::transport::Sender;
 use crate::wire::chunk::{CRLF, LAST_CHUNK, chunk_header};
 use crate::wire::framing::BodyFraming;
@@ -55,9 +56,20 @@ impl Http1Writer {
     ///
     /// # Errors
     /// As send(2).
-    pub async fn send_piece(&mut self, piece: Chunk, is_last: bool) -> io::Result<()> {
+    pub async fn send_piece(&mut self, piece: Data, is_last: bool) -> io::Result<()> {
+        let outgoing = match piece {
+            Data::Chunk(chunk) => self.frame_chunk(chunk, is_last),
+            Data::Frame(bytes) => self.frame_bytes(&bytes, is_last),
+        };
+        if is_last {
+            self.framing = BodyFraming::None;
+        }
+        self.send(outgoing).await
+    }
+
+    fn frame_chunk(&mut self, piece: Chunk, is_last: bool) -> Outgoing {
         let mut front = std::mem::take(&mut self.pending);
-        let outgoing = match self.framing {
+        match self.framing {
             BodyFraming::Chunked => {
                 front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
                 Outgoing::gather(front, piece, if is_last { END_OF_LAST } else { CRLF })
@@ -67,11 +79,21 @@ impl Http1Writer {
                 Outgoing::from(piece)
             }
             _ => Outgoing::gather(front, piece, b""),
-        };
-        if is_last {
-            self.framing = BodyFraming::None;
         }
-        self.send(outgoing).await
+    }
+
+    /// What came in other memory than receive buffers is copied behind the head.
+    fn frame_bytes(&mut self, piece: &[u8], is_last: bool) -> Outgoing {
+        let mut front = std::mem::take(&mut self.pending);
+        let is_chunked = self.framing == BodyFraming::Chunked;
+        if is_chunked {
+            front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
+        }
+        front.extend_from_slice(piece);
+        if is_chunked {
+            front.extend_from_slice(if is_last { END_OF_LAST } else { CRLF });
+        }
+        front.into()
     }
 
     /// Ends the message: sends what is pending, the last chunk and the trailers.
