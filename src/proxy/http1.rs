@@ -6,21 +6,28 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::core::Heads;
 use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::proxy::tunnel;
+use crate::proxy::{http2, tunnel};
 use crate::telemetry::AnswerSource;
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, Sink, Source, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
+use crate::wire::fault::RequestFault;
+use crate::wire::forward::Scheme;
 use crate::wire::head::RequestHead;
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// The first line that an HTTP/2 client says (RFC 9113 section 3.4).
+const PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// Serves one connection to its end: alternates between waiting and serving. What a request needs lives in a box that
 /// goes with it, so that an idle connection stays small.
@@ -42,6 +49,13 @@ pub fn serve(session: Session, (receiver, sender): (Receiver, Sender)) -> impl F
         };
         Box::pin(front.part(parting)).await;
     }
+}
+
+/// Why there is no request head.
+enum Unread {
+    Refused(Reason),
+    /// The client begins as HTTP/2 clients do that know the server to speak it; this is what it has said.
+    Http2(Bytes),
 }
 
 /// The connection and how many requests it has carried.
@@ -74,6 +88,8 @@ enum Parting {
     Reset,
     /// Both connections carry another protocol.
     Tunnel(Box<Switched>),
+    /// The client speaks HTTP/2; this is what it has said.
+    Http2(Bytes),
 }
 
 impl Front {
@@ -84,6 +100,10 @@ impl Front {
             Parting::Linger => linger(self.reader.into_receiver(), self.writer.into_sender()).await,
             Parting::Reset => self.writer.socket().reset_on_close(),
             Parting::Tunnel(switched) => self.tunnel(*switched).await,
+            Parting::Http2(said) => {
+                let halves = (self.reader.into_receiver(), self.writer.into_sender());
+                http2::start(self.session, halves, said);
+            }
         }
     }
 
@@ -125,10 +145,13 @@ impl Front {
     async fn serve_request(&mut self, heads: &mut Heads) -> Next {
         let began = self.session.now();
         self.session.refresh();
-        if let Err(reason) = self.read_head(heads, began).await {
+        if let Err(unread) = self.read_head(heads, began).await {
             // The memory goes to another client: it must not go on where this head stopped.
             heads.request.clear();
-            return self.refuse(reason, Persistence::Close).await;
+            return match unread {
+                Unread::Refused(reason) => self.refuse(reason, Persistence::Close).await,
+                Unread::Http2(said) => Next::Part(Parting::Http2(said)),
+            };
         }
         self.carried = self.carried.saturating_add(1);
         let wanted = heads.request.persistence();
@@ -165,15 +188,28 @@ impl Front {
         }
     }
 
-    async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Reason> {
+    async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Unread> {
         let limits = self.session.request_limits();
-        let reading = self.reader.read_head(|bytes| heads.request.parse(bytes, &limits));
+        // Inside TLS the protocol has been agreed on (RFC 9113 section 3.3).
+        let may_be_http2 = self.carried == 0 && self.session.scheme() == Scheme::Http;
+        let mut said = None;
+        let reading = self.reader.read_head(|bytes| {
+            heads.request.parse(bytes, &limits).inspect_err(|fault| {
+                if may_be_http2 && *fault == RequestFault::Version && bytes.starts_with(PREFACE_LINE) {
+                    said = Some(Bytes::copy_from_slice(bytes));
+                }
+            })
+        });
         let deadline = began + self.session.client_header_timeout();
-        match self.session.core.io.within(deadline, reading).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(ReadError::Fault(fault))) => Err(failure::of_request_head(&fault)),
-            Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))) => Err(Reason::ClientClosedInHead),
-            Err(_elapsed) => Err(Reason::ClientHeaderTimeout),
+        let read = self.session.core.io.within(deadline, reading).await;
+        match (read, said) {
+            (Ok(Ok(())), _) => Ok(()),
+            (Ok(Err(ReadError::Fault(_))), Some(said)) => Err(Unread::Http2(said)),
+            (Ok(Err(ReadError::Fault(fault))), None) => Err(Unread::Refused(failure::of_request_head(&fault))),
+            (Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))), _) => {
+                Err(Unread::Refused(Reason::ClientClosedInHead))
+            }
+            (Err(_elapsed), _) => Err(Unread::Refused(Reason::ClientHeaderTimeout)),
         }
     }
 

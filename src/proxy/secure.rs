@@ -1,9 +1,12 @@
 //! A client's TLS handshake, before anything is served.
 
+use bytes::Bytes;
+
 use crate::model::Reason;
-use crate::proxy::acceptor;
 use crate::proxy::session::Session;
+use crate::proxy::{acceptor, http2};
 use crate::runtime::Socket;
+use crate::tls::ApplicationProtocol;
 use crate::transport::{Accepted, HandshakeError, accept_tls, linger, plain_halves};
 
 /// Shakes hands with a client of a secure listener and serves it, or counts why not.
@@ -11,9 +14,12 @@ pub async fn serve(session: Session, socket: Socket) {
     let Some(tls) = &session.entry.tls else { return };
     let deadline = session.now() + session.tls_handshake_timeout();
     let reason = match session.core.io.within(deadline, accept_tls(socket.clone(), &tls.server)).await {
-        Ok(Ok(Accepted { halves, began })) => {
+        Ok(Ok(Accepted { halves, began, protocol })) => {
             session.cells().tls_handshake_duration.record(session.now().since(began));
-            return acceptor::serve(session, halves);
+            return match protocol {
+                Some(ApplicationProtocol::Http2) => http2::start(session, halves, Bytes::new()),
+                Some(ApplicationProtocol::Http1) | None => acceptor::serve(session, halves),
+            };
         }
         // Connections opened ahead of need, and the probes of others.
         Ok(Err(HandshakeError::NothingSaid)) => return,

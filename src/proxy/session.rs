@@ -25,14 +25,36 @@ pub struct Session {
     pub client: SocketAddr,
     /// The version of the snapshot that the rules are of.
     version: u32,
-    _guard: ConnectionGuard,
+    tenure: Tenure,
+}
+
+/// Whose a session is.
+enum Tenure {
+    /// The connection's: it is counted as active.
+    Connection { _guard: ConnectionGuard },
+    /// One stream's on a connection that carries several requests at once.
+    Stream { _connection: Rc<Session> },
 }
 
 impl Session {
     /// A connection of `client` to the listener of `entry`, counted as active until this is dropped.
     pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, client: SocketAddr, guard: ConnectionGuard) -> Session {
-        let session = Session { version: core.version(), core, entry, client, _guard: guard };
+        let tenure = Tenure::Connection { _guard: guard };
+        let session = Session { version: core.version(), core, entry, client, tenure };
         session.cells().connections_active.increment();
+        session
+    }
+
+    /// The same client's session for one stream of its connection, under the core's present rules.
+    pub fn for_stream(self: &Rc<Session>) -> Session {
+        let mut session = Session {
+            core: self.core.clone(),
+            entry: self.entry.clone(),
+            client: self.client,
+            version: self.version,
+            tenure: Tenure::Stream { _connection: self.clone() },
+        };
+        session.refresh();
         session
     }
 
@@ -146,6 +168,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.cells().connections_active.decrement();
+        if let Tenure::Connection { .. } = self.tenure {
+            self.cells().connections_active.decrement();
+        }
     }
 }

@@ -93,12 +93,7 @@ impl<'a> Upload<'a> {
         }
     }
 
-    async fn send_piece(
-        &self,
-        source: &Source<'_>,
-        sink: &mut Sink<'_>,
-        piece: Data,
-    ) -> Result<(), Interrupted> {
+    async fn send_piece(&self, source: &Source<'_>, sink: &mut Sink<'_>, piece: Data) -> Result<(), Interrupted> {
         self.progress.body_taken.set(true);
         self.taken(sink.send_piece(piece, source.is_finished())).await
     }

@@ -6,8 +6,8 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use crate::runtime::Chunk;
-use crate::transport::piece::{Data, Piece};
 use crate::transport::Receiver;
+use crate::transport::piece::{Data, Piece};
 use crate::wire::body::BodyDecoder;
 use crate::wire::fault::BodyFault;
 use crate::wire::framing::BodyFraming;

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::runtime::{Chunk, Outgoing, Socket};
-use crate::transport::piece::Data;
 use crate::transport::Sender;
+use crate::transport::piece::Data;
 use crate::wire::chunk::{CRLF, LAST_CHUNK, chunk_header};
 use crate::wire::framing::BodyFraming;
 use crate::wire::trailers::Trailers;

@@ -147,6 +147,12 @@ impl Http2Server {
         }
     }
 
+    /// Ends the connection without a word; its close is a reset.
+    pub fn abort(&mut self) {
+        self.stage = Stage::Over;
+        self.link.outlet().borrow_mut().sender().socket().reset_on_close();
+    }
+
     /// Since when the client has taken nothing of what is being sent.
     pub fn sending_since(&self) -> Option<Instant> {
         self.link.outlet().borrow().sending_since()

@@ -125,10 +125,10 @@ impl Http2Writer {
     }
 
     /// Gives the stream up: what was sent of its message is not whole.
-    pub fn reset(&mut self, reason: Reason) {
+    pub fn reset(&mut self) {
         match &mut *self.stage.borrow_mut() {
-            Stage::Head(respond) => respond.send_reset(reason),
-            Stage::Body(stream) => stream.send_reset(reason),
+            Stage::Head(respond) => respond.send_reset(Reason::INTERNAL_ERROR),
+            Stage::Body(stream) => stream.send_reset(Reason::INTERNAL_ERROR),
         }
     }
 

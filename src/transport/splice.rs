@@ -39,11 +39,7 @@ pub(in crate::transport) enum Spliced {
 ///
 /// # Errors
 /// Which side broke, the source also by ending early; or that nothing moved for `timeout`.
-pub async fn splice_body(
-    source: &mut Source<'_>,
-    sink: &mut Sink<'_>,
-    timeout: Duration,
-) -> Result<bool, BodyBroken> {
+pub async fn splice_body(source: &mut Source<'_>, sink: &mut Sink<'_>, timeout: Duration) -> Result<bool, BodyBroken> {
     let (Source::Http1(reader), Sink::Http1(writer)) = (source, sink) else { return Ok(false) };
     let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
         return Ok(false);

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::base::Instant;
 use crate::runtime::{BUFFER_SIZE, BufferPool, Chunk, Sending, Socket};
-use crate::tls::{Progress, Session, TlsFault};
+use crate::tls::{ApplicationProtocol, Progress, Session, TlsFault};
 use crate::transport::plain::PlainReceiver;
 
 /// What the two halves of a connection share.
@@ -52,6 +52,11 @@ impl TlsLink {
     /// Whether the handshake is still going on.
     pub fn is_handshaking(&self) -> bool {
         self.session.borrow().is_handshaking()
+    }
+
+    /// The protocol that was agreed on by ALPN.
+    pub fn application_protocol(&self) -> Option<ApplicationProtocol> {
+        self.session.borrow().alpn()
     }
 
     /// Encrypts `pieces` for the next send.

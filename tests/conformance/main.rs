@@ -5,8 +5,8 @@
 //! input into pieces.
 
 mod config;
-mod elb_api;
 mod desync;
+mod elb_api;
 mod gateway;
 mod properties;
 mod rfc9110_connection;
