@@ -7,6 +7,7 @@ mod failures;
 mod forwarding;
 mod harness;
 mod health;
+mod http2;
 mod many_connections;
 mod observability;
 mod outages;
