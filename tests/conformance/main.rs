@@ -11,6 +11,7 @@ mod gateway;
 #[path = "../e2e/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "of the harness of end-to-end tests only a part is needed")]
 mod harness;
+mod http2_peer;
 mod properties;
 mod rfc9110_connection;
 mod rfc9112_chunked;

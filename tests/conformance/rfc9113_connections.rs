@@ -1,8 +1,8 @@
 //! RFC 9113 sections 5, 6.8, 9 and 10: many streams on one connection, windows both ways, streams given up, goodbyes,
 //! timeouts, and clients that only make work.
 
-use crate::harness::http2::{Frame, GET, Http2Peer, POST, code, flag, header_block, kind};
 use crate::harness::{Backend, Balancer, Elbow, PATIENCE, Peer, answer_ok, eventually};
+use crate::http2_peer::{Frame, GET, Http2Peer, POST, code, flag, header_block, kind};
 use nix::sys::signal::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -145,6 +145,7 @@ fn section_5_2_an_instance_that_reads_nothing_holds_the_client() {
     let elbow = Balancer::http([backend.address()]).start();
     let before = elbow.process().resident_bytes();
     let mut client = Http2Peer::connect(elbow.address());
+    client.send(&Frame::new(kind::SETTINGS, flag::ACK, 0, []));
     client.send(&Frame::head(1, &POST));
     // What the windows allow; each piece that reaches the instance opens them again.
     let (mut stream, mut connection, mut sent) = (131_072_usize, 262_144_usize, 0);
@@ -250,7 +251,9 @@ fn section_6_8_a_drain_says_goodbye_and_finishes_what_has_begun() {
     (0..5).for_each(|index| busy.send(&Frame::request(2 * index + 1, &GET)));
     backend.wait_in_flight(5);
     elbow.signal(Signal::SIGTERM);
-    assert_eq!(idle.expect_goaway(), code::NO_ERROR);
+    assert_eq!(idle.expect(kind::GOAWAY, 0).error_code(), code::NO_ERROR);
+    assert_eq!(idle.expect(kind::GOAWAY, 0).payload[..4], 0_u32.to_be_bytes(), "nothing was asked");
+    assert_eq!(idle.find(|_| true), None);
     let goaway = busy.expect(kind::GOAWAY, 0);
     assert_eq!((goaway.error_code(), &goaway.payload[..4]), (code::NO_ERROR, &[0x7f, 0xff, 0xff, 0xff][..]));
     // A request that was on its way before the client heard it is served too.
@@ -318,71 +321,43 @@ fn a_body_that_falls_silent_is_408() {
     assert_eq!(backend.request_count(), 0, "half a request was taken for whole");
 }
 
-/// Sends `frames` again and again until the connection is ended, at most `most` times; the code that ended it.
-fn flood(elbow: &Elbow, opening: &[Frame], most: usize, mut frames: impl FnMut(usize) -> Vec<Frame>) -> Option<u32> {
+/// Sends `frames` again and again, and reads, until the connection is ended.
+#[track_caller]
+fn flood(elbow: &Elbow, opening: &[Frame], mut frames: impl FnMut(u32) -> Vec<Frame>) {
     let mut client = Http2Peer::connect(elbow.address());
     client.try_send(opening).expect("taken");
     let mut reader = client.peer().another_handle();
-    let reading = std::thread::spawn(move || {
-        let mut tail = Vec::new();
-        while let Ok(bytes) = reader.try_read_some() {
-            if bytes.is_empty() {
-                break;
-            }
-            tail.extend(bytes);
-            let surplus = tail.len().saturating_sub(65_536);
-            tail.drain(..surplus);
-        }
-        tail
-    });
-    (0..most).find(|round| client.try_send(&frames(*round)).is_err());
-    let tail = reading.join().expect("no panic");
-    // GOAWAY without debug data is the last thing said.
-    let goaway = tail.get(tail.len().checked_sub(17)?..)?;
-    (goaway[..4] == [0, 0, 8, kind::GOAWAY]).then(|| u32::from_be_bytes(goaway[13..].try_into().expect("four")))
+    let reading = std::thread::spawn(move || while reader.try_read_some().is_ok_and(|bytes| !bytes.is_empty()) {});
+    let ended = (0..1_000_000).find(|round| client.try_send(&frames(*round)).is_err());
+    assert!(ended.is_some(), "a million rounds were taken");
+    reading.join().expect("no panic");
 }
 
 #[test]
 fn section_10_5_floods_end_their_connection_and_nobody_else_notices() {
     let backend = Backend::saying("ok");
     let elbow = Balancer::http([backend.address()]).start();
-    let many = |frame: Frame| move |_: usize| vec![frame.clone(); 100];
+    let many = |frame: Frame| move |_: u32| vec![frame.clone(); 100];
     let settings = Frame::settings(&[(INITIAL_WINDOW_SIZE, 65_535)]);
-    let head = [Frame::head(1, &POST)];
+    let unfinished = [&GET[..], &[("content-length", "1")]].concat();
     let before = elbow.process().resident_bytes();
     let cpu = elbow.process().cpu_time();
-    for (what, code) in [
-        ("pings", flood(&elbow, &[], 10_000, many(Frame::new(kind::PING, 0, 0, [0; 8])))),
-        ("settings", flood(&elbow, &[], 10_000, many(settings))),
-        ("priorities", flood(&elbow, &[], 10_000, many(Frame::new(kind::PRIORITY, 0, 1, [0; 5])))),
-        ("windows", flood(&elbow, &[], 10_000, many(Frame::window_update(0, 1)))),
-        ("unknown frames", flood(&elbow, &[], 10_000, many(Frame::new(0x77, 0, 0, [])))),
-        ("empty data", flood(&elbow, &head, 10_000, many(Frame::data(1, 0, "")))),
-        (
-            "resets",
-            flood(&elbow, &[], 100_000, |round| {
-                let stream = 2 * round as u32 + 1;
-                vec![Frame::request(stream, &GET), Frame::reset(stream, code::CANCEL)]
-            }),
-        ),
-        (
-            "mistakes of streams",
-            flood(&elbow, &[], 100_000, |round| {
-                let stream = 2 * round as u32 + 1;
-                vec![Frame::head(stream, &POST), Frame::window_update(stream, 0)]
-            }),
-        ),
-    ] {
-        let known = [Some(code::ENHANCE_YOUR_CALM), Some(code::PROTOCOL_ERROR)];
-        assert!(known.contains(&code), "{what}: {code:?}");
-        assert_eq!(Http2Peer::connect(elbow.address()).ask(1, &GET), 200, "beside {what}");
-    }
+    flood(&elbow, &[], many(Frame::new(kind::PING, 0, 0, [0; 8])));
+    flood(&elbow, &[], many(settings));
+    flood(&elbow, &[], many(Frame::new(kind::PRIORITY, 0, 1, [0; 5])));
+    flood(&elbow, &[], many(Frame::window_update(0, 1)));
+    flood(&elbow, &[], many(Frame::new(0x77, 0, 0, [])));
+    flood(&elbow, &[Frame::head(1, &POST)], many(Frame::data(1, 0, "")));
+    // Requests given up, and requests that we have to give up ourselves.
+    flood(&elbow, &[], |round| vec![Frame::request(2 * round + 1, &GET), Frame::reset(2 * round + 1, code::CANCEL)]);
+    flood(&elbow, &[], |round| vec![Frame::request(2 * round + 1, &unfinished)]);
+    assert_eq!(Http2Peer::connect(elbow.address()).ask(1, &GET), 200);
     let grown = elbow.process().resident_bytes().saturating_sub(before);
     assert!(grown < MEMORY, "{grown} bytes of memory");
     let spent = elbow.process().cpu_time() - cpu;
     assert!(spent < Duration::from_secs(8), "{spent:?} of CPU");
     elbow.admin().wait_metric("elbow_instance_in_flight", &[], |count| count == 0.0);
-    elbow.admin().wait_metric("elbow_errors_total", &[("reason", "http2_flood")], |count| count >= 6.0);
+    elbow.admin().wait_metric("elbow_errors_total", &[("reason", "http2_flood")], |count| count == 8.0);
 }
 
 #[test]
@@ -393,9 +368,7 @@ fn section_10_5_1_heads_without_end_are_bounded() {
     // A head that never ends, in frames; the same in empty ones.
     for piece in [header_block(&[("x", &"y".repeat(8_000))]), Vec::new()] {
         let opening = [Frame::new(kind::HEADERS, 0, 1, header_block(&GET))];
-        let code = flood(&elbow, &opening, 50_000, |_| vec![Frame::new(kind::CONTINUATION, 0, 1, piece.clone())]);
-        let known = [code::ENHANCE_YOUR_CALM, code::PROTOCOL_ERROR, code::COMPRESSION_ERROR];
-        assert!(code.is_some_and(|code| known.contains(&code)), "{code:?}");
+        flood(&elbow, &opening, |_| vec![Frame::new(kind::CONTINUATION, 0, 1, piece.clone())]);
     }
     // Small on the wire, large in memory: one field in the table, named again and again.
     let mut block = vec![0x40, 1, b'x', 0x7f, 0x81, 0x1e];

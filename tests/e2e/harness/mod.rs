@@ -9,7 +9,6 @@ mod backend;
 mod balancer;
 mod certificates;
 mod elbow;
-pub mod http2;
 mod load;
 mod loopback;
 mod message;

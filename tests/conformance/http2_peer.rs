@@ -1,7 +1,7 @@
 //! An HTTP/2 client that sends exactly the frames it is told, legal or not, and knows as little as that needs: fields go
 //! out as literals, and of an answer's head it reads the status only (RFC 9113, RFC 7541).
 
-use super::{PATIENCE, Peer};
+use crate::harness::{PATIENCE, Peer};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
