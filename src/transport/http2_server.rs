@@ -47,6 +47,8 @@ const FIELD_OVERHEAD: usize = 32;
 pub struct Http2Server {
     stage: Stage,
     link: Rc<Http2Link>,
+    /// The client has been told that it asks too much.
+    is_calming: bool,
 }
 
 enum Stage {
@@ -87,7 +89,7 @@ impl Http2Server {
             .max_pending_accept_reset_streams(RESET_STREAMS)
             .max_local_error_reset_streams(Some(BROKEN_STREAMS));
         let stage = Stage::Greeting(builder.handshake(Duplex::new(link.clone(), early)));
-        Http2Server { stage, link }
+        Http2Server { stage, link, is_calming: false }
     }
 
     /// Drives the connection to its next request; ready with how it ended when there are no more. Everything that the
@@ -100,8 +102,10 @@ impl Http2Server {
             }
             if self.link.is_flooded()
                 && let Stage::Serving(connection) = &mut self.stage
+                && !std::mem::replace(&mut self.is_calming, true)
             {
                 connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+                continue;
             }
             match self.link.send(context) {
                 Ok(true) => {}
@@ -175,7 +179,7 @@ impl Http2Server {
 
     /// Gives the connection back, once it has ended and no stream is left.
     pub fn into_halves(self) -> Option<(Receiver, Sender)> {
-        let Http2Server { stage, link } = self;
+        let Http2Server { stage, link, .. } = self;
         drop(stage);
         Rc::into_inner(link).map(Http2Link::into_halves)
     }

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// What a client says first (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// SETTINGS_HEADER_TABLE_SIZE (RFC 9113 section 6.5.2).
+const HEADER_TABLE_SIZE: u16 = 1;
+
 /// Types of frames (RFC 9113 section 6).
 pub mod kind {
     pub const DATA: u8 = 0;
@@ -116,7 +119,9 @@ impl Frame {
     pub fn status(&self) -> u16 {
         const INDEXED: [u16; 7] = [200, 204, 206, 304, 400, 404, 500];
         assert_eq!(self.kind, kind::HEADERS, "{self:?}");
-        match self.payload.as_slice() {
+        // A change of the table's size may stand in front (RFC 7541 section 6.3).
+        let start = self.payload.iter().position(|byte| byte >> 5 != 1).unwrap_or_default();
+        match &self.payload[start..] {
             [first @ 0x88..=0x8e, ..] => INDEXED[usize::from(first - 0x88)],
             // A literal value with the name of index 8, huffman-coded: digits are 5 or 6 bits long.
             [0x08 | 0x48 | 0x18, length, rest @ ..] if length & 0x80 != 0 => {
@@ -180,17 +185,18 @@ pub struct Http2Peer {
 }
 
 impl Http2Peer {
-    /// Connects, and says the preface and default settings.
+    /// Connects, and says the preface and that it keeps no table of fields.
     #[track_caller]
     pub fn connect(address: SocketAddr) -> Http2Peer {
         Http2Peer::connect_with(address, &[])
     }
 
-    /// As [`Http2Peer::connect`], with these settings.
+    /// As [`Http2Peer::connect`], with these settings beside.
     #[track_caller]
     pub fn connect_with(address: SocketAddr, settings: &[(u16, u32)]) -> Http2Peer {
         let mut peer = Peer::connect(address);
-        peer.send([PREFACE, &Frame::settings(settings).bytes()].concat());
+        let settings = [&[(HEADER_TABLE_SIZE, 0)], settings].concat();
+        peer.send([PREFACE, &Frame::settings(&settings).bytes()].concat());
         Http2Peer { peer }
     }
 

@@ -144,7 +144,12 @@ fn section_6_frames_of_every_type() {
         ("6.5.2", "ENABLE_PUSH 2", settings(2, 2), code::PROTOCOL_ERROR),
         ("6.5.2", "INITIAL_WINDOW_SIZE 2^31", settings(4, 1 << 31), code::FLOW_CONTROL_ERROR),
         ("6.5.2", "MAX_FRAME_SIZE 16383", settings(5, 16_383), code::PROTOCOL_ERROR),
-        ("6.6", "a promise of a client", one(kind::PUSH_PROMISE, 8), code::PROTOCOL_ERROR),
+        (
+            "6.6",
+            "a promise of a client",
+            vec![Frame::new(kind::PUSH_PROMISE, flag::END_HEADERS, 1, [0; 8])],
+            code::PROTOCOL_ERROR,
+        ),
         ("6.7", "a ping of 7 bytes", zero(kind::PING, 7), code::FRAME_SIZE_ERROR),
         ("6.7", "a ping on a stream", one(kind::PING, 8), code::PROTOCOL_ERROR),
         ("6.8", "a goodbye on a stream", one(kind::GOAWAY, 8), code::PROTOCOL_ERROR),
