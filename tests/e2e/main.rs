@@ -10,6 +10,7 @@ mod failures;
 mod forwarding;
 mod harness;
 mod health;
+mod http2;
 mod limits;
 mod many_connections;
 mod observability;
