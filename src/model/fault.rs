@@ -155,9 +155,9 @@ reasons! {
     /// A major version of HTTP that is not spoken here.
     VersionNotSupported "version_not_supported" Client Head Connection 505 "http_request_error"
     /// The frames of an HTTP/2 connection break the protocol.
-    Http2Malformed "http2_malformed" Client Head Connection - "http_protocol_error"
+    FramesMalformed "frames_malformed" Client Head Connection - "http_protocol_error"
     /// An HTTP/2 client makes work without asking anything: resets, pings, settings, empty frames.
-    Http2Flood "http2_flood" Client Head Connection - "http_request_denied"
+    FrameFlood "frame_flood" Client Head Connection - "http_request_denied"
     /// The client address sends more requests per second than it may.
     ClientRateLimit "client_rate_limit" Client Head Request 429 "http_request_denied"
 

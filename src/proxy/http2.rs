@@ -79,8 +79,8 @@ impl Front {
         let ended = poll_fn(|context| self.poll_ended(context)).await;
         self.count_bytes();
         match ended {
-            Http2Ended::Flooded => self.session.count_failure(Reason::Http2Flood),
-            Http2Ended::Malformed => self.session.count_failure(Reason::Http2Malformed),
+            Http2Ended::Flooded => self.session.count_failure(Reason::FrameFlood),
+            Http2Ended::Malformed => self.session.count_failure(Reason::FramesMalformed),
             Http2Ended::Agreed | Http2Ended::Broken => {}
         }
         // They see that their connection is gone.

@@ -228,14 +228,15 @@ mod tests {
 
     #[test]
     fn answers_and_time_refill() {
-        let mut credit = credit();
         let reset = frame(frame_type::RST_STREAM, 0, &[0; 4]);
-        assert!(taken(&mut credit, &reset, usize::MAX) > 0);
+        let spent = || Credit { left: 0, ..credit() };
+        assert_eq!(spent().take(&reset, at(0)), Err(Flood));
+        assert_eq!(spent().take(&reset, at(1000)), Ok(()));
+        let mut credit = spent();
         credit.note_answer();
+        assert_eq!(Credit { left: credit.left, ..spent() }.take(&reset, at(0)), Err(Flood));
         credit.note_answer();
         assert_eq!(credit.take(&reset, at(0)), Ok(()));
-        assert_eq!(credit.take(&reset, at(0)), Err(Flood));
-        assert_eq!(credit.take(&reset, at(1000)), Ok(()));
         credit.refill(at(1_000_000_000));
         assert_eq!(credit.left, FULL);
     }

@@ -357,7 +357,7 @@ fn section_10_5_floods_end_their_connection_and_nobody_else_notices() {
     let spent = elbow.process().cpu_time() - cpu;
     assert!(spent < Duration::from_secs(8), "{spent:?} of CPU");
     elbow.admin().wait_metric("elbow_instance_in_flight", &[], |count| count == 0.0);
-    elbow.admin().wait_metric("elbow_errors_total", &[("reason", "http2_flood")], |count| count == 8.0);
+    elbow.admin().wait_metric("elbow_errors_total", &[("reason", "frame_flood")], |count| count == 8.0);
 }
 
 #[test]

@@ -90,7 +90,8 @@ const SILENT: &str = "h2=off";
 fn filter(directives: &str) -> io::Result<EnvFilter> {
     EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .parse(format!("{SILENT},{directives}"))
+        .parse(directives)
+        .and_then(|filter| Ok(filter.add_directive(SILENT.parse()?)))
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, format!("log filter {directives:?}: {error}")))
 }
 
