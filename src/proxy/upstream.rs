@@ -32,9 +32,14 @@ impl<'a> Search<'a> {
     /// Why there is none: how the last attempt failed, or else why nobody can be chosen.
     pub fn choose(&mut self) -> Result<Choice, Reason> {
         self.attempts += 1;
-        let core = self.session.core.number;
-        match self.session.entry.targets.choose(core, &self.tried) {
-            Ok(assignment) => Ok(Choice { assignment, core }),
+        let Session { core, entry, .. } = self.session;
+        let mut shunned = core.shunned.borrow_mut();
+        let chosen = match shunned.is_any(self.session.now()) {
+            false => entry.targets.choose(core.number, &self.tried),
+            true => entry.targets.choose_beside(core.number, &self.tried, |live| shunned.contains(live)),
+        };
+        match chosen {
+            Ok(assignment) => Ok(Choice { assignment, core: core.number }),
             Err(unavailable) => Err(self.failed.unwrap_or_else(|| Unavailable::reason(unavailable))),
         }
     }
@@ -120,16 +125,21 @@ impl Choice {
     async fn connect(&self, session: &Session) -> Result<Socket, Reason> {
         let began = session.now();
         let dialled = dial(&session.core.io, self.assignment.address, session.connect_timeout()).await;
-        let cells = self.cells();
+        let (cells, live) = (self.cells(), self.target().live);
         match dialled {
             Ok(socket) => {
+                session.core.shunned.borrow_mut().remove(live);
                 cells.connections_new.increment();
                 cells.connect_duration.record(session.now().since(began));
                 Ok(socket)
             }
             Err(error) => {
                 cells.connection_errors.increment();
-                Err(failure::of_dial(&error))
+                let reason = failure::of_dial(&error);
+                if matches!(reason, Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectUnreachable) {
+                    session.core.shunned.borrow_mut().add(live, session.now());
+                }
+                Err(reason)
             }
         }
     }

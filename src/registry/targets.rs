@@ -62,8 +62,23 @@ impl Targets {
     /// Chooses an instance for a request of data-plane core number `core`, but none that was tried before.
     pub fn choose(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
         let lease = self.candidates.choose(core, |live| tried.contains(live))?;
+        Ok(self.assignment(lease))
+    }
+
+    /// As [`Targets::choose`]; those that `shunned` names only when nobody else can be chosen.
+    pub fn choose_beside(
+        &self,
+        core: usize,
+        tried: &Tried,
+        shunned: impl Fn(LiveId) -> bool,
+    ) -> Result<Assignment, Unavailable> {
+        let lease = self.candidates.choose(core, |live| tried.contains(live) || shunned(live.id()));
+        lease.map(|lease| self.assignment(lease)).or_else(|_| self.choose(core, tried))
+    }
+
+    fn assignment(&self, lease: Lease) -> Assignment {
         let tls = self.tls.as_ref().map(|tls| tls.id());
-        Ok(Assignment { address: lease.record().address(self.port), lease, tls })
+        Assignment { address: lease.record().address(self.port), lease, tls }
     }
 }
 
