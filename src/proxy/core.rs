@@ -7,13 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use crate::balance::RetryBudget;
+use crate::balance::{RetryBudget, Shunned};
 use crate::base::Instant;
 use crate::proxy::account::Account;
 use crate::proxy::admission::Admission;
 use crate::proxy::backend::Backend;
 use crate::proxy::idle_pool::IdlePool;
-use crate::registry::{ListenerEntry, Place, Snapshot, TargetId};
+use crate::registry::{ListenerEntry, LiveId, Place, Snapshot, TargetId};
 use crate::runtime::Io;
 use crate::telemetry::{AccessLogQueue, Block};
 use crate::wire::head::{RequestHead, ResponseHead};
@@ -31,6 +31,8 @@ pub struct Core {
     pub idle: IdlePool,
     /// What may be repeated when instances fail.
     pub retry_budget: RefCell<RetryBudget>,
+    /// Who could not be connected to just now.
+    pub shunned: RefCell<Shunned<LiveId>>,
     /// Whether bulk moves by splice; off only to measure what it gains.
     pub may_splice: bool,
     snapshot: RefCell<Arc<Snapshot>>,
@@ -66,6 +68,7 @@ impl Core {
             io,
             number,
             idle: IdlePool::default(),
+            shunned: RefCell::default(),
             may_splice,
             version: Cell::new(snapshot.version()),
             snapshot: RefCell::new(snapshot),

@@ -25,6 +25,11 @@ use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward, write_request_head};
 use crate::wire::head::{Asked, Reply, RequestHead, ResponseHead};
 
+/// Interim answers (RFC 9110 section 15.2) before the one that answers. A server that works for long says 102 every
+/// twenty seconds (RFC 2518 section 10.1), and 103 comes a few times; without a limit an instance could keep a client
+/// busy for ever.
+const INTERIM_ANSWERS_MAX: usize = 32;
+
 /// How an exchange ended.
 pub enum Ended {
     /// The answer was sent whole; the client's connection may go on or not.
@@ -230,6 +235,7 @@ impl Exchange<'_> {
     async fn read_answer(&mut self, reader: &mut Http1Reader, sink: &mut Sink<'_>) -> Result<Reply, Reason> {
         let limits = self.session.response_limits();
         let asked = Asked { method: self.request.method_kind(), upgrade: self.request.upgrade().is_some() };
+        let mut interim = 0;
         loop {
             let read = reader.read_head(|bytes| self.response.parse(bytes, &limits)).await;
             read.map_err(|error| match error {
@@ -238,7 +244,11 @@ impl Exchange<'_> {
                 ReadError::Broken(error) => failure::of_backend_before_answer(&error),
             })?;
             match self.response.reply(asked) {
-                Ok(Reply::Interim) => self.pass_on_interim(sink).await?,
+                Ok(Reply::Interim) if interim < INTERIM_ANSWERS_MAX => {
+                    interim += 1;
+                    self.pass_on_interim(sink).await?;
+                }
+                Ok(Reply::Interim) => return Err(Reason::ResponseMalformed),
                 Ok(reply) => return Ok(reply),
                 Err(fault) => return Err(failure::of_response_head(&fault)),
             }

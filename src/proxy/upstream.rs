@@ -50,7 +50,7 @@ impl<'a> Search<'a> {
         self.attempts += 1;
         let chosen = match self.must_queue() {
             true => Err(Unavailable::AtCapacity),
-            false => self.session.entry.targets.choose(self.session.core.number, &self.tried),
+            false => self.choose_now(),
         };
         let chosen = match chosen {
             // Boxed: those who need not wait do not carry its room.
@@ -58,6 +58,16 @@ impl<'a> Search<'a> {
             chosen => chosen.map_err(Unavailable::reason),
         };
         chosen.map(|assignment| self.choice(assignment)).map_err(|reason| self.failed.unwrap_or(reason))
+    }
+
+    /// An instance that takes a request now; those that this core just failed to connect to are its last choice.
+    fn choose_now(&self) -> Result<Assignment, Unavailable> {
+        let Session { core, entry, .. } = self.session;
+        let mut shunned = core.shunned.borrow_mut();
+        match shunned.is_any(self.session.now()) {
+            false => entry.targets.choose(core.number, &self.tried),
+            true => entry.targets.choose_beside(core.number, &self.tried, |live| shunned.contains(live)),
+        }
     }
 
     /// Whether others wait, who must not be overtaken.
@@ -209,16 +219,21 @@ impl Choice {
     async fn connect(&self, session: &Session) -> Result<Socket, Reason> {
         let began = session.now();
         let dialled = dial(&session.core.io, self.assignment.address, session.connect_timeout()).await;
-        let cells = self.cells();
+        let (cells, live) = (self.cells(), self.target().live);
         match dialled {
             Ok(socket) => {
+                session.core.shunned.borrow_mut().remove(live);
                 cells.connections_new.increment();
                 cells.connect_duration.record(session.now().since(began));
                 Ok(socket)
             }
             Err(error) => {
                 cells.connection_errors.increment();
-                Err(failure::of_dial(&error))
+                let reason = failure::of_dial(&error);
+                if matches!(reason, Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectUnreachable) {
+                    session.core.shunned.borrow_mut().add(live, session.now());
+                }
+                Err(reason)
             }
         }
     }
