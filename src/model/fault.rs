@@ -154,6 +154,10 @@ reasons! {
     TransferCodingUnknown "transfer_coding_unknown" Client Head Connection 501 "http_request_error"
     /// A major version of HTTP that is not spoken here.
     VersionNotSupported "version_not_supported" Client Head Connection 505 "http_request_error"
+    /// The frames of an HTTP/2 connection break the protocol.
+    FramesMalformed "frames_malformed" Client Head Connection - "http_protocol_error"
+    /// An HTTP/2 client makes work without asking anything: resets, pings, settings, empty frames.
+    FrameFlood "frame_flood" Client Head Connection - "http_request_denied"
     /// The client address sends more requests per second than it may.
     ClientRateLimit "client_rate_limit" Client Head Request 429 "http_request_denied"
 

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::SystemTime;
 
-use crate::balance::RetryBudget;
+use crate::balance::{RetryBudget, Shunned};
 use crate::base::Instant;
 use crate::proxy::account::Account;
 use crate::proxy::admission::Admission;
 use crate::proxy::backend::Backend;
 use crate::proxy::idle_pool::IdlePool;
 use crate::proxy::worker::WorkerSettings;
-use crate::registry::{ListenerEntry, Place, Snapshot, TargetId};
+use crate::registry::{ListenerEntry, LiveId, Place, Snapshot, TargetId};
 use crate::runtime::Io;
 use crate::telemetry::{AccessLogQueue, Block, FlightRecord, FlightRecorder, RequestId};
 use crate::wire::head::{RequestHead, ResponseHead};
@@ -33,6 +33,8 @@ pub struct Core {
     pub idle: IdlePool,
     /// What may be repeated when instances fail.
     pub retry_budget: RefCell<RetryBudget>,
+    /// Who could not be connected to just now.
+    pub shunned: RefCell<Shunned<LiveId>>,
     /// Whether bulk moves by splice; off only to measure what it gains.
     pub may_splice: bool,
     snapshot: RefCell<Arc<Snapshot>>,
@@ -74,6 +76,7 @@ impl Core {
             io,
             number: settings.number,
             idle: IdlePool::default(),
+            shunned: RefCell::default(),
             may_splice: settings.may_splice,
             version: Cell::new(snapshot.version()),
             snapshot: RefCell::new(snapshot),

@@ -12,7 +12,7 @@ use crate::balance::{Lost, Retry};
 use crate::model::Reason;
 use crate::proxy::account::{Account, Attempt};
 use crate::proxy::affinity::Affinity;
-use crate::proxy::backend::Backend;
+use crate::proxy::backend::{Backend, Unfinished};
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
@@ -20,14 +20,18 @@ use crate::proxy::upload::{Progress, Upload};
 use crate::proxy::upstream::{Choice, Search};
 use crate::runtime::{Either, race};
 use crate::telemetry::AnswerSource;
-use crate::transport::{Http1Reader, Http1Writer, ReadError};
-use crate::wire::answer::CONTINUE;
+use crate::transport::{Http1Reader, ReadError, Sink, Source};
 use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward, write_request_head};
 use crate::wire::head::{Asked, Reply, RequestHead, ResponseHead};
 
 /// The field that tells client and instance what the request is called.
 pub const REQUEST_ID: &[u8] = b"X-Request-Id";
+
+/// Interim answers (RFC 9110 section 15.2) before the one that answers. A server that works for long says 102 every
+/// twenty seconds (RFC 2518 section 10.1), and 103 comes a few times; without a limit an instance could keep a client
+/// busy for ever.
+const INTERIM_ANSWERS_MAX: usize = 32;
 
 /// How an exchange ended.
 pub enum Ended {
@@ -52,9 +56,9 @@ pub struct Switched {
 /// The client's side of an exchange.
 pub struct Client<'a> {
     /// Where its request comes from; the head has been read.
-    pub reader: &'a mut Http1Reader,
+    pub source: Source<'a>,
     /// Where its answer goes.
-    pub writer: &'a mut Http1Writer,
+    pub sink: Sink<'a>,
 }
 
 /// The request that an exchange carries.
@@ -87,7 +91,7 @@ impl Exchange<'_> {
         let affinity = self.session.entry.stickiness.as_ref().map(|sticky| Affinity::of(sticky, self.request));
         let mut bound_to = affinity.as_ref().and_then(Affinity::bound_to);
         loop {
-            let choice = match search.choose(bound_to.take(), left_in_queue(client.reader)).await {
+            let choice = match search.choose(bound_to.take(), left_in_queue(&mut client.source)).await {
                 Ok(choice) => choice,
                 Err(reason) => return Ended::Refused(reason),
             };
@@ -142,22 +146,23 @@ impl Exchange<'_> {
         client: &mut Client<'_>,
         affinity: Option<&Affinity<'_>>,
     ) -> Result<Ended, (Reason, Choice)> {
+        let unfinished = Unfinished::new(&backend);
         match self.converse(&mut backend, &choice, progress, client, affinity).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
+                unfinished.finish();
                 if reusable && !self.is_doubtful {
                     self.session.core.keep(choice.target(), backend);
                 }
                 Ok(Ended::Answered(persistence))
             }
-            Ok(Conversed::Switched) => Ok(Ended::Switched(Box::new(Switched { backend, choice }))),
-            Ok(Conversed::Cut(reason)) => {
-                backend.abort();
-                Ok(Ended::Cut(reason))
+            Ok(Conversed::Switched) => {
+                unfinished.finish();
+                Ok(Ended::Switched(Box::new(Switched { backend, choice })))
             }
+            Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),
             Err(reason) => {
                 // The next answer must not go on where this one's head stopped.
                 self.response.clear();
-                backend.abort();
                 Err((reason, choice))
             }
         }
@@ -174,16 +179,18 @@ impl Exchange<'_> {
     ) -> Result<Conversed, Reason> {
         let session = self.session;
         self.invite_body(client).await?;
-        backend.writer.lend_memory(client.writer.take_memory());
+        backend.writer.lend_memory(client.sink.take_memory());
         let id = self.account.id;
         let own = [(REQUEST_ID, id.as_bytes())];
         backend.writer.begin(|out| {
             write_request_head(self.request, &self.forward(&own), out);
             (self.request.framing(), ())
         });
-        let mut uploading = pin!(Upload::new(session, progress).run(client.reader, &mut backend.writer));
+        let Client { source, sink } = client;
+        let mut to_instance = Sink::Http1(&mut backend.writer);
+        let mut uploading = pin!(Upload::new(session, progress).run(source, &mut to_instance));
         let reply = {
-            let answering = pin!(self.read_answer(&mut backend.reader, client.writer));
+            let answering = pin!(self.read_answer(&mut backend.reader, sink));
             first_byte(session, choice, progress, answering, uploading.as_mut()).await?
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
@@ -197,7 +204,7 @@ impl Exchange<'_> {
         let framing = match reply {
             Reply::Final(framing) => framing,
             Reply::SwitchingProtocols | Reply::Interim => {
-                return Ok(match download.send_head(reply, client.writer).await {
+                return Ok(match download.send_head(reply, sink).await {
                     Ok(()) => Conversed::Switched,
                     Err(reason) => Conversed::Cut(reason),
                 });
@@ -207,7 +214,9 @@ impl Exchange<'_> {
         // begun to drain since the request came.
         let goes_on = progress.is_whole() && !session.is_leaving();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
-        let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
+        backend.reader.begin_body(framing);
+        let mut from_instance = Source::Http1(&mut backend.reader);
+        let downloading = download.run(framing, persistence, &mut from_instance, sink);
         let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;
         self.account.sent_bytes = backend.reader.body_bytes();
         match ended {
@@ -223,16 +232,17 @@ impl Exchange<'_> {
     /// Answers `Expect: 100-continue` itself, as ELB does, unless the body is coming already or has been asked for.
     async fn invite_body(&mut self, client: &mut Client<'_>) -> Result<(), Reason> {
         let expected = std::mem::take(&mut self.expects_continue);
-        if !expected || client.reader.has_unread() {
+        if !expected || client.source.has_unread() {
             return Ok(());
         }
-        self.session.client_takes(client.writer.send_fixed(CONTINUE)).await
+        self.session.client_takes(client.sink.send_continue()).await
     }
 
     /// Reads heads until the one that answers; interim ones are passed on.
-    async fn read_answer(&mut self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<Reply, Reason> {
+    async fn read_answer(&mut self, reader: &mut Http1Reader, sink: &mut Sink<'_>) -> Result<Reply, Reason> {
         let limits = self.session.response_limits();
         let asked = Asked { method: self.request.method_kind(), upgrade: self.request.upgrade().is_some() };
+        let mut interim = 0;
         loop {
             let read = reader.read_head(|bytes| self.response.parse(bytes, &limits)).await;
             read.map_err(|error| match error {
@@ -241,7 +251,11 @@ impl Exchange<'_> {
                 ReadError::Broken(error) => failure::of_backend_before_answer(&error),
             })?;
             match self.response.reply(asked) {
-                Ok(Reply::Interim) => self.pass_on_interim(writer).await?,
+                Ok(Reply::Interim) if interim < INTERIM_ANSWERS_MAX => {
+                    interim += 1;
+                    self.pass_on_interim(sink).await?;
+                }
+                Ok(Reply::Interim) => return Err(Reason::ResponseMalformed),
                 Ok(reply) => return Ok(reply),
                 Err(fault) => return Err(failure::of_response_head(&fault)),
             }
@@ -249,11 +263,11 @@ impl Exchange<'_> {
     }
 
     /// A 100 that the instance sends although the client has had Elbow's is dropped; other interim answers go on.
-    async fn pass_on_interim(&self, writer: &mut Http1Writer) -> Result<(), Reason> {
+    async fn pass_on_interim(&self, sink: &mut Sink<'_>) -> Result<(), Reason> {
         if self.response.status() == 100 {
             return Ok(());
         }
-        Download::new(self.session, self.request, self.response).send_head(Reply::Interim, writer).await
+        Download::new(self.session, self.request, self.response).send_head(Reply::Interim, sink).await
     }
 
     /// How the request goes on, with our `own` fields in place of the client's.
@@ -293,8 +307,8 @@ enum Conversed {
 }
 
 /// Waits for the client to break its connection.
-async fn left_in_queue(reader: &mut Http1Reader) -> Reason {
-    reader.broken().await;
+async fn left_in_queue(source: &mut Source<'_>) -> Reason {
+    source.broken().await;
     Reason::ClientClosedInQueue
 }
 

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::account::Account;
@@ -13,17 +15,22 @@ use crate::proxy::core::Heads;
 use crate::proxy::exchange::{Client, Ended, Exchange, REQUEST_ID, Switched};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::proxy::tunnel;
+use crate::proxy::{http2, tunnel};
 use crate::telemetry::{AnswerSource, RequestId};
-use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
+use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, Sink, Source, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
 use crate::wire::desync::{self, Action};
+use crate::wire::fault::RequestFault;
+use crate::wire::forward::Scheme;
 use crate::wire::framing::BodyFraming;
 use crate::wire::head::{FieldName, RequestHead};
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// The first line that an HTTP/2 client says (RFC 9113 section 3.4).
+const PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// Serves one connection to its end: alternates between waiting and serving. What a request needs lives in a box that
 /// goes with it, so that an idle connection stays small.
@@ -45,6 +52,13 @@ pub fn serve(session: Session, (receiver, sender): (Receiver, Sender)) -> impl F
         };
         Box::pin(front.part(parting)).await;
     }
+}
+
+/// Why there is no request head.
+enum Unread {
+    Refused(Reason),
+    /// The client begins as HTTP/2 clients do that know the server to speak it; this is what it has said.
+    Http2(Bytes),
 }
 
 /// The connection and how many requests it has carried.
@@ -77,6 +91,8 @@ enum Parting {
     Reset,
     /// Both connections carry another protocol.
     Tunnel(Box<Switched>),
+    /// The client speaks HTTP/2; this is what it has said.
+    Http2(Bytes),
 }
 
 impl Front {
@@ -87,6 +103,10 @@ impl Front {
             Parting::Linger => linger(self.reader.into_receiver(), self.writer.into_sender()).await,
             Parting::Reset => self.writer.socket().reset_on_close(),
             Parting::Tunnel(switched) => self.tunnel(*switched).await,
+            Parting::Http2(said) => {
+                let halves = (self.reader.into_receiver(), self.writer.into_sender());
+                http2::start(self.session, halves, said);
+            }
         }
     }
 
@@ -133,20 +153,28 @@ impl Front {
         heads.account = Account::new(self.session.now());
         self.session.refresh();
         let next = self.carry_request(heads).await;
-        heads.account.received_bytes = self.reader.body_bytes();
-        heads.account.close_request(&self.session, &heads.request);
+        // The preface of another protocol is no request.
+        if !matches!(next, Next::Part(Parting::Http2(_))) {
+            heads.account.received_bytes = self.reader.body_bytes();
+            heads.account.close_request(&self.session, &heads.request);
+        }
         next
     }
 
     async fn carry_request(&mut self, heads: &mut Heads) -> Next {
         let began = heads.account.began;
-        if let Err(reason) = self.read_head(heads, began).await {
-            heads.account.id = self.session.core.request_id(None);
+        if let Err(unread) = self.read_head(heads, began).await {
             // The memory goes to another client: it must not go on where this head stopped.
             heads.request.clear();
             self.reader.begin_body(BodyFraming::None);
-            heads.account.failed = Some(reason);
-            return self.refuse(reason, Persistence::Close, &heads.account).await;
+            return match unread {
+                Unread::Refused(reason) => {
+                    heads.account.id = self.session.core.request_id(None);
+                    heads.account.failed = Some(reason);
+                    self.refuse(reason, Persistence::Close, &heads.account).await
+                }
+                Unread::Http2(said) => Next::Part(Parting::Http2(said)),
+            };
         }
         heads.account.id = self.session.core.request_id(heads.request.get(FieldName::XRequestId));
         self.carried = self.carried.saturating_add(1);
@@ -174,7 +202,8 @@ impl Front {
             expects_continue: heads.request.expects_continue(),
             account: &mut heads.account,
         };
-        let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
+        let (source, sink) = (Source::Http1(&mut self.reader), Sink::Http1(&mut self.writer));
+        let mut client = Client { source, sink };
         let ended = exchange.run(&mut client).await;
         self.session.cells().request_duration.record(self.session.now().since(began));
         match ended {
@@ -199,21 +228,31 @@ impl Front {
         }
     }
 
-    async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Reason> {
+    async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Unread> {
         let limits = self.session.request_limits();
+        // Inside TLS the protocol has been agreed on (RFC 9113 section 3.3).
+        let may_be_http2 = self.carried == 0 && self.session.scheme() == Scheme::Http;
+        let mut said = None;
         let session = &self.session;
         let reading = self.reader.read_head(|bytes| {
             heads.request.parse(bytes, &limits).map_err(|fault| {
-                session.count_class(desync::of_bytes(bytes).class());
+                match may_be_http2 && fault == RequestFault::Version && bytes.starts_with(PREFACE_LINE) {
+                    true => said = Some(Bytes::copy_from_slice(bytes)),
+                    false => session.count_class(desync::of_bytes(bytes).class()),
+                }
                 failure::of_request(bytes, &fault)
             })
         });
         let deadline = began + self.session.client_header_timeout();
-        match self.session.core.io.within(deadline, reading).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(ReadError::Fault(reason))) => Err(reason),
-            Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))) => Err(Reason::ClientClosedInHead),
-            Err(_elapsed) => Err(Reason::ClientHeaderTimeout),
+        let read = self.session.core.io.within(deadline, reading).await;
+        match (read, said) {
+            (Ok(Ok(())), _) => Ok(()),
+            (Ok(Err(ReadError::Fault(_))), Some(said)) => Err(Unread::Http2(said)),
+            (Ok(Err(ReadError::Fault(reason))), None) => Err(Unread::Refused(reason)),
+            (Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))), _) => {
+                Err(Unread::Refused(Reason::ClientClosedInHead))
+            }
+            (Err(_elapsed), _) => Err(Unread::Refused(Reason::ClientHeaderTimeout)),
         }
     }
 

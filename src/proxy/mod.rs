@@ -20,6 +20,7 @@ pub mod entrance;
 pub mod exchange;
 pub mod failure;
 pub mod http1;
+pub mod http2;
 pub mod idle_pool;
 pub mod secure;
 mod session;

@@ -1,8 +1,11 @@
 //! A client's TLS handshake, before anything is served.
 
+use bytes::Bytes;
+
 use crate::model::Reason;
-use crate::proxy::entrance;
 use crate::proxy::session::Session;
+use crate::proxy::{entrance, http2};
+use crate::tls::ApplicationProtocol;
 use crate::transport::{Accepted, HandshakeError, PlainReceiver, accept_tls, linger, plain_halves};
 
 /// Shakes hands with a client of a secure listener and serves it, or counts why not.
@@ -11,10 +14,13 @@ pub async fn serve(mut session: Session, receiver: PlainReceiver) {
     let socket = receiver.socket().clone();
     let deadline = session.now() + session.tls_handshake_timeout();
     let reason = match session.core.io.within(deadline, accept_tls(receiver, &tls.server)).await {
-        Ok(Ok(Accepted { halves, began, agreed })) => {
+        Ok(Ok(Accepted { halves, began, agreed, protocol })) => {
             session.agreed = agreed.map(Box::new);
             session.cells().tls_handshake_duration.record(session.now().since(began));
-            return entrance::serve(session, halves);
+            return match protocol {
+                Some(ApplicationProtocol::Http2) => http2::start(session, halves, Bytes::new()),
+                Some(ApplicationProtocol::Http1) | None => entrance::serve(session, halves),
+            };
         }
         // Connections opened ahead of need, and the probes of others.
         Ok(Err(HandshakeError::NothingSaid)) => return,

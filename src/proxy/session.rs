@@ -33,7 +33,15 @@ pub struct Session {
     version: u32,
     /// What counts the client's connections and requests, where those are limited.
     visit: Option<Visit>,
-    _seat: Seat,
+    tenure: Tenure,
+}
+
+/// Whose a session is.
+enum Tenure {
+    /// The connection's: it is counted as active.
+    Connection { _seat: Seat },
+    /// One stream's on a connection that carries several requests at once.
+    Stream { connection: Rc<Session> },
 }
 
 /// Between whom a connection is, as the client sees it.
@@ -48,8 +56,24 @@ pub struct Ends {
 impl Session {
     /// A connection to the listener of `entry`, counted as active until this is dropped.
     pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, ends: Ends, seat: Seat, visit: Option<Visit>) -> Session {
-        let session = Session { version: core.version(), core, entry, ends, agreed: None, visit, _seat: seat };
+        let tenure = Tenure::Connection { _seat: seat };
+        let session = Session { version: core.version(), core, entry, ends, agreed: None, visit, tenure };
         session.cells().connections_active.increment();
+        session
+    }
+
+    /// The same client's session for one stream of its connection, under the core's present rules.
+    pub fn for_stream(self: &Rc<Session>) -> Session {
+        let mut session = Session {
+            core: self.core.clone(),
+            entry: self.entry.clone(),
+            ends: self.ends.clone(),
+            agreed: self.agreed.clone(),
+            version: self.version,
+            visit: None,
+            tenure: Tenure::Stream { connection: self.clone() },
+        };
+        session.refresh();
         session
     }
 
@@ -85,7 +109,11 @@ impl Session {
     /// When it sends more of them than it may.
     pub fn may_request(&self) -> Result<(), Reason> {
         let rate = self.entry.rules.limits.requests_per_second_per_client;
-        match (&self.visit, rate.and_then(|rate| NonZeroU32::new(rate.get()))) {
+        let visit = match &self.tenure {
+            Tenure::Connection { .. } => &self.visit,
+            Tenure::Stream { connection } => &connection.visit,
+        };
+        match (visit, rate.and_then(|rate| NonZeroU32::new(rate.get()))) {
             (Some(visit), Some(rate)) if !visit.may_request(rate, self.now()) => Err(Reason::ClientRateLimit),
             _ => Ok(()),
         }
@@ -210,6 +238,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.cells().connections_active.decrement();
+        if let Tenure::Connection { .. } = self.tenure {
+            self.cells().connections_active.decrement();
+        }
     }
 }

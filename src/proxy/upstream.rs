@@ -58,13 +58,23 @@ impl<'a> Search<'a> {
             return Err(Unavailable::AtCapacity);
         }
         match bound {
-            None => targets.choose(self.session.core.number, &self.tried),
+            None => self.choose_any(),
             Some(live) => match targets.assign(live) {
                 Some(assignment) => Ok(assignment),
                 None if targets.are_limited() => Err(Unavailable::AtCapacity),
                 // It has just gone out of service.
-                None => targets.choose(self.session.core.number, &self.tried),
+                None => self.choose_any(),
             },
+        }
+    }
+
+    /// An instance that takes a request now; those that this core just failed to connect to are its last choice.
+    fn choose_any(&self) -> Result<Assignment, Unavailable> {
+        let Session { core, entry, .. } = self.session;
+        let mut shunned = core.shunned.borrow_mut();
+        match shunned.is_any(self.session.now()) {
+            false => entry.targets.choose(core.number, &self.tried),
+            true => entry.targets.choose_beside(core.number, &self.tried, |live| shunned.contains(live)),
         }
     }
 
@@ -222,16 +232,21 @@ impl Choice {
     async fn connect(&self, session: &Session) -> Result<Socket, Reason> {
         let began = session.now();
         let dialled = dial(&session.core.io, self.assignment.address, session.connect_timeout()).await;
-        let cells = self.cells();
+        let (cells, live) = (self.cells(), self.target().live);
         match dialled {
             Ok(socket) => {
+                session.core.shunned.borrow_mut().remove(live);
                 cells.connections_new.increment();
                 cells.connect_duration.record(session.now().since(began));
                 Ok(socket)
             }
             Err(error) => {
                 cells.connection_errors.increment();
-                Err(failure::of_dial(&error))
+                let reason = failure::of_dial(&error);
+                if matches!(reason, Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectUnreachable) {
+                    session.core.shunned.borrow_mut().add(live, session.now());
+                }
+                Err(reason)
             }
         }
     }

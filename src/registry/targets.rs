@@ -81,6 +81,17 @@ impl Targets {
         self.candidates.take_member(live).map(|lease| self.assignment(lease))
     }
 
+    /// As [`Targets::choose`]; those that `shunned` names only when nobody else can be chosen.
+    pub fn choose_beside(
+        &self,
+        core: usize,
+        tried: &Tried,
+        shunned: impl Fn(LiveId) -> bool,
+    ) -> Result<Assignment, Unavailable> {
+        let lease = self.candidates.choose(core, |live| tried.contains(live) || shunned(live.id()));
+        lease.map(|lease| self.assignment(lease)).or_else(|_| self.choose(core, tried))
+    }
+
     fn assignment(&self, lease: Lease) -> Assignment {
         let tls = self.tls.as_ref().map(|tls| tls.id());
         Assignment { address: lease.record().address(self.port), lease, tls }

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::base::Instant;
 use crate::runtime::Socket;
-use crate::tls::{Agreed, ClientTls, ServerTls, Session, TlsFault};
+use crate::tls::{Agreed, ApplicationProtocol, ClientTls, ServerTls, Session, TlsFault};
 use crate::transport::halves::tls_halves;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 use crate::transport::{PlainReceiver, Receiver, Sender};
@@ -18,6 +18,8 @@ pub struct Accepted {
     pub began: Instant,
     /// What protects it.
     pub agreed: Option<Agreed>,
+    /// What it speaks inside, if it was asked (ALPN).
+    pub protocol: Option<ApplicationProtocol>,
 }
 
 /// Why there is no TLS connection.
@@ -44,7 +46,7 @@ pub async fn accept_tls(mut receiver: PlainReceiver, tls: &ServerTls) -> Result<
     let session = Session::server(tls).map_err(HandshakeError::Fault)?;
     let link = TlsLink::new(socket, session, Vec::new());
     let halves = shake_hands(TlsReceiver::new(receiver, link.clone(), Some(first))).await?;
-    Ok(Accepted { halves, began, agreed: link.agreed() })
+    Ok(Accepted { halves, began, agreed: link.agreed(), protocol: link.application_protocol() })
 }
 
 /// Shakes hands with a server that has accepted.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::runtime::Chunk;
 use crate::transport::Receiver;
+use crate::transport::piece::{Data, Piece};
 use crate::wire::body::BodyDecoder;
 use crate::wire::fault::BodyFault;
 use crate::wire::framing::BodyFraming;
@@ -25,15 +26,6 @@ pub enum ReadError<F> {
     Broken(io::Error),
     /// What arrived breaks the protocol.
     Fault(F),
-}
-
-/// A piece of a body.
-#[derive(Debug)]
-pub enum Piece {
-    /// Data, never empty.
-    Data(Chunk),
-    /// The body has ended; trailers can be looked at.
-    End,
 }
 
 /// The reading half of an HTTP/1 connection.
@@ -166,7 +158,7 @@ impl Http1Reader {
             data.truncate(decoded.data.end);
             data.advance(decoded.data.start);
             body.bytes += data.len() as u64;
-            return Ok(Some(Piece::Data(data)));
+            return Ok(Some(Piece::Data(Data::Chunk(data))));
         }
         Ok(decoded.ended.then_some(Piece::End))
     }

@@ -11,6 +11,7 @@ mod failures;
 mod forwarding;
 mod harness;
 mod health;
+mod http2;
 mod limits;
 mod many_connections;
 mod observability;

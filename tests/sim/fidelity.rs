@@ -107,7 +107,7 @@ fn a_repeated_receive_goes_on_until_there_is_no_buffer_left() {
         world.borrow_mut().submit(0, key, InFlight::new(server, Work::Receive(Manner::Repeatedly)));
         let mut completions = Vec::new();
         for piece in 0..5u8 {
-            let work = Work::Send { bytes: vec![piece; 100], sent: 0 };
+            let work = Work::Send { bytes: vec![piece; 100], sent: 0, ends: false };
             world.borrow_mut().submit(0, keys.insert(()), InFlight::new(client, work));
             completions.extend(completed(&mut kernel, key, 10_000));
         }
@@ -126,7 +126,7 @@ fn a_repeated_receive_that_is_cancelled_ends_after_what_it_received() {
         (0..16).for_each(|_| kernel.provide(pool.take().expect("a buffer")));
         let key = keys.insert(());
         world.borrow_mut().submit(0, key, InFlight::new(server, Work::Receive(Manner::Repeatedly)));
-        let work = Work::Send { bytes: vec![7; BUFFER_SIZE], sent: 0 };
+        let work = Work::Send { bytes: vec![7; BUFFER_SIZE], sent: 0, ends: false };
         world.borrow_mut().submit(0, keys.insert(()), InFlight::new(client, work));
         let mut completions = Vec::new();
         (0..seed % 8).for_each(|_| completions.extend(until_something_is_due(&world, &mut kernel, key)));

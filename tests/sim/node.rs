@@ -132,10 +132,21 @@ impl Node {
         for live in self.lives.borrow().iter().filter(|live| live.in_flight() > 0) {
             left.push(format!("{} requests are counted as in flight on {}", live.in_flight(), live.instance()));
         }
-        let metrics = prometheus_text(&self.registry.snapshot().reading());
+        let metrics = self.metrics();
         let active = metrics.lines().filter(|line| line.starts_with("elbow_connections_active{"));
         left.extend(active.filter(|line| !line.ends_with(" 0")).map(str::to_owned));
         left
+    }
+
+    /// What all series of one metric add up to.
+    pub fn sum_of(&self, metric: &str) -> u64 {
+        let metrics = self.metrics();
+        let series = metrics.lines().filter_map(|line| line.strip_prefix(metric)?.strip_prefix('{'));
+        series.filter_map(|series| series.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+    }
+
+    fn metrics(&self) -> String {
+        prometheus_text(&self.registry.snapshot().reading())
     }
 
     fn remember_lives(&self) {

@@ -35,7 +35,7 @@ pub enum Work {
     Accept,
     Connect { to: SocketAddr, started: bool },
     Receive(Manner),
-    Send { bytes: Vec<u8>, sent: usize },
+    Send { bytes: Vec<u8>, sent: usize, ends: bool },
     Poll(Interest),
 }
 
@@ -76,7 +76,7 @@ impl InFlight {
             Operation::Accept { .. } => Work::Accept,
             Operation::Connect { .. } => Work::Connect { to: operation.connect_address()?, started: false },
             Operation::Receive { manner, .. } => Work::Receive(*manner),
-            Operation::Send { bytes, .. } => Work::Send { bytes: bytes.slices().concat(), sent: 0 },
+            Operation::Send { bytes, ends, .. } => Work::Send { bytes: bytes.slices().concat(), sent: 0, ends: *ends },
             Operation::Poll { interest, .. } => Work::Poll(*interest),
         };
         Some(InFlight::new(operation.descriptor(), work))

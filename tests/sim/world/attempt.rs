@@ -7,7 +7,7 @@ use elbow::base::slab::Key;
 use elbow::runtime::{BUFFER_SIZE, BufferId, Completion, Interest, LITTLE, Manner};
 
 use super::World;
-use crate::network::Errno;
+use crate::network::{Errno, Network};
 use crate::ring::{Finished, InFlight, RingEvent, Work};
 use crate::stage::Event;
 
@@ -42,7 +42,7 @@ impl World {
                 }
                 settled(self.network.connected(flight.descriptor).map(|()| 0))
             }
-            Work::Send { bytes, sent } => self.send(flight.descriptor, bytes, sent),
+            Work::Send { bytes, sent, ends } => self.send(flight.descriptor, bytes, sent, *ends),
             Work::Poll(interest) => {
                 let ready = self.network.is_ready(flight.descriptor, *interest);
                 match ready == Ok(true) || self.stage.strikes(|faults| faults.spurious_poll) {
@@ -136,13 +136,14 @@ impl World {
     }
 
     /// With MSG_WAITALL a send goes on until its last byte; what it has sent before an error counts.
-    fn send(&mut self, descriptor: RawFd, bytes: &[u8], sent: &mut usize) -> Attempt {
+    fn send(&mut self, descriptor: RawFd, bytes: &[u8], sent: &mut usize, ends: bool) -> Attempt {
         let end = match self.stage.strikes(|faults| faults.short_send) {
             true => *sent + self.stage.random().below((bytes.len() - *sent) as u64) as usize + 1,
             false => bytes.len(),
         };
         let end = end.min(bytes.len());
-        match self.network.send(descriptor, &bytes[*sent..end], &mut self.stage) {
+        let send = if ends { Network::send_more } else { Network::send };
+        match send(&mut self.network, descriptor, &bytes[*sent..end], &mut self.stage) {
             Ok(count) => {
                 *sent += count;
                 if *sent == end { Attempt::Done(Ok(end as u32), None) } else { Attempt::Wait }
