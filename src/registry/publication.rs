@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::task::{Poll, Waker};
 
 use super::departures::{Departures, Deregistered};
@@ -98,7 +98,13 @@ impl Registry {
     /// Looks whether files of certificates have changed, and publishes the good ones to new connections. Answers what
     /// became of each that had changed.
     pub fn refresh_certificates(&self) -> Vec<Refreshed> {
-        let applied = &mut *self.0.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut applied = match self.0.applied.try_lock() {
+            Ok(applied) => applied,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // A configuration is just being applied, which reads what has changed and may take long to look names up.
+            Err(TryLockError::WouldBlock) => return Vec::new(),
+        };
+        let applied = &mut *applied;
         let refreshed = applied.keyring.refresh();
         if refreshed.iter().any(|refreshed| matches!(refreshed, Refreshed::Replaced(..)))
             && let Err(errors) = self.publish(&applied.configuration, &applied.keyring)

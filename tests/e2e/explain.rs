@@ -1,6 +1,6 @@
 //! Every request has a name, by which its client and its instance know it, and `elbow explain` what became of it.
 
-use crate::harness::{Backend, Balancer, Elbow, Peer, run_elbow};
+use crate::harness::{Backend, Balancer, Elbow, Peer, curl, run_elbow};
 
 const GET: &str = "GET /cart?id=7 HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -81,4 +81,26 @@ fn what_elbow_answers_itself_is_explained_with_every_instance_tried() {
     let nobody = Balancer::http([]).start();
     let answer = Peer::connect(nobody.address()).ask(GET);
     assert!(explain(&nobody, &id_of(&answer)).contains("answered 503 by the balancer: no_instance"));
+}
+
+#[test]
+fn requests_over_http_2_are_explained_too() {
+    let backend = Backend::saying("ok");
+    let elbow = Balancer::http([backend.address()]).start();
+    let url = |path: &str| format!("http://{}{path}", elbow.address());
+    let id_in = |heads: &str| {
+        let line = heads.lines().find_map(|line| line.strip_prefix("x-request-id: "));
+        line.expect("an id").trim().to_owned()
+    };
+    let over_http_2 = ["--http2-prior-knowledge", "--dump-header", "-", "--output", "/dev/null"];
+    let heads = curl(&[&over_http_2[..], &[&url("/two")]].concat());
+    assert!(heads.starts_with("HTTP/2 200"), "{heads}");
+    let told = explain(&elbow, &id_in(&heads));
+    assert!(told.contains("GET /two") && told.contains("answered 200 by the instance"), "{told}");
+    assert_eq!(backend.only_request().head.get("x-request-id"), Some(id_in(&heads).as_str()));
+
+    drop(backend);
+    let heads = curl(&[&over_http_2[..], &[&url("/gone")]].concat());
+    assert!(heads.starts_with("HTTP/2 504"), "{heads}");
+    assert!(explain(&elbow, &id_in(&heads)).contains("answered 504 by the balancer"), "{heads}");
 }

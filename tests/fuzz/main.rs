@@ -8,5 +8,6 @@ mod api;
 mod config;
 mod corpus;
 mod wire_bodies;
+mod wire_cookies;
 mod wire_heads;
 mod wire_proxy_protocol;
