@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Conflict, Listener, LoadBalancerParts, Place, Policy, PolicyName, PolicyType, Port, PredefinedPolicy};
+use super::{Conflict, InstanceHttp, Layer, Listener, LoadBalancerParts, Place, Policy, PolicyName, PolicyType, Port, PredefinedPolicy};
 
 /// Every conflict among `parts`, with its place.
 pub(super) fn conflicts_in(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
@@ -23,7 +23,7 @@ pub(super) fn conflicts_in(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> 
 
 fn in_listeners(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
     let mut conflicts = Vec::new();
-    let mut secure_ports = HashMap::new();
+    let (mut secure_ports, mut http_ports) = (HashMap::new(), HashMap::new());
     for (index, listener) in parts.listeners.iter().enumerate() {
         let front = listener.protocols.front();
         let certificates = Place::ListenerCertificates(index);
@@ -35,6 +35,18 @@ fn in_listeners(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
         let secure = listener.protocols.back().is_secure();
         if *secure_ports.entry(listener.instance_port).or_insert(secure) != secure {
             conflicts.push((Place::ListenerInstancePort(index), Conflict::MixedInstancePort(listener.instance_port)));
+        }
+        let http = listener.instance_http;
+        match listener.protocols.layer() {
+            Layer::Seven if *http_ports.entry(listener.instance_port).or_insert(http) != http => {
+                let conflict = Conflict::MixedInstanceHttp(listener.instance_port);
+                conflicts.push((Place::ListenerInstancePort(index), conflict));
+            }
+            Layer::Four if http == InstanceHttp::Http2 => {
+                let conflict = Conflict::Http2WithoutHttp(listener.protocols.back());
+                conflicts.push((Place::Listener(index), conflict));
+            }
+            _ => {}
         }
     }
     conflicts

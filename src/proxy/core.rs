@@ -11,6 +11,7 @@ use crate::balance::RetryBudget;
 use crate::base::Instant;
 use crate::proxy::admission::{Admission, Admitted};
 use crate::proxy::idle_pool::IdlePool;
+use crate::proxy::shared_pool::SharedPool;
 use crate::registry::{ListenerEntry, Snapshot};
 use crate::runtime::Io;
 use crate::wire::head::{RequestHead, ResponseHead};
@@ -26,6 +27,8 @@ pub struct Core {
     pub number: usize,
     /// Idle connections to instances.
     pub idle: IdlePool,
+    /// Connections to instances that carry many requests at once.
+    pub shared: SharedPool,
     /// What may be repeated when instances fail.
     pub retry_budget: RefCell<RetryBudget>,
     /// Whether bulk moves by splice; off only to measure what it gains.
@@ -59,6 +62,7 @@ impl Core {
             io,
             number,
             idle: IdlePool::default(),
+            shared: SharedPool::default(),
             may_splice,
             version: Cell::new(snapshot.version()),
             snapshot: RefCell::new(snapshot),
@@ -96,6 +100,7 @@ impl Core {
         if self.draining_since.get().is_none() {
             self.draining_since.set(Some(self.io.now()));
             self.idle.clear();
+            self.shared.clear();
             self.io.wake_all();
         }
     }

@@ -11,6 +11,7 @@
 pub mod acceptor;
 pub mod admission;
 pub mod backend;
+pub mod carrier;
 pub mod core;
 pub mod download;
 pub mod exchange;
@@ -20,6 +21,7 @@ pub mod http2;
 pub mod idle_pool;
 pub mod secure;
 mod session;
+pub mod shared_pool;
 pub mod stop;
 pub mod tcp;
 pub mod tunnel;

@@ -94,6 +94,7 @@ async fn sweep(core: Rc<Core>) {
     loop {
         core.io.sleep(SWEEP_INTERVAL).await;
         core.idle.sweep(core.io.now());
+        core.shared.sweep(core.io.now());
     }
 }
 

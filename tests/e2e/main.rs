@@ -5,6 +5,7 @@ mod commands;
 mod drain;
 mod failures;
 mod forwarding;
+mod grpc;
 mod harness;
 mod health;
 mod http2;

@@ -287,6 +287,10 @@ fn listener(file: PathBuf) -> impl Strategy<Value = Listener> {
             let tls = tls.filter(|_| front.is_secure());
             let certificate = CertificateFiles { chain: file.clone(), key: file.clone() };
             let certificates = if front.is_secure() { vec![certificate; certificates] } else { Vec::new() };
+            let instance_http = match (front.layer(), port % 2) {
+                (Layer::Seven, 0) => InstanceHttp::Http2,
+                _ => InstanceHttp::Http1,
+            };
             let instance_port = Port::of(2 * port + u16::from(protocols.back().is_secure()));
             let policies = named(&sticky.into_iter().chain(tls).collect::<Vec<_>>());
             let port = Port::HTTP;
@@ -295,6 +299,7 @@ fn listener(file: PathBuf) -> impl Strategy<Value = Listener> {
                 address,
                 port,
                 instance_port,
+                instance_http,
                 certificates,
                 policies,
                 max_connections,
