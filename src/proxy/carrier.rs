@@ -85,6 +85,13 @@ impl Carrier {
         }
     }
 
+    /// Says that the instance was silent: its connection may be dead, and shall take no other request.
+    pub fn retire_connection(&self) {
+        if let Carrier::Stream(stream) = self {
+            stream.call.retire_connection();
+        }
+    }
+
     /// Says that the request has been answered; gives back the connection that it had to itself.
     pub fn finish(self) -> Option<Backend> {
         match self {

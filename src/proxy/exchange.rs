@@ -169,6 +169,9 @@ impl Exchange<'_> {
             },
             Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),
             Err(reason) => {
+                if matches!(reason, Reason::FirstByteTimeout | Reason::BackendSendTimeout) {
+                    carrier.retire_connection();
+                }
                 // The next answer must not go on where this one's head stopped.
                 self.response.clear();
                 Err((reason, choice))

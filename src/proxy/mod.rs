@@ -5,7 +5,8 @@
 //! itself (`balance`), or what should be (`registry`).
 //!
 //! A [`worker`] is born with its thread and ends with the drain. An [`acceptor`] lives as long as its listener. Each
-//! accepted connection becomes one task, [`http1::serve`] or [`tcp::serve`]; what a request needs beyond its
+//! accepted connection becomes one task, [`http1::serve`] or [`tcp::serve`]; one that speaks HTTP/2 goes over to
+//! [`http2`] and has one more task per stream; what a request needs beyond its
 //! connection is one boxed future that dies with the answer, so an idle connection costs a few hundred bytes.
 
 pub mod acceptor;

@@ -109,7 +109,8 @@ impl BackendTls {
             false => BackendTrust::PublicKeys(keys.clone()),
         };
         let known = |instance: &LiveId| previous.and_then(|previous| previous.clients.get(instance)).cloned();
-        let clients = instances.map(|instance| Ok((instance, known(&instance).map_or_else(|| client(&trust, http), Ok)?)));
+        let clients =
+            instances.map(|instance| Ok((instance, known(&instance).map_or_else(|| client(&trust, http), Ok)?)));
         Ok(BackendTls {
             id: previous.map_or(BackendTlsId(id), |previous| previous.id),
             clients: clients.collect::<Result<_, TlsError>>()?,

@@ -5,8 +5,8 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use crate::tls::ApplicationProtocol;
 use crate::runtime::{Chunk, Direction, Outgoing, Socket};
+use crate::tls::ApplicationProtocol;
 use crate::transport::plain::PlainReceiver;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 

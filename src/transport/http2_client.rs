@@ -58,7 +58,7 @@ pub struct Http2Driver {
 /// One request on its way and its answer.
 pub struct Http2Call {
     answer: ResponseFuture,
-    _open: OpenStream,
+    open: OpenStream,
 }
 
 /// Why the head of an answer could not be read.
@@ -110,7 +110,7 @@ impl Http2Client {
         self.state.open.get() == 0
     }
 
-    /// Whether the connection has ended.
+    /// Whether the connection has ended, or takes no more requests.
     pub fn has_ended(&self) -> bool {
         self.state.has_ended.get()
     }
@@ -132,7 +132,7 @@ impl Http2Client {
         let request = request(head, forward)?;
         let (answer, stream) = self.requests.send_request(request, is_whole).map_err(broken)?;
         let writer = Http2Writer::of_request(self.link.clone(), stream, is_whole);
-        Ok((writer, Http2Call { answer, _open: OpenStream::new(&self.state) }))
+        Ok((writer, Http2Call { answer, open: OpenStream::new(&self.state) }))
     }
 }
 
@@ -163,6 +163,11 @@ impl Drop for Http2Driver {
 }
 
 impl Http2Call {
+    /// Says that the connection is not good for further requests: this one got no answer in time.
+    pub fn retire_connection(&self) {
+        self.open.state.has_ended.set(true);
+    }
+
     /// Reads the next head of the answer into `head`; `method` is that of the request.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ pub struct Http2Server {
 
 enum Stage {
     /// The client's preface is awaited.
-    Greeting(Handshake<Duplex, Outbound>),
+    Greeting(Box<Handshake<Duplex, Outbound>>),
     Serving(Box<Connection<Duplex, Outbound>>),
     Over,
 }
@@ -88,7 +88,7 @@ impl Http2Server {
             .max_concurrent_reset_streams(RESET_STREAMS)
             .max_pending_accept_reset_streams(RESET_STREAMS)
             .max_local_error_reset_streams(Some(BROKEN_STREAMS));
-        let stage = Stage::Greeting(builder.handshake(Duplex::new(link.clone(), early)));
+        let stage = Stage::Greeting(Box::new(builder.handshake(Duplex::new(link.clone(), early))));
         Http2Server { stage, link, is_calming: false }
     }
 

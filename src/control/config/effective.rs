@@ -5,7 +5,11 @@ use std::fmt::{self, Display, Write};
 use std::path::Path;
 
 use super::read::policy::{SERVER_ORDER, attribute_key};
-use crate::model::{ApiSettings, Attributes, CertificateFiles, Cipher, Configuration, Cores, Endpoint, HealthCheck, Instance, InstanceHttp, Inventory, Keyword, Listener, LoadBalancerParts, Node, Policy, PolicyName, Port, SecurityPolicy, TlsVersion, TrafficLimits, Unlimited};
+use crate::model::{
+    ApiSettings, Attributes, CertificateFiles, Cipher, Configuration, Cores, Endpoint, HealthCheck, Instance,
+    InstanceHttp, Inventory, Keyword, Listener, LoadBalancerParts, Node, Policy, PolicyName, Port, SecurityPolicy,
+    TlsVersion, TrafficLimits, Unlimited,
+};
 
 /// The file that says all that `configuration` is. Paths are as the configuration holds them: absolute, if it was
 /// read from a file.

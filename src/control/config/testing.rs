@@ -42,7 +42,7 @@ allow = ["10.0.0.0/8", "192.0.2.7"]
 zones = ["rack-a", "rack-b"]
 listeners = [
   { protocol = "HTTP", address = "0.0.0.0", port = 80, instance_protocol = "HTTP", instance_port = 8080 },
-  { protocol = "HTTPS", port = 443, instance_protocol = "HTTPS", instance_port = 8443, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["modern", "sticky"], max_connections = 1000, allow = ["10.0.0.0/8"], deny = ["10.1.0.0/16"], proxy_protocol_from = ["10.0.0.1"] },
+  { protocol = "HTTPS", port = 443, instance_protocol = "HTTPS", instance_port = 8443, http2 = true, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["modern", "sticky"], max_connections = 1000, allow = ["10.0.0.0/8"], deny = ["10.1.0.0/16"], proxy_protocol_from = ["10.0.0.1"] },
   { protocol = "SSL", address = "::1", port = 444, instance_port = 9000, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["exact"] },
 ]
 instances = [

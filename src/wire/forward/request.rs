@@ -146,14 +146,9 @@ fn is_expectation_passed_on(head: &RequestHead, forward: &RequestForward<'_>, fi
 
 fn write_host(head: &RequestHead, node: IpAddr, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Host: ");
-    match (head.host(), node.to_canonical()) {
-        (Some(host), _) => out.extend_from_slice(host),
-        (None, node @ IpAddr::V4(_)) => write_address(node, out),
-        (None, node @ IpAddr::V6(_)) => {
-            out.push(b'[');
-            write_address(node, out);
-            out.push(b']');
-        }
+    match head.host() {
+        Some(host) => out.extend_from_slice(host),
+        None => write_authority(head, node, out),
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -317,6 +312,32 @@ mod tests {
                  Connection: close\r\n\r\n"
             )
         );
+    }
+
+    #[test]
+    fn http2_back_ends_get_fields_without_framing() {
+        let fields = |request: &str| {
+            let mut head = RequestHead::default();
+            head.parse(request.as_bytes(), &HeadLimits::default()).unwrap();
+            let mut seen = String::new();
+            visit_request_fields(&head, &FORWARD, |name, value| {
+                if !name.starts_with(b"x-forwarded-") {
+                    seen += &format!("{}={} ", name.escape_ascii(), value.escape_ascii());
+                }
+            });
+            let mut authority = Vec::new();
+            write_authority(&head, FORWARD.node, &mut authority);
+            seen + &String::from_utf8(authority).unwrap()
+        };
+        for (request, expected) in [
+            ("GET / HTTP/1.1\r\nHost: h\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nAccept: a\r\n\r\n", "Accept=a h"),
+            ("GET / HTTP/1.1\r\nHost: h\r\nTE: gzip, trailers\r\nCookie: a\r\n\r\n", "Cookie=a te=trailers h"),
+            ("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 05\r\n\r\n", "content-length=5 h"),
+            ("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n", "h"),
+            ("GET / HTTP/1.0\r\n\r\n", "[::1]"),
+        ] {
+            assert_eq!(fields(request), expected, "{request:?}");
+        }
     }
 
     #[test]

@@ -304,6 +304,35 @@ mod tests {
     }
 
     #[test]
+    fn a_built_head_means_what_a_parsed_one_would() {
+        use BodyFraming::{Chunked, Length, None};
+        for (status, length, content, method, expected) in [
+            (200, Some("5"), Content::Follows, Method::Get, Length(5)),
+            (200, Option::None, Content::Follows, Method::Get, Chunked),
+            (200, Option::None, Content::Empty, Method::Get, Length(0)),
+            (200, Some("5"), Content::Empty, Method::Head, None),
+            (204, Option::None, Content::Empty, Method::Get, None),
+            (304, Some("5"), Content::Empty, Method::Get, None),
+        ] {
+            let mut head = ResponseHead::default();
+            head.begin(status);
+            for (name, value) in [("connection", "close"), ("keep-alive", "5"), ("x", " y ")] {
+                head.push_field(name.as_bytes(), value.as_bytes()).unwrap();
+            }
+            length.iter().for_each(|length: &&str| head.push_field(b"content-length", length.as_bytes()).unwrap());
+            head.finish(content, method).unwrap();
+            let asked = Asked { method, upgrade: false };
+            assert_eq!(head.reply(asked), Ok(Reply::Final(expected)), "{status} {length:?} {content:?}");
+            assert_eq!(head.fields().next(), Some((&b"x"[..], &b"y"[..])));
+        }
+        let mut head = ResponseHead::default();
+        head.begin(103);
+        head.finish(Content::Follows, Method::Get).unwrap();
+        assert_eq!(head.reply(Asked::default()), Ok(Reply::Interim));
+        assert_eq!(head.push_field(b"a", b"b\r\nc: d"), Err(SyntaxFault::FieldValue.into()));
+    }
+
+    #[test]
     fn a_connection_with_doubtful_bytes_behind_the_answer_is_not_kept() {
         let none = BodyFraming::None;
         for (response, framing, expected) in [
