@@ -56,5 +56,5 @@ fn serve(port: u16, admin: SocketAddr) -> Result<(), String> {
         terminal::print(&welcome);
         terminal::print_error(&format!("{ready}\n"));
     };
-    server::run(loaded.configuration, announce).map_err(|error| error.to_string())
+    server::run(loaded.configuration, None, announce).map_err(|error| error.to_string())
 }

@@ -5,7 +5,13 @@
 
 mod check;
 mod demo;
+mod drain;
+mod export;
+mod import;
+mod reload;
+mod remote;
 mod run;
+mod status;
 mod terminal;
 
 use std::process::ExitCode;
@@ -29,6 +35,11 @@ elbow run -c elbow.toml    run the balancer that a file describes
 elbow run --listen http://127.0.0.1:8080 --to 127.0.0.1:9001
                            run one without a file
 elbow check -c elbow.toml  check a file: every error at once, with its line
+elbow status               what a running balancer balances
+elbow reload [--plan]      make it read its file again, or show the difference
+elbow drain web/web-2      give an instance no more new work
+elbow import web           let the ELB API change what the file has made
+elbow export               what the ELB API has made, as a file
 elbow help [COMMAND]       all options
 ";
 
@@ -45,6 +56,11 @@ enum Command {
     Demo(demo::Arguments),
     Run(run::Arguments),
     Check(check::Arguments),
+    Status(status::Arguments),
+    Reload(reload::Arguments),
+    Drain(drain::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
 }
 
 /// Runs the command that the process was started with.
@@ -53,6 +69,11 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(arguments)) => demo::execute(&arguments),
         Some(Command::Run(arguments)) => run::execute(&arguments),
         Some(Command::Check(arguments)) => check::execute(&arguments),
+        Some(Command::Status(arguments)) => status::execute(&arguments),
+        Some(Command::Reload(arguments)) => reload::execute(&arguments),
+        Some(Command::Drain(arguments)) => drain::execute(&arguments),
+        Some(Command::Import(arguments)) => import::execute(&arguments),
+        Some(Command::Export(arguments)) => export::execute(&arguments),
         None => {
             terminal::print(SHORT_HELP);
             ExitCode::SUCCESS

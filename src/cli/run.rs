@@ -38,14 +38,14 @@ pub(super) struct Arguments {
 
 /// Runs until a signal.
 pub(super) fn execute(arguments: &Arguments) -> ExitCode {
-    let loaded = match arguments.flags() {
-        Some(flags) => from_flags(&flags),
-        None => from_file(&arguments.config),
+    let (loaded, file) = match arguments.flags() {
+        Some(flags) => (from_flags(&flags), None),
+        None => (from_file(&arguments.config), Some(arguments.config.clone())),
     };
     match loaded {
         Ok(Loaded { configuration, warnings }) => {
             terminal::print_error(&warnings.render(terminal::error_paint()));
-            serve(configuration)
+            serve(configuration, file)
         }
         Err(code) => code,
     }
@@ -78,8 +78,8 @@ fn from_file(path: &Path) -> Result<Loaded, ExitCode> {
 }
 
 /// Carries traffic until a signal.
-fn serve(configuration: Configuration) -> ExitCode {
-    match server::run(configuration, |ready| terminal::print_error(&format!("{ready}\n"))) {
+fn serve(configuration: Configuration, file: Option<PathBuf>) -> ExitCode {
+    match server::run(configuration, file, |ready| terminal::print_error(&format!("{ready}\n"))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             terminal::print_error(&format!("elbow run: {error}\n"));

@@ -40,6 +40,13 @@ impl Report {
         reason_code: ReasonCode::Elb,
         description: "Instance is in the EC2 Availability Zone for which LoadBalancer is not configured to route traffic to.",
     };
+
+    /// A healthy instance that finishes what it has and gets nothing new.
+    pub const DRAINING: Self = Self {
+        state: ServiceState::InService,
+        reason_code: ReasonCode::NotApplicable,
+        description: "Instance deregistration currently in progress.",
+    };
 }
 
 impl From<Condition> for Report {

@@ -204,9 +204,9 @@ reasons! {
 
     /// The instance did not begin its answer in time.
     FirstByteTimeout "first_byte_timeout" Backend FirstByte Request 504 "http_response_timeout"
-    /// The instance closed the connection before its answer was there.
+    /// The instance closed the connection before the head of its answer was there whole.
     BackendClosedEarly "backend_closed_early" Backend FirstByte Request 504 "connection_terminated"
-    /// The instance reset the connection before its answer was there.
+    /// The instance reset the connection before the head of its answer was there whole.
     BackendReset "backend_reset" Backend FirstByte Request 504 "connection_terminated"
     /// The head of the answer breaks the grammar, or its framing is ambiguous.
     ResponseMalformed "response_malformed" Backend FirstByte Request 502 "http_protocol_error"
@@ -238,7 +238,7 @@ reasons! {
     TunnelBackendReset "tunnel_backend_reset" Backend Tunnel Connection - "connection_terminated"
 
     /// What was in flight on an instance that leaves was cut: draining is off, or its time was up.
-    DrainTimeout "drain_timeout" Elbow Drain Connection - "connection_terminated"
+    DrainTimeout "drain_timeout" Elbow Drain Request 504 "connection_terminated"
     /// What was in flight was cut because the node stops.
     Shutdown "shutdown" Elbow Drain Connection - "connection_terminated"
 

@@ -65,8 +65,53 @@ impl Listener {
         }
     }
 
+    /// Whether its rules let this client in: it is not denied, and it is allowed or everyone is.
+    pub fn lets_in(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        !is_in(&self.deny, client) && (self.allow.is_empty() || is_in(&self.allow, client))
+    }
+
+    /// Whether this sender is believed when it says by a PROXY protocol header whose connection it brings.
+    pub fn trusts(&self, sender: IpAddr) -> bool {
+        is_in(&self.proxy_protocol_from, sender.to_canonical())
+    }
+
     /// Address and port, to bind.
     pub const fn socket_address(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.port.get())
+    }
+}
+
+fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Protocol;
+
+    #[test]
+    fn deny_wins_over_allow_and_an_empty_allow_is_everyone() {
+        let nets = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a network")).collect::<Vec<IpNet>>();
+        let (ten, host, six) = ("10.0.0.0/8", "10.1.2.3/32", "2001:db8::/32");
+        for (allow, deny, client, expected) in [
+            (&[][..], &[][..], "192.0.2.1", true),
+            (&[ten], &[], "10.9.9.9", true),
+            (&[ten], &[], "::ffff:10.9.9.9", true),
+            (&[ten], &[], "11.0.0.1", false),
+            (&[ten], &[], "2001:db8::1", false),
+            (&[ten, six], &[host], "10.1.2.3", false),
+            (&[ten, six], &[host], "10.1.2.4", true),
+            (&[ten, six], &[host], "2001:db8::1", true),
+            (&[], &[ten], "10.0.0.1", false),
+            (&[], &[ten], "192.0.2.1", true),
+        ] {
+            let protocols = ProtocolPair::new(Protocol::Http, Protocol::Http).expect("one layer");
+            let port = Port::new(80).expect("a port");
+            let listener = Listener { allow: nets(allow), deny: nets(deny), ..Listener::plain(protocols, port, port) };
+            let client: IpAddr = client.parse().expect("an address");
+            assert_eq!(listener.lets_in(client), expected, "{client}, allow {allow:?}, deny {deny:?}");
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::{
-    Attributes, Conflict, HealthCheck, Instance, Listener, LoadBalancerName, Place, Policy, PolicyName, Port,
-    PredefinedPolicy, SecurityPolicy, TrafficLimits, Zone,
+    Attributes, Conflict, HealthCheck, Instance, Layer, Listener, LoadBalancerName, Place, Policy, PolicyName, Port,
+    PredefinedPolicy, ProxyProtocolVersion, SecurityPolicy, TrafficLimits, Zone,
 };
 
 /// A load balancer whose parts agree with each other. Its parts can be read as fields, not changed: to change it,
@@ -83,6 +83,18 @@ impl LoadBalancerParts {
             _ => None,
         });
         negotiation.next().unwrap_or(SecurityPolicy::Predefined(PredefinedPolicy::DEFAULT))
+    }
+
+    /// The PROXY protocol header that the policies of its instance port ask for. Only streams have one (ELB).
+    pub fn proxy_protocol(&self, listener: &Listener) -> Option<ProxyProtocolVersion> {
+        let names = self.backend_policies.get(&listener.instance_port)?;
+        let mut policies = names.iter().filter_map(|name| self.policy(name));
+        policies.find_map(|policy| match *policy {
+            Policy::ProxyProtocol { enabled: true, version } if listener.protocols.layer() == Layer::Four => {
+                Some(version)
+            }
+            _ => None,
+        })
     }
 
     /// The stickiness policy of a listener, if it has one.

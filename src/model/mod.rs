@@ -11,6 +11,7 @@
 
 mod address;
 mod agreement;
+mod api;
 mod attributes;
 mod bounded;
 mod certificate;
@@ -31,6 +32,7 @@ mod protocol;
 mod security_policy;
 
 pub use address::{Endpoint, Host, HostName, Port};
+pub use api::{Access, AccessKey, ApiSettings};
 pub use attributes::{AccessLog, AccessLogFormat, Attributes, DesyncMitigation, Draining, Routing};
 pub use bounded::{Count, Seconds};
 pub use certificate::CertificateFiles;
@@ -45,7 +47,7 @@ pub use limits::{TrafficLimits, Unlimited};
 pub use listener::{InstanceHttp, Listener};
 pub use load_balancer::{LoadBalancer, LoadBalancerParts};
 pub use name::{AccessKeyId, CookieName, InstanceId, LoadBalancerName, PolicyName, Region, ResourceName, Zone};
-pub use node::{AccessKey, AdminAddress, ApiSettings, CoreList, Cores, Node};
+pub use node::{AdminAddress, CoreList, Cores, Node};
 pub use policy::{Policy, PolicyType, ProxyProtocolVersion, PublicKey};
 pub use protocol::{Layer, Protocol, ProtocolPair};
 pub use security_policy::{Cipher, CustomPolicy, PredefinedPolicy, SecurityPolicy, TlsVersion};

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{AccessKeyId, Invalid, Region, Unlimited, Zone};
+use super::{Invalid, Unlimited, Zone};
 
 /// What concerns the node as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,29 +108,4 @@ impl fmt::Display for AdminAddress {
             Self::Unix(path) => write!(formatter, "unix:{}", path.display()),
         }
     }
-}
-
-/// The ELB Query API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiSettings {
-    /// Where it is served.
-    pub address: SocketAddr,
-    /// The region in credential scopes and DNS names.
-    pub region: Region,
-    /// Who may call it, at least one.
-    pub access_keys: Vec<AccessKey>,
-}
-
-impl ApiSettings {
-    /// Where the API is served unless told otherwise.
-    pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9901));
-}
-
-/// One pair of API credentials.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessKey {
-    /// The public half.
-    pub id: AccessKeyId,
-    /// The file that holds the secret half.
-    pub secret_file: PathBuf,
 }

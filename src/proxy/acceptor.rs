@@ -6,13 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Layer, Reason};
+use crate::model::Reason;
 use crate::proxy::core::Core;
-use crate::proxy::session::Session;
-use crate::proxy::{http1, secure, tcp};
+use crate::proxy::entrance;
 use crate::registry::ListenerEntry;
-use crate::runtime::{AcceptError, Either, Listener, Socket, race};
-use crate::transport::{Receiver, Sender, plain_halves};
+use crate::runtime::{AcceptError, Either, Listener, race};
 
 /// How long accepting pauses when the process has no descriptor or memory left. Connections wait in the kernel's queue.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -49,7 +47,7 @@ impl Acceptor<'_> {
             let Some(entry) = &self.entry else { return };
             match accepted {
                 Either::First(()) => return,
-                Either::Second(Ok(socket)) => admit(self.core, entry, socket),
+                Either::Second(Ok(socket)) => entrance::enter(self.core, entry, socket),
                 // The connection was gone before it was taken; or the kernel ended the multishot.
                 Either::Second(Err(AcceptError::Again(_))) => self.core.io.give_way().await,
                 Either::Second(Err(AcceptError::Exhausted(_))) => {
@@ -63,39 +61,7 @@ impl Acceptor<'_> {
     async fn finish(self) {
         let waiting = self.listener.stop().await;
         if let Some(entry) = &self.entry {
-            waiting.into_iter().for_each(|socket| admit(self.core, entry, socket));
+            waiting.into_iter().for_each(|socket| entrance::enter(self.core, entry, socket));
         }
-    }
-}
-
-/// Starts a flow for a connection, unless a limit forbids it.
-fn admit(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
-    let cells = entry.cells.core(core.number);
-    cells.connections_total.increment();
-    let Some(guard) = core.admit() else {
-        cells.errors.record(Reason::NodeConnectionLimit);
-        return;
-    };
-    // Without an address the client is gone already.
-    let Ok(client) = socket.peer_address() else { return };
-    let session = Session::new(core.clone(), entry.clone(), client, guard);
-    match &entry.tls {
-        Some(_) => core.io.spawn(secure::serve(session, socket)),
-        None => {
-            let (mut receiver, sender) = plain_halves(socket);
-            if entry.listener.protocols.layer() == Layer::Seven {
-                receiver.expect_more();
-            }
-            serve(session, (receiver, sender));
-        }
-    }
-}
-
-/// Starts the flow of a connection that is ready to carry what its listener serves.
-pub fn serve(session: Session, halves: (Receiver, Sender)) {
-    let io = session.core.io.clone();
-    match session.entry.listener.protocols.layer() {
-        Layer::Seven => io.spawn(http1::serve(session, halves)),
-        Layer::Four => io.spawn(tcp::serve(session, halves)),
     }
 }

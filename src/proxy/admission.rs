@@ -3,43 +3,34 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam::utils::CachePadded;
+use crate::registry::{Place, Places};
 
-/// Counts the client connections of a node exactly. Touched once per accept and once per close.
+/// The places for the client connections of a node. Touched once per accept and once per close.
 #[derive(Debug)]
 pub struct Admission {
-    open: CachePadded<AtomicUsize>,
-    limit: usize,
-}
-
-/// One admitted connection; dropping it makes room for another.
-#[derive(Debug)]
-pub struct Admitted {
-    admission: Arc<Admission>,
+    places: Arc<Places>,
+    limit: AtomicUsize,
 }
 
 impl Admission {
     /// Room for `limit` connections.
     pub fn new(limit: usize) -> Arc<Admission> {
-        Arc::new(Admission { open: CachePadded::new(AtomicUsize::new(0)), limit })
+        Arc::new(Admission { places: Arc::default(), limit: AtomicUsize::new(limit) })
     }
 
     /// Admits one more connection, or none when the node is full.
-    pub fn admit(self: &Arc<Admission>) -> Option<Admitted> {
-        let admitted = Admitted { admission: self.clone() };
-        // Counting before looking admits the last one exactly once; a refused one is uncounted by its guard.
-        (self.open.fetch_add(1, Ordering::Relaxed) < self.limit).then_some(admitted)
+    pub fn admit(&self) -> Option<Place> {
+        self.places.take(self.limit.load(Ordering::Relaxed))
+    }
+
+    /// From now on there is room for `limit`. Whoever is in stays in.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Connections open now.
     pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.admission.open.fetch_sub(1, Ordering::Relaxed);
+        self.places.taken()
     }
 }
 
@@ -48,13 +39,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_node_admits_when_one_leaves() {
+    fn a_smaller_limit_turns_nobody_out() {
         let admission = Admission::new(2);
-        let first = admission.admit();
-        let second = admission.admit();
-        assert!(first.is_some() && second.is_some() && admission.admit().is_none());
-        assert_eq!(admission.open(), 2);
-        drop(first);
-        assert!(admission.admit().is_some());
+        let held = (admission.admit(), admission.admit());
+        admission.set_limit(1);
+        assert!(held.0.is_some() && admission.open() == 2 && admission.admit().is_none());
+        drop(held);
+        let one = admission.admit();
+        assert!(one.is_some() && admission.admit().is_none());
     }
 }

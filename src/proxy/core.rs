@@ -7,13 +7,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use crate::balance::RetryBudget;
+use crate::balance::{RetryBudget, Shunned};
 use crate::base::Instant;
-use crate::proxy::admission::{Admission, Admitted};
+use crate::proxy::account::Account;
+use crate::proxy::admission::Admission;
+use crate::proxy::backend::Backend;
 use crate::proxy::idle_pool::IdlePool;
 use crate::proxy::shared_pool::SharedPool;
-use crate::registry::{ListenerEntry, Snapshot};
+use crate::registry::{ListenerEntry, LiveId, Place, Snapshot, TargetId};
 use crate::runtime::Io;
+use crate::telemetry::{AccessLogQueue, Block};
 use crate::wire::head::{RequestHead, ResponseHead};
 
 /// Heads kept for reuse by one core; as many as requests are usually in flight at once.
@@ -31,6 +34,8 @@ pub struct Core {
     pub shared: SharedPool,
     /// What may be repeated when instances fail.
     pub retry_budget: RefCell<RetryBudget>,
+    /// Who could not be connected to just now.
+    pub shunned: RefCell<Shunned<LiveId>>,
     /// Whether bulk moves by splice; off only to measure what it gains.
     pub may_splice: bool,
     snapshot: RefCell<Arc<Snapshot>>,
@@ -41,6 +46,8 @@ pub struct Core {
     finished: RefCell<Option<Waker>>,
     #[expect(clippy::vec_box, reason = "an exchange takes and gives back the box, not what is in it")]
     heads: RefCell<Vec<Box<Heads>>>,
+    /// Lines for access logs that have not been offered yet.
+    lines: RefCell<Vec<(Arc<AccessLogQueue>, Block)>>,
 }
 
 /// Memory for the heads of one exchange.
@@ -50,6 +57,8 @@ pub struct Heads {
     pub request: RequestHead,
     /// What the instance answers.
     pub response: ResponseHead,
+    /// What becomes of it.
+    pub account: Account,
     /// Bytes being written.
     pub memory: Vec<u8>,
 }
@@ -63,6 +72,7 @@ impl Core {
             number,
             idle: IdlePool::default(),
             shared: SharedPool::default(),
+            shunned: RefCell::default(),
             may_splice,
             version: Cell::new(snapshot.version()),
             snapshot: RefCell::new(snapshot),
@@ -71,6 +81,7 @@ impl Core {
             held: Cell::new(0),
             finished: RefCell::default(),
             heads: RefCell::default(),
+            lines: RefCell::default(),
         }
     }
 
@@ -79,10 +90,19 @@ impl Core {
         self.snapshot.borrow().clone()
     }
 
-    /// Serves another snapshot from the next request on.
+    /// Serves another snapshot from the next request on. Idle connections to instances that it does not have are closed.
     pub fn adopt(&self, snapshot: Arc<Snapshot>) {
         self.version.set(snapshot.version());
+        self.idle.retain(|target| snapshot.is_registered(target.live));
+        self.shared.retain(|target| snapshot.is_registered(target.live));
         *self.snapshot.borrow_mut() = snapshot;
+    }
+
+    /// Keeps a connection for the next request to `target`, unless its instance has left meanwhile.
+    pub fn keep(&self, target: TargetId, backend: Backend) {
+        if self.snapshot.borrow().is_registered(target.live) {
+            self.idle.put(target, backend, self.io.now());
+        }
     }
 
     /// The version of the snapshot that this core serves.
@@ -112,8 +132,8 @@ impl Core {
 
     /// Admits a client connection, counted for as long as the guard lives; `None` when the node is full.
     pub fn admit(self: &Rc<Core>) -> Option<ConnectionGuard> {
-        let admitted = self.admission.admit()?;
-        Some(ConnectionGuard { _admitted: admitted, _hold: self.hold() })
+        let place = self.admission.admit()?;
+        Some(ConnectionGuard { _place: place, _hold: self.hold() })
     }
 
     /// Keeps the core from being finished for as long as the guard lives.
@@ -129,6 +149,27 @@ impl Core {
             if self.held.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    /// Adds the line that `write` appends to an access log.
+    pub fn log(&self, log: &Arc<AccessLogQueue>, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut lines = self.lines.borrow_mut();
+        let index = lines.iter().position(|(known, _)| Arc::ptr_eq(known, log)).unwrap_or_else(|| {
+            lines.push((log.clone(), Block::default()));
+            lines.len() - 1
+        });
+        if let Some((_, block)) = lines.get_mut(index)
+            && block.add(write)
+        {
+            log.offer(std::mem::take(block));
+        }
+    }
+
+    /// Gives away the lines that have been added, and forgets their logs.
+    pub fn offer_lines(&self) {
+        for (log, block) in self.lines.borrow_mut().drain(..) {
+            log.offer(block);
+        }
     }
 
     /// Memory for one exchange, used before if possible.
@@ -147,7 +188,7 @@ impl Core {
 
 /// A client connection that is counted until this is dropped.
 pub struct ConnectionGuard {
-    _admitted: Admitted,
+    _place: Place,
     _hold: Hold,
 }
 

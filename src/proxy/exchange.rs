@@ -10,6 +10,8 @@ use std::task::Poll;
 
 use crate::balance::{Lost, Retry};
 use crate::model::Reason;
+use crate::proxy::account::{Account, Attempt};
+use crate::proxy::affinity::Affinity;
 use crate::proxy::backend::Backend;
 use crate::proxy::carrier::{Answers, Carrier, Way};
 use crate::proxy::download::{Download, Downloaded};
@@ -24,6 +26,11 @@ use crate::transport::{Http2Client, Sink, Source};
 use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward};
 use crate::wire::head::{Reply, RequestHead, ResponseHead};
+
+/// Interim answers (RFC 9110 section 15.2) before the one that answers. A server that works for long says 102 every
+/// twenty seconds (RFC 2518 section 10.1), and 103 comes a few times; without a limit an instance could keep a client
+/// busy for ever.
+const INTERIM_ANSWERS_MAX: usize = 32;
 
 /// How an exchange ended.
 pub enum Ended {
@@ -67,8 +74,12 @@ pub struct Exchange<'a> {
     pub node: IpAddr,
     /// An instance has had its whole time for the answer already.
     pub has_waited: bool,
+    /// The instance may read another request out of it than we do: its connection carries no other afterwards.
+    pub is_doubtful: bool,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
+    /// What becomes of it.
+    pub account: &'a mut Account,
 }
 
 impl Exchange<'_> {
@@ -76,10 +87,16 @@ impl Exchange<'_> {
     pub async fn run(mut self, client: &mut Client<'_>) -> Ended {
         let mut search = Search::new(self.session);
         let mut fresh_only = false;
+        let affinity = self.session.entry.stickiness.as_ref().map(|sticky| Affinity::of(sticky, self.request));
+        let mut bound_to = affinity.as_ref().and_then(Affinity::bound_to);
         loop {
-            let choice = match search.choose() {
-                Ok(choice) => choice,
-                Err(reason) => return Ended::Refused(reason),
+            let bound = bound_to.take().and_then(|live| search.bound_to(live));
+            let choice = match bound {
+                Some(choice) => choice,
+                None => match search.choose(left_in_queue(&mut client.source)).await {
+                    Ok(choice) => choice,
+                    Err(reason) => return Ended::Refused(reason),
+                },
             };
             let (way, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
@@ -92,7 +109,7 @@ impl Exchange<'_> {
                 },
             };
             let progress = Progress::default();
-            let (reason, choice) = match self.attempt(way, choice, &progress, client).await {
+            let (reason, choice) = match self.attempt(way, choice, &progress, client, affinity.as_ref()).await {
                 Ok(ended) => return ended,
                 Err(failed) => failed,
             };
@@ -147,6 +164,7 @@ impl Exchange<'_> {
         choice: Choice,
         progress: &Progress,
         client: &mut Client<'_>,
+        affinity: Option<&Affinity<'_>>,
     ) -> Result<Ended, (Reason, Choice)> {
         if let Err(reason) = self.invite_body(client).await {
             return Err((reason, choice));
@@ -155,10 +173,10 @@ impl Exchange<'_> {
             Ok(carrier) => carrier,
             Err(reason) => return Err((reason, choice)),
         };
-        match self.converse(&mut carrier, &choice, progress, client).await {
+        match self.converse(&mut carrier, &choice, progress, client, affinity).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
-                if let Some(backend) = carrier.finish().filter(|_| reusable) {
-                    self.session.core.idle.put(choice.target(), backend, self.session.now());
+                if let Some(backend) = carrier.finish().filter(|_| reusable && !self.is_doubtful) {
+                    self.session.core.keep(choice.target(), backend);
                 }
                 Ok(Ended::Answered(persistence))
             }
@@ -186,6 +204,7 @@ impl Exchange<'_> {
         choice: &Choice,
         progress: &Progress,
         client: &mut Client<'_>,
+        affinity: Option<&Affinity<'_>>,
     ) -> Result<Conversed, Reason> {
         let session = self.session;
         let Client { source, sink } = client;
@@ -193,11 +212,16 @@ impl Exchange<'_> {
         let mut uploading = pin!(Upload::new(session, progress).run(source, &mut to_instance));
         let reply = {
             let answering = pin!(self.read_answer(&mut answers, sink));
-            first_byte(session, progress, answering, uploading.as_mut()).await?
+            first_byte(session, choice, progress, answering, uploading.as_mut()).await?
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
         choice.cells().backend_latency.record(session.now().since(sent_at));
-        let download = Download::new(session, self.request, self.response);
+        self.account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
+        self.account.backend_status = self.response.status();
+        let bond = affinity.map(|affinity| affinity.bond(choice.live(), self.response)).unwrap_or_default();
+        let cookies = bond.fields();
+        let additions = Additions { replace: &[], append: &cookies };
+        let download = Download::new(session, self.request, self.response).with(additions);
         let (framing, body) = match reply {
             Reply::Final(framing) => (framing, answers.into_body(framing)),
             Reply::SwitchingProtocols | Reply::Interim => {
@@ -210,15 +234,18 @@ impl Exchange<'_> {
         let Some(mut from_instance) = body else { return Err(Reason::ResponseMalformed) };
         // When the instance answers before it has read all, the rest of the request is not waited for. The node may have
         // begun to drain since the request came.
-        let goes_on = progress.is_whole() && session.core.draining_since().is_none();
+        let goes_on = progress.is_whole() && !session.is_leaving();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
         let downloading = download.run(framing, persistence, &mut from_instance, sink);
-        match race(downloading, uploading.as_mut()).await {
-            Either::First(Ok(Downloaded { persistence, reusable })) => {
+        let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;
+        self.account.sent_bytes = from_instance.body_bytes();
+        match ended {
+            Either::First(Either::First(Ok(Downloaded { persistence, reusable }))) => {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
                 Ok(Conversed::Answered { persistence, reusable: reusable && progress.is_whole() })
             }
-            Either::First(Err(reason)) | Either::Second(reason) => Ok(Conversed::Cut(reason)),
+            Either::First(Either::First(Err(reason)) | Either::Second(reason)) => Ok(Conversed::Cut(reason)),
+            Either::Second(()) => Ok(Conversed::Cut(Reason::DrainTimeout)),
         }
     }
 
@@ -234,9 +261,14 @@ impl Exchange<'_> {
     /// Reads heads until the one that answers; interim ones are passed on.
     async fn read_answer(&mut self, answers: &mut Answers<'_>, sink: &mut Sink<'_>) -> Result<Reply, Reason> {
         let limits = self.session.response_limits();
+        let mut interim = 0;
         loop {
             match answers.read_head(self.request.asked(), &limits, self.response).await? {
-                Reply::Interim => self.pass_on_interim(sink).await?,
+                Reply::Interim if interim < INTERIM_ANSWERS_MAX => {
+                    interim += 1;
+                    self.pass_on_interim(sink).await?;
+                }
+                Reply::Interim => return Err(Reason::ResponseMalformed),
                 reply => return Ok(reply),
             }
         }
@@ -252,7 +284,7 @@ impl Exchange<'_> {
 
     fn forward(&self) -> RequestForward<'_> {
         RequestForward {
-            client: self.session.client.ip(),
+            client: self.session.ends.client.ip(),
             scheme: self.session.scheme(),
             listener_port: self.session.listener_port(),
             node: self.node,
@@ -285,10 +317,17 @@ enum Conversed {
     Cut(Reason),
 }
 
+/// Waits for the client to break its connection.
+async fn left_in_queue(source: &mut Source<'_>) -> Reason {
+    source.broken().await;
+    Reason::ClientClosedInQueue
+}
+
 /// Waits for the head of the answer. The time allowed runs from the end of the request; `uploading` ends only
 /// when the client fails.
 async fn first_byte(
     session: &Session,
+    choice: &Choice,
     progress: &Progress,
     mut answering: Pin<&mut impl Future<Output = Result<Reply, Reason>>>,
     mut uploading: Pin<&mut impl Future<Output = Reason>>,
@@ -300,6 +339,9 @@ async fn first_byte(
         }
         if let Poll::Ready(answered) = answering.as_mut().poll(context) {
             return Poll::Ready(answered);
+        }
+        if choice.is_cut() {
+            return Poll::Ready(Err(Reason::DrainTimeout));
         }
         let Some(ended_at) = progress.ended_at() else { return Poll::Pending };
         let until = ended_at + session.first_byte_timeout();

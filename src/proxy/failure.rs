@@ -6,6 +6,7 @@ use crate::model::Reason;
 use crate::transport::DialError;
 use crate::wire::answer::Answer;
 use crate::wire::fault::{BodyFault, FramingFault, RequestFault, ResponseFault, SyntaxFault};
+use crate::wire::proxy_protocol;
 
 /// The answer a client gets for `reason` when nothing of another answer has been sent; `None` when it gets none.
 pub fn answer(reason: Reason) -> Option<Answer> {
@@ -15,6 +16,7 @@ pub fn answer(reason: Reason) -> Option<Answer> {
         408 => Answer::RequestTimeout,
         413 => Answer::ContentTooLarge,
         414 => Answer::UriTooLong,
+        429 => Answer::TooManyRequests,
         431 => Answer::HeaderFieldsTooLarge,
         501 => Answer::NotImplemented,
         502 => Answer::BadGateway,
@@ -23,6 +25,15 @@ pub fn answer(reason: Reason) -> Option<Answer> {
         _ => Answer::ServiceUnavailable,
     };
     Some(answer)
+}
+
+/// What was received as a request and refused: a malformed one, or the PROXY protocol header of somebody who is not
+/// trusted to send one.
+pub fn of_request(bytes: &[u8], fault: &RequestFault) -> Reason {
+    match proxy_protocol::decode(bytes) {
+        Ok(_) => Reason::ProxyHeaderUntrusted,
+        Err(_) => of_request_head(fault),
+    }
 }
 
 /// A request head that was refused.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use crate::base::Instant;
 use crate::model::Reason;
+use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
 use crate::proxy::exchange::{Client, Ended, Exchange};
 use crate::proxy::failure;
@@ -20,6 +21,7 @@ use crate::runtime::{Either, Io, Sleep, race};
 use crate::telemetry::AnswerSource;
 use crate::transport::{Http2Ended, Http2Request, Http2Server, Http2Writer, Receiver, Sender, Sink, Source, linger};
 use crate::wire::connection::Persistence;
+use crate::wire::desync::Action;
 
 /// How long a connection without streams is left open when the node drains or it has carried all it may: requests may
 /// be on their way, and the client has to hear where to make the next.
@@ -122,8 +124,7 @@ impl Front {
 
     /// Asks the client to go elsewhere once the node drains or the connection has carried all it may.
     fn begin_parting(&mut self) -> bool {
-        let is_due =
-            self.session.core.draining_since().is_some() || self.carried >= self.session.requests_per_connection();
+        let is_due = self.session.is_leaving() || self.carried >= self.session.requests_per_connection();
         let begins = is_due && matches!(self.parting, Parting::No) && !self.server.is_greeting();
         if begins {
             self.server.finish();
@@ -226,15 +227,21 @@ impl Drop for OpenStream {
 async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenStream) {
     let began = session.now();
     let mut heads = session.core.take_heads();
+    heads.account = Account::new(began);
     let ended = match request.read_head(&session.request_limits(), &mut heads.request) {
         Ok(()) => carry(&session, &mut request, &mut heads).await,
         Err(fault) => Ended::Refused(failure::of_request_head(&fault)),
     };
+    session.cells().request_duration.record(session.now().since(began));
+    let (reader, writer) = request.halves();
+    heads.account.received_bytes = reader.body_bytes();
+    if let Ended::Refused(reason) | Ended::Cut(reason) = &ended {
+        heads.account.failed = Some(*reason);
+    }
+    heads.account.log_request(&session, &heads.request);
     heads.request.clear();
     heads.response.clear();
     session.core.give_back_heads(heads);
-    session.cells().request_duration.record(session.now().since(began));
-    let (_, writer) = request.halves();
     match ended {
         Ended::Answered(_) => request.note_answer(),
         Ended::Refused(reason) => refuse(&session, writer, reason),
@@ -248,6 +255,13 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
 }
 
 async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads) -> Ended {
+    let action = session.judge(&heads.request);
+    if action == Action::Block {
+        return Ended::Refused(Reason::DesyncBlocked);
+    }
+    if let Err(reason) = session.may_request() {
+        return Ended::Refused(reason);
+    }
     let (reader, writer) = request.halves();
     let cancellation = writer.cancellation();
     let exchange = Exchange {
@@ -258,7 +272,9 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads)
         // Every request names its host.
         node: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         has_waited: false,
+        is_doubtful: action == Action::AllowAndClose,
         expects_continue: heads.request.expects_continue(),
+        account: &mut heads.account,
     };
     let mut client = Client { source: Source::Http2(reader), sink: Sink::Http2(writer) };
     // Pinned where they are: an exchange is too large to be moved about.

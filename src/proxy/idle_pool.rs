@@ -1,7 +1,7 @@
 //! Connections to instances that wait for their next request: one pool per core, last in first out.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::Instant;
@@ -23,10 +23,10 @@ struct Idle {
     since: Instant,
 }
 
-/// The idle connections of one core by target.
+/// The idle connections of one core by target. In order, so that a simulated core always closes them in the same one.
 #[derive(Default)]
 pub struct IdlePool {
-    targets: RefCell<HashMap<TargetId, Vec<Idle>>>,
+    targets: RefCell<BTreeMap<TargetId, Vec<Idle>>>,
 }
 
 impl IdlePool {

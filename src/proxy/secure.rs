@@ -4,27 +4,28 @@ use bytes::Bytes;
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
-use crate::proxy::{acceptor, http2};
-use crate::runtime::Socket;
+use crate::proxy::{entrance, http2};
 use crate::tls::ApplicationProtocol;
-use crate::transport::{Accepted, HandshakeError, accept_tls, linger, plain_halves};
+use crate::transport::{Accepted, HandshakeError, PlainReceiver, accept_tls, linger, plain_halves};
 
 /// Shakes hands with a client of a secure listener and serves it, or counts why not.
-pub async fn serve(session: Session, socket: Socket) {
+pub async fn serve(mut session: Session, receiver: PlainReceiver) {
     let Some(tls) = &session.entry.tls else { return };
+    let socket = receiver.socket().clone();
     let deadline = session.now() + session.tls_handshake_timeout();
-    let reason = match session.core.io.within(deadline, accept_tls(socket.clone(), &tls.server)).await {
-        Ok(Ok(Accepted { halves, began, protocol })) => {
+    let reason = match session.core.io.within(deadline, accept_tls(receiver, &tls.server)).await {
+        Ok(Ok(Accepted { halves, began, agreed, protocol })) => {
+            session.agreed = agreed.map(Box::new);
             session.cells().tls_handshake_duration.record(session.now().since(began));
             return match protocol {
                 Some(ApplicationProtocol::Http2) => http2::start(session, halves, Bytes::new()),
-                Some(ApplicationProtocol::Http1) | None => acceptor::serve(session, halves),
+                Some(ApplicationProtocol::Http1) | None => entrance::serve(session, halves),
             };
         }
         // Connections opened ahead of need, and the probes of others.
         Ok(Err(HandshakeError::NothingSaid)) => return,
         Ok(Err(HandshakeError::Fault(fault))) => {
-            tracing::debug!(client = %session.client, %fault, "TLS handshake failed");
+            tracing::debug!(client = %session.ends.client, %fault, "TLS handshake failed");
             Reason::TlsHandshakeFailed
         }
         Ok(Err(HandshakeError::Broken(_))) => Reason::TlsHandshakeFailed,
@@ -32,6 +33,6 @@ pub async fn serve(session: Session, socket: Socket) {
     };
     session.count_failure(reason);
     // The client may still be sending; a reset would overtake the alert.
-    let (receiver, sender) = plain_halves(socket);
+    let (receiver, sender) = plain_halves(PlainReceiver::new(socket));
     linger(receiver, sender).await;
 }

@@ -2,17 +2,21 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::{InstanceHttp, Reason};
-use crate::proxy::core::{ConnectionGuard, Core};
-use crate::registry::ListenerEntry;
+use crate::proxy::core::Core;
+use crate::proxy::entrance::Seat;
+use crate::registry::{ListenerEntry, Visit};
 use crate::telemetry::{AnswerSource, ListenerCells};
+use crate::tls::Agreed;
+use crate::wire::desync::{self, Action, Class};
 use crate::wire::forward::Scheme;
-use crate::wire::head::HeadLimits;
+use crate::wire::head::{HeadLimits, RequestHead};
 
 /// A client connection as every flow on it sees it. The rules are those of the snapshot that the connection, or its
 /// latest request, began under.
@@ -21,26 +25,39 @@ pub struct Session {
     pub core: Rc<Core>,
     /// The listener and the load balancer behind it.
     pub entry: Arc<ListenerEntry>,
-    /// The client's address.
-    pub client: SocketAddr,
+    /// Between whom the connection is.
+    pub ends: Ends,
+    /// What protects it, if it is inside TLS.
+    pub agreed: Option<Box<Agreed>>,
     /// The version of the snapshot that the rules are of.
     version: u32,
+    /// What counts the client's connections and requests, where those are limited.
+    visit: Option<Visit>,
     tenure: Tenure,
 }
 
 /// Whose a session is.
 enum Tenure {
     /// The connection's: it is counted as active.
-    Connection { _guard: ConnectionGuard },
+    Connection { _seat: Seat },
     /// One stream's on a connection that carries several requests at once.
-    Stream { _connection: Rc<Session> },
+    Stream { connection: Rc<Session> },
+}
+
+/// Between whom a connection is, as the client sees it.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    /// The client.
+    pub client: SocketAddr,
+    /// What it connected to, where that is asked for: what somebody in front of us says, else our end of the connection.
+    pub destination: Option<Box<SocketAddr>>,
 }
 
 impl Session {
-    /// A connection of `client` to the listener of `entry`, counted as active until this is dropped.
-    pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, client: SocketAddr, guard: ConnectionGuard) -> Session {
-        let tenure = Tenure::Connection { _guard: guard };
-        let session = Session { version: core.version(), core, entry, client, tenure };
+    /// A connection to the listener of `entry`, counted as active until this is dropped.
+    pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, ends: Ends, seat: Seat, visit: Option<Visit>) -> Session {
+        let tenure = Tenure::Connection { _seat: seat };
+        let session = Session { version: core.version(), core, entry, ends, agreed: None, visit, tenure };
         session.cells().connections_active.increment();
         session
     }
@@ -50,9 +67,11 @@ impl Session {
         let mut session = Session {
             core: self.core.clone(),
             entry: self.entry.clone(),
-            client: self.client,
+            ends: self.ends.clone(),
+            agreed: self.agreed.clone(),
             version: self.version,
-            tenure: Tenure::Stream { _connection: self.clone() },
+            visit: None,
+            tenure: Tenure::Stream { connection: self.clone() },
         };
         session.refresh();
         session
@@ -66,9 +85,55 @@ impl Session {
     /// Goes over to the rules of the core's present snapshot; a listener that is no more keeps its last ones.
     pub fn refresh(&mut self) {
         let version = self.core.version();
-        if self.version != version {
+        if self.version != version
+            && let Some(entry) = self.core.listener(self.entry.listener.socket_address())
+        {
             self.version = version;
-            self.entry = self.core.listener(self.entry.listener.socket_address()).unwrap_or_else(|| self.entry.clone());
+            self.entry = entry;
+        }
+    }
+
+    /// Whether the connection carries nothing more than what it is at: the node drains, or the listener is no more.
+    pub fn is_leaving(&self) -> bool {
+        self.core.draining_since().is_some() || self.has_lost_listener()
+    }
+
+    /// Whether the listener is no more: the connection may finish what it is at.
+    pub fn has_lost_listener(&self) -> bool {
+        self.version != self.core.version() && self.core.listener(self.entry.listener.socket_address()).is_none()
+    }
+
+    /// Counts one more request (TCP: connection) of the client.
+    ///
+    /// # Errors
+    /// When it sends more of them than it may.
+    pub fn may_request(&self) -> Result<(), Reason> {
+        let rate = self.entry.rules.limits.requests_per_second_per_client;
+        let visit = match &self.tenure {
+            Tenure::Connection { .. } => &self.visit,
+            Tenure::Stream { connection } => &connection.visit,
+        };
+        match (visit, rate.and_then(|rate| NonZeroU32::new(rate.get()))) {
+            (Some(visit), Some(rate)) if !visit.may_request(rate, self.now()) => Err(Reason::ClientRateLimit),
+            _ => Ok(()),
+        }
+    }
+
+    /// What desync mitigation does with a request that was accepted; what does not follow the RFC is counted.
+    pub fn judge(&self, request: &RequestHead) -> Action {
+        let verdict = desync::of_accepted(request);
+        self.count_class(verdict.class());
+        verdict.action(self.entry.rules.attributes.desync_mitigation)
+    }
+
+    /// Counts a request by its desync class.
+    pub fn count_class(&self, class: Class) {
+        let counters = &self.cells().desync;
+        match class {
+            Class::Compliant => {}
+            Class::Acceptable => counters.acceptable.increment(),
+            Class::Ambiguous => counters.ambiguous.increment(),
+            Class::Severe => counters.severe.increment(),
         }
     }
 
@@ -142,6 +207,11 @@ impl Session {
     /// How long a connection to an instance may take to come about.
     pub fn connect_timeout(&self) -> Duration {
         self.entry.rules.limits.connect_timeout.get()
+    }
+
+    /// How long a request may wait in the surge queue.
+    pub fn queue_timeout(&self) -> Duration {
+        self.entry.rules.limits.queue_timeout.get()
     }
 
     /// Silence on an upgraded connection after which it is closed.

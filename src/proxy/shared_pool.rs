@@ -48,6 +48,11 @@ impl SharedPool {
         });
     }
 
+    /// Lets go of every connection to targets that `is_wanted` does not want any more.
+    pub fn retain(&self, is_wanted: impl Fn(TargetId) -> bool) {
+        self.targets.borrow_mut().retain(|target, _| is_wanted(*target));
+    }
+
     /// Lets go of all.
     pub fn clear(&self) {
         self.targets.borrow_mut().clear();

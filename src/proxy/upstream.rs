@@ -1,14 +1,20 @@
 //! Finding an instance for a request and connecting to it.
 
-use crate::balance::{Lost, Retry, Unavailable};
-use crate::model::Reason;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::balance::{Full, Lost, Retry, Unavailable};
+use crate::model::{ProxyProtocolVersion, Reason};
 use crate::proxy::failure;
-use crate::proxy::session::Session;
-use crate::registry::{Assignment, TargetId, Tried};
-use crate::runtime::Socket;
-use crate::telemetry::InstanceCells;
+use crate::proxy::session::{Ends, Session};
+use crate::registry::{Assignment, Live, TargetId, Tried, Turn, Waiting};
+use crate::runtime::{Either, Socket, race};
+use crate::telemetry::{InstanceCells, ListenerCells};
 use crate::tls::ClientTls;
-use crate::transport::{HandshakeError, Receiver, Sender, connect_tls, dial, plain_halves};
+use crate::transport::{HandshakeError, PlainReceiver, Receiver, Sender, connect_tls, dial, plain_halves};
+use crate::wire::proxy_protocol::{v1, v2};
 
 /// The search for an instance that takes one request.
 pub struct Search<'a> {
@@ -25,17 +31,73 @@ impl<'a> Search<'a> {
         Search { session, tried: Tried::none(), attempts: 0, failed: None }
     }
 
-    /// The next instance to try; it counts as busy until the choice is dropped.
+    /// The instance that the client is bound to, if it takes work; it counts as busy until the choice is dropped.
+    pub fn bound_to(&mut self, live: &Arc<Live>) -> Option<Choice> {
+        if self.must_queue() {
+            return None;
+        }
+        let assignment = self.session.entry.targets.assign(live)?;
+        self.attempts += 1;
+        Some(self.choice(assignment))
+    }
+
+    /// The next instance to try; it counts as busy until the choice is dropped. Where all have as many as they may have,
+    /// its turn is waited for, until `leaving` ends: the client has left, then for this reason.
     ///
     /// # Errors
     /// Why there is none: how the last attempt failed, or else why nobody can be chosen.
-    pub fn choose(&mut self) -> Result<Choice, Reason> {
+    pub async fn choose(&mut self, leaving: impl Future<Output = Reason>) -> Result<Choice, Reason> {
         self.attempts += 1;
-        let core = self.session.core.number;
-        match self.session.entry.targets.choose(core, &self.tried) {
-            Ok(assignment) => Ok(Choice { assignment, core }),
-            Err(unavailable) => Err(self.failed.unwrap_or_else(|| Unavailable::reason(unavailable))),
+        let chosen = match self.must_queue() {
+            true => Err(Unavailable::AtCapacity),
+            false => self.choose_now(),
+        };
+        let chosen = match chosen {
+            // Boxed: those who need not wait do not carry its room.
+            Err(Unavailable::AtCapacity) => Box::pin(self.wait(leaving)).await,
+            chosen => chosen.map_err(Unavailable::reason),
+        };
+        chosen.map(|assignment| self.choice(assignment)).map_err(|reason| self.failed.unwrap_or(reason))
+    }
+
+    /// An instance that takes a request now; those that this core just failed to connect to are its last choice.
+    fn choose_now(&self) -> Result<Assignment, Unavailable> {
+        let Session { core, entry, .. } = self.session;
+        let mut shunned = core.shunned.borrow_mut();
+        match shunned.is_any(self.session.now()) {
+            false => entry.targets.choose(core.number, &self.tried),
+            true => entry.targets.choose_beside(core.number, &self.tried, |live| shunned.contains(live)),
         }
+    }
+
+    /// Whether others wait, who must not be overtaken.
+    fn must_queue(&self) -> bool {
+        let entry = &self.session.entry;
+        entry.targets.are_limited() && !entry.rules.surge_queue.is_empty()
+    }
+
+    /// Waits in the surge queue.
+    async fn wait(&self, leaving: impl Future<Output = Reason>) -> Result<Assignment, Reason> {
+        let session = self.session;
+        let cells = session.cells();
+        let waiting = Waiting::enter(&session.entry, session.core.number, self.tried.clone()).map_err(|Full| {
+            cells.spillover.increment();
+            Reason::SurgeQueueFull
+        })?;
+        let _queued = Queued::in_cells(cells);
+        let turn = poll_fn(|context| waiting.poll_assignment(context.waker()));
+        let deadline = session.now() + session.queue_timeout();
+        match session.core.io.within(deadline, race(turn, leaving)).await {
+            Ok(Either::First(assignment)) => Ok(assignment),
+            Ok(Either::Second(left)) => Err(left),
+            Err(_elapsed) => Err(Reason::QueueTimeout),
+        }
+    }
+
+    fn choice(&self, assignment: Assignment) -> Choice {
+        let entry = &self.session.entry;
+        let turn = entry.targets.are_limited().then(|| Turn::of(&entry.rules.surge_queue));
+        Choice { assignment, core: self.session.core.number, _turn: turn }
     }
 
     /// Takes note of a failed attempt. Whether and how to try again; `None`: not.
@@ -54,6 +116,24 @@ impl<'a> Search<'a> {
 pub struct Choice {
     assignment: Assignment,
     core: usize,
+    /// Behind the assignment: what that gives back goes to whoever waits.
+    _turn: Option<Turn>,
+}
+
+/// Counts a request as waiting until it is dropped.
+struct Queued<'a>(&'a ListenerCells);
+
+impl<'a> Queued<'a> {
+    fn in_cells(cells: &'a ListenerCells) -> Queued<'a> {
+        cells.surge_queue_length.increment();
+        Queued(cells)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.surge_queue_length.decrement();
+    }
 }
 
 impl Choice {
@@ -62,20 +142,63 @@ impl Choice {
         self.assignment.target()
     }
 
+    /// Where it is reached.
+    pub fn address(&self) -> SocketAddr {
+        self.assignment.address
+    }
+
+    /// The instance.
+    pub fn live(&self) -> &Arc<Live> {
+        self.assignment.lease.record()
+    }
+
+    /// Whether what is in flight on the instance is to be given up. When that changes, every flow is polled once more.
+    pub fn is_cut(&self) -> bool {
+        self.assignment.lease.record().is_cut()
+    }
+
+    /// Waits until what is in flight on the instance is to be given up.
+    pub async fn cut(&self) {
+        poll_fn(|_| if self.is_cut() { Poll::Ready(()) } else { Poll::Pending }).await
+    }
+
     /// What this core counts about the instance.
     pub fn cells(&self) -> &InstanceCells {
         self.assignment.lease.record().cells(self.core)
     }
 
-    /// Connects to it, with TLS if the listener says so.
+    /// Connects to it; first comes the PROXY protocol header, then TLS, each if the listener says so.
     ///
     /// # Errors
     /// Why it could not be reached.
     pub async fn dial(&self, session: &Session) -> Result<(Receiver, Sender), Reason> {
         let socket = self.connect(session).await?;
-        let Some(tls) = session.entry.targets.tls_of(&self.assignment) else { return Ok(plain_halves(socket)) };
+        if let Some(version) = session.entry.proxy_protocol {
+            self.announce(session, version, &socket).await?;
+        }
+        let Some(tls) = session.entry.targets.tls_of(&self.assignment) else {
+            return Ok(plain_halves(PlainReceiver::new(socket)));
+        };
         // Boxed: those who connect in the clear do not carry its room.
         Box::pin(self.secure(session, socket, tls)).await
+    }
+
+    /// Tells the instance whose connection it is, and to what it was made.
+    async fn announce(&self, session: &Session, version: ProxyProtocolVersion, socket: &Socket) -> Result<(), Reason> {
+        let Ends { client, destination: Some(destination) } = &session.ends else { return Ok(()) };
+        let mut header = Vec::new();
+        match version {
+            ProxyProtocolVersion::V1 => v1::write(*client, **destination, &mut header),
+            ProxyProtocolVersion::V2 => v2::write(*client, **destination, &mut header),
+        }
+        let deadline = session.now() + session.connect_timeout();
+        let reason = match session.core.io.within(deadline, socket.send(header)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(_)) => Reason::TunnelBackendReset,
+            Err(_elapsed) => Reason::ConnectTimeout,
+        };
+        self.cells().connection_errors.increment();
+        Err(reason)
     }
 
     async fn secure(&self, session: &Session, socket: Socket, tls: &ClientTls) -> Result<(Receiver, Sender), Reason> {
@@ -96,16 +219,21 @@ impl Choice {
     async fn connect(&self, session: &Session) -> Result<Socket, Reason> {
         let began = session.now();
         let dialled = dial(&session.core.io, self.assignment.address, session.connect_timeout()).await;
-        let cells = self.cells();
+        let (cells, live) = (self.cells(), self.target().live);
         match dialled {
             Ok(socket) => {
+                session.core.shunned.borrow_mut().remove(live);
                 cells.connections_new.increment();
                 cells.connect_duration.record(session.now().since(began));
                 Ok(socket)
             }
             Err(error) => {
                 cells.connection_errors.increment();
-                Err(failure::of_dial(&error))
+                let reason = failure::of_dial(&error);
+                if matches!(reason, Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectUnreachable) {
+                    session.core.shunned.borrow_mut().add(live, session.now());
+                }
+                Err(reason)
             }
         }
     }

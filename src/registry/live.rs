@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::atomic::AtomicCell;
 
@@ -12,8 +13,8 @@ use crate::telemetry::{InstanceCells, PerCore};
 
 /// The record of one instance of one load balancer.
 ///
-/// Who writes: the data plane its load (through [`Lease`]s) and its own core's cells; the prober its condition and the
-/// control thread's cells. Everybody reads.
+/// Who writes: the data plane its load (through [`Lease`]s) and its own core's cells; the control thread its condition,
+/// whether it drains, and the control thread's cells. Everybody reads.
 ///
 /// With its cells it takes 800 bytes on a node with two cores and 128 more for each further one; what a snapshot says of
 /// it takes 200.
@@ -21,6 +22,12 @@ use crate::telemetry::{InstanceCells, PerCore};
 pub struct Live {
     load: Load,
     condition: AtomicCell<Condition>,
+    /// The operator wants it to get no new work.
+    draining: AtomicBool,
+    /// No snapshot has it any more.
+    deregistered: AtomicBool,
+    /// What is in flight on it is to be given up.
+    cut: AtomicBool,
     id: LiveId,
     load_balancer: LoadBalancerName,
     instance: InstanceId,
@@ -36,7 +43,7 @@ pub type Lease = balance::Lease<Live>;
 
 /// Names a live record in tables by index: indexes are dense and used again, the version they were given out in tells
 /// their users apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LiveId {
     /// Below the most instances that were ever registered at once, or little more.
     pub index: u32,
@@ -61,6 +68,9 @@ impl Live {
         Self {
             load: Load::new(),
             condition: AtomicCell::new(Condition::Registering),
+            draining: AtomicBool::new(false),
+            deregistered: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             id: birth.id,
             load_balancer: birth.load_balancer.clone(),
             instance: birth.instance.clone(),
@@ -107,9 +117,59 @@ impl Live {
     }
 
     /// Takes in what probes found. An instance that is not in service gets no new request from any core from here on.
+    /// Only the control thread calls this.
     pub fn set_condition(&self, condition: Condition) {
         self.condition.store(condition);
-        self.load.set_in_service(condition.is_in_service());
+        self.open_or_close();
+    }
+
+    /// Whether the operator wants it to get no new work.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Gives it no new work from here on, however healthy it is, or ends that. Only the control thread calls this.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
+        self.open_or_close();
+    }
+
+    fn open_or_close(&self) {
+        let open = self.condition().is_in_service() && !self.is_draining();
+        if open {
+            self.cut.store(false, Ordering::Relaxed);
+        }
+        self.load.set_in_service(open);
+    }
+
+    /// Whether it gets new work.
+    pub fn takes_work(&self) -> bool {
+        self.load.is_open()
+    }
+
+    /// Whether the snapshot published last does not have it any more.
+    pub(super) fn is_deregistered(&self) -> bool {
+        self.deregistered.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that no snapshot will have it any more. Cores that have not heard of that may still give it work.
+    pub(super) fn deregister(&self) {
+        self.deregistered.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives it no new work, for good: it is registered no longer.
+    pub(super) fn close(&self) {
+        self.load.set_in_service(false);
+    }
+
+    /// Whether what is in flight on it is to be given up: its time to finish is over.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Has what is in flight given up, until it is in service again. Whether it was not so before.
+    pub(super) fn cut(&self) -> bool {
+        !self.cut.swap(true, Ordering::Relaxed)
     }
 
     /// What data-plane core number `core` counts about it.

@@ -1,8 +1,9 @@
 //! Floor 3: what should be (snapshots) and what is (live records).
 //!
 //! Owns: the compilation of a [`Configuration`](crate::model::Configuration) into an immutable [`Snapshot`], its
-//! publication to every thread, the certificates in their files ([`Keyring`]), the [`Live`] record of each registered instance, the [`Lifecycle`] of the node, and what
-//! metrics and status read of all this. Does not own: how an instance is chosen (`balance`), how it is probed
+//! publication to every thread, the certificates in their files ([`Keyring`]), the [`Live`] record of each registered
+//! instance, what [`Clients`] have of a load balancer, the [`Lifecycle`] of the node, and what metrics and status read of
+//! all this. Does not own: how an instance is chosen (`balance`), how it is probed
 //! (`prober`), sockets.
 //!
 //! # Births and deaths
@@ -19,24 +20,34 @@
 //! Its connection holds a [`ListenerEntry`]. [`Targets::choose`] answers an [`Assignment`]: an address, and the lease that
 //! counts the request as in flight until it is dropped.
 
+mod clients;
 mod compile;
+mod departures;
 mod keyring;
 mod lifecycle;
 mod live;
+mod places;
 mod publication;
 mod reading;
 mod secure;
 mod snapshot;
+mod stickiness;
+mod surge;
 mod targets;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use compile::{CompileError, compile};
+pub use clients::{Clients, TurnedAway, Visit};
+pub use compile::{CompileError, Keys, compile};
+pub use departures::Deregistered;
 pub use keyring::{CertificateError, Keyring, Refreshed, read_certificate};
 pub use lifecycle::Lifecycle;
 pub use live::{Lease, Live, LiveId};
+pub use places::{Place, Places};
 pub use publication::{Reader, Registry};
 use secure::BackendTls;
 pub use secure::{BackendTlsId, FrontTls, TlsError};
 pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot};
+pub use stickiness::{Follows, Stickiness};
+pub use surge::{SurgeQueue, Turn, Waiting};
 pub use targets::{Assignment, TargetId, Targets, Tried};

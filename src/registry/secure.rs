@@ -74,7 +74,7 @@ impl FrontTls {
 
 /// Names one way of speaking TLS to the instances of a load balancer on one port: a connection that was made under one
 /// serves no request under another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BackendTlsId(u64);
 
 /// TLS towards the instances of a load balancer on one port.

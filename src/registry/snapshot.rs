@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{FrontTls, Live, LiveId, Targets};
+use super::{Clients, FrontTls, Live, LiveId, Places, Stickiness, SurgeQueue, Targets};
 use crate::balance::Placement;
 use crate::health::Report;
-use crate::model::{Attributes, HealthCheck, Instance, Listener, LoadBalancerName, TrafficLimits, Zone};
-use crate::telemetry::{ListenerCells, PerCore};
+use crate::model::{
+    Attributes, HealthCheck, Instance, Listener, LoadBalancerName, ProxyProtocolVersion, TrafficLimits, Zone,
+};
+use crate::telemetry::{AccessLogQueue, ListenerCells, PerCore};
 
 /// One compiled configuration.
 #[derive(Debug)]
@@ -45,10 +47,16 @@ pub struct Rules {
     pub limits: TrafficLimits,
     /// From the last byte of a request to the first of its answer.
     pub first_byte_timeout: Duration,
+    /// Where lines about its requests and connections go.
+    pub access_log: Option<Arc<AccessLogQueue>>,
+    /// Who waits for one of its instances.
+    pub surge_queue: Arc<SurgeQueue>,
+    /// What its clients have of it.
+    pub clients: Arc<Clients>,
 }
 
 /// One registered instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InstanceEntry {
     /// As it is configured.
     pub instance: Instance,
@@ -72,6 +80,12 @@ pub struct ListenerEntry {
     pub tls: Option<FrontTls>,
     /// What the cores count about it.
     pub cells: Arc<PerCore<ListenerCells>>,
+    /// Its client connections.
+    pub places: Arc<Places>,
+    /// How clients are kept with their instances, if they are.
+    pub stickiness: Option<Stickiness>,
+    /// The header that connections to instances begin with.
+    pub proxy_protocol: Option<ProxyProtocolVersion>,
 }
 
 impl Snapshot {
@@ -106,6 +120,11 @@ impl Snapshot {
         self.load_balancers.iter().flat_map(|balancer| balancer.instances.iter().map(move |entry| (balancer, entry)))
     }
 
+    /// The access logs of all load balancers; one may be there more than once.
+    pub fn access_logs(&self) -> impl Iterator<Item = &Arc<AccessLogQueue>> {
+        self.load_balancers.iter().filter_map(|balancer| balancer.rules.access_log.as_ref())
+    }
+
     /// Whether this live record's instance is registered. Once it is not, it never is again.
     pub fn is_registered(&self, id: LiveId) -> bool {
         self.births.get(id.index as usize) == Some(&id.since)
@@ -117,6 +136,7 @@ impl InstanceEntry {
     pub fn report(&self) -> Report {
         match self.placement {
             Placement::ZoneNotEnabled => Report::ZONE_NOT_ENABLED,
+            _ if self.live.is_draining() && self.live.condition().is_in_service() => Report::DRAINING,
             Placement::Served | Placement::OtherZone => self.live.condition().into(),
         }
     }

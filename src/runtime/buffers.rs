@@ -154,6 +154,24 @@ impl Chunk {
         front
     }
 
+    /// Appends the bytes of `other` where this buffer has room for all of them and no other chunk shares it. Whether it
+    /// did.
+    pub(in crate::runtime) fn absorb(&mut self, other: &Chunk) -> bool {
+        let (end, length) = (self.end as usize, other.len());
+        let unshared = self.shared.leases[usize::from(self.id)].get() == 1;
+        if !unshared || length > BUFFER_SIZE - end {
+            return false;
+        }
+        #[expect(unsafe_code, reason = "writes pool memory")]
+        // SAFETY: the lease count is one and it is this chunk's, so nobody reads behind its end; the bytes fit into the
+        // buffer, as was just checked, and `other` is in another one.
+        unsafe {
+            std::ptr::copy_nonoverlapping(other.as_ptr(), self.shared.address(self.id).add(end), length);
+        }
+        self.end += length as u32;
+        true
+    }
+
     /// The bytes, writable, while no other chunk shares the buffer.
     #[expect(unsafe_code, reason = "a unique view of pool memory")]
     pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
@@ -234,6 +252,25 @@ mod tests {
         pool.give_back(first);
         pool.give_back(second);
         assert_eq!(pool.take().map(|id| id.number()), Some(warm));
+    }
+
+    #[test]
+    fn a_chunk_absorbs_what_fits_unless_it_is_shared() {
+        let pool = BufferPool::new(2).expect("address space");
+        let chunk_of = |bytes: &[u8]| {
+            let id = pool.take().expect("a buffer");
+            let length = pool.fill(&id, bytes);
+            pool.lease(id, length)
+        };
+        let mut first = chunk_of(b"one");
+        assert!(first.absorb(&chunk_of(b", two")));
+        assert_eq!(&*first, b"one, two");
+        let shared = first.split_to(3);
+        assert!(!first.absorb(&chunk_of(b"!")), "another chunk shares the buffer");
+        drop(shared);
+        assert!(!first.absorb(&chunk_of(&[0; BUFFER_SIZE - 7])), "one byte too many");
+        assert!(first.absorb(&chunk_of(&[0; BUFFER_SIZE - 8])));
+        assert_eq!((first.len(), pool.in_use()), (BUFFER_SIZE - 3, 1));
     }
 
     #[test]

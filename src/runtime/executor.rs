@@ -4,86 +4,26 @@
 //! Nothing in here is `Send`; other threads reach a task only through its waker, which goes by way of the mailbox.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::os::fd::RawFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
-use crate::base::Instant;
-use crate::base::slab::{Key, Slab};
+use crate::base::slab::Key;
 use crate::base::wheel::Wheel;
 use crate::runtime::buffers::BufferPool;
+use crate::runtime::in_flight::InFlight;
+use crate::runtime::io::{Io, Shared};
 use crate::runtime::kernel::{Completion, Kernel, Wait};
-use crate::runtime::mailbox::{self, Claim, Mail};
-use crate::runtime::operation::{Arrival, Operation, Outcome, Slot, State, Submitted};
+use crate::runtime::mailbox::{Claim, Mail};
 use crate::runtime::pipe::PipePool;
-
-/// Task polls per turn, so that completions and timers are never far away.
-const POLLS_PER_TURN: usize = 256;
-
-/// Buffers lent to the kernel at the start, and at the most after shortages.
-const LENT_AT_FIRST: usize = 32;
-const LENT_AT_MOST: usize = 512;
-
-/// Chunks that a repeating receive may be ahead of whoever takes them; then it is cancelled, and goes on when they are
-/// taken. A slow reader costs this much memory and what the kernel had received before it saw the cancellation.
-const RECEIVED_AHEAD: usize = 2;
-
-thread_local! {
-    /// The executor that runs on this thread right now, for wakers.
-    static CURRENT: RefCell<Option<Io>> = const { RefCell::new(None) };
-}
-
-type Work = Pin<Box<dyn Future<Output = ()>>>;
-
-struct Task {
-    /// Absent while it is being polled.
-    work: Option<Work>,
-    queued: bool,
-}
-
-/// What has happened in an executor since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Turns, each at most one system call for submitting and waiting.
-    pub turns: u64,
-    /// Completions taken.
-    pub completions: u64,
-    /// Receives that had to wait because no buffer was free.
-    pub starved: u64,
-    /// Tasks that ended by a panic; each is a bug, and cost its own connection only.
-    pub panics: u64,
-}
-
-struct Shared {
-    kernel: RefCell<Box<dyn Kernel>>,
-    tasks: RefCell<Slab<Task>>,
-    ready: RefCell<VecDeque<Key>>,
-    slots: RefCell<Slab<Slot>>,
-    starved: RefCell<VecDeque<Key>>,
-    timers: RefCell<Wheel<Waker>>,
-    buffers: BufferPool,
-    lent: Cell<usize>,
-    lent_wanted: Cell<usize>,
-    pipes: PipePool,
-    now: Cell<Instant>,
-    mailbox: Claim,
-    counts: Cell<Counts>,
-}
-
-/// A handle to the executor: how flows submit, sleep and spawn. Cheap to clone, never leaves its thread.
-#[derive(Clone)]
-pub struct Io {
-    shared: Rc<Shared>,
-}
+use crate::runtime::tasks::Tasks;
+use crate::runtime::waker;
 
 /// The executor itself, in the hands of whoever runs the thread.
 pub struct Executor {
+    shared: Rc<Shared>,
     io: Io,
     completions: Vec<Completion>,
 }
@@ -96,22 +36,17 @@ impl Executor {
     pub fn new(kernel: Box<dyn Kernel>, buffers: BufferPool) -> io::Result<Executor> {
         let mailbox = Claim::new(kernel.doorbell()).ok_or_else(|| io::Error::other("too many executors"))?;
         let now = kernel.now();
-        let shared = Shared {
-            kernel: RefCell::new(kernel),
-            tasks: RefCell::default(),
-            ready: RefCell::default(),
-            slots: RefCell::default(),
-            starved: RefCell::default(),
+        let shared = Rc::new(Shared {
+            tasks: Tasks::default(),
+            in_flight: InFlight::new(kernel, buffers),
             timers: RefCell::new(Wheel::new(now)),
-            buffers,
-            lent: Cell::new(0),
-            lent_wanted: Cell::new(LENT_AT_FIRST),
             pipes: PipePool::default(),
             now: Cell::new(now),
             mailbox,
-            counts: Cell::default(),
-        };
-        Ok(Executor { io: Io { shared: Rc::new(shared) }, completions: Vec::new() })
+            turns: Cell::default(),
+            completions: Cell::default(),
+        });
+        Ok(Executor { io: Io::new(&shared), shared, completions: Vec::new() })
     }
 
     /// The handle that flows use.
@@ -140,45 +75,44 @@ impl Executor {
     /// # Errors
     /// When the kernel cannot be entered.
     pub fn turn(&mut self, may_sleep: bool) -> io::Result<()> {
-        let shared = self.io.shared.clone();
-        let previous = CURRENT.replace(Some(self.io.clone()));
-        self.io.lend_buffers();
-        let sleeping = may_sleep && shared.ready.borrow().is_empty() && shared.mailbox.park();
+        let Executor { shared, io, completions } = self;
+        let previous = waker::set_current(Some(io.clone()));
+        shared.in_flight.lend_buffers();
+        let sleeping = may_sleep && !shared.tasks.has_ready() && shared.mailbox.park();
         let wait = match shared.timers.borrow().next() {
             _ if !sleeping => Wait::No,
             Some(deadline) => Wait::Until(deadline),
             None => Wait::Forever,
         };
-        let entered = shared.kernel.borrow_mut().turn(wait, &mut self.completions);
+        let entered = shared.in_flight.kernel().turn(wait, completions);
         shared.mailbox.unpark();
-        shared.now.set(shared.kernel.borrow().now());
-        self.io.count(|counts| {
-            counts.turns += 1;
-            counts.completions += self.completions.len() as u64;
-        });
-        for completion in self.completions.drain(..) {
-            self.io.complete(completion);
+        shared.now.set(shared.in_flight.kernel().now());
+        shared.turns.set(shared.turns.get() + 1);
+        shared.completions.set(shared.completions.get() + completions.len() as u64);
+        completions.drain(..).for_each(|completion| shared.in_flight.handle(completion));
+        match shared.mailbox.collect(|task| shared.tasks.wake(Key::from_bits(task))) {
+            Mail::Delivered => {}
+            Mail::Everything => shared.tasks.wake_all(),
         }
-        self.io.collect_mail();
-        self.io.fire_timers();
-        self.io.run_ready();
-        CURRENT.replace(previous);
+        shared.timers.borrow_mut().fire(shared.now.get(), Waker::wake);
+        shared.tasks.run_ready(shared.mailbox.number());
+        waker::set_current(previous);
         entered
     }
 
     /// Drops every task and waits until the kernel has given back all operations, at most for `patience`. True when
     /// nothing was left behind.
     pub fn close(&mut self, patience: Duration) -> bool {
-        let deadline = self.io.shared.kernel.borrow().now() + patience;
-        self.io.drop_tasks();
-        self.io.shared.pipes.clear();
+        let deadline = self.shared.in_flight.kernel().now() + patience;
+        self.shared.tasks.clear();
+        self.shared.pipes.clear();
         loop {
-            if self.io.shared.slots.borrow().is_empty() {
+            if self.shared.in_flight.len() == 0 {
                 return true;
             }
-            let alarm = self.io.shared.timers.borrow_mut().arm(deadline, Waker::noop().clone());
+            let alarm = self.io.arm_timer(deadline, Waker::noop().clone());
             let entered = self.turn(true);
-            self.io.shared.timers.borrow_mut().disarm(alarm);
+            self.io.disarm_timer(alarm);
             if entered.is_err() || self.io.now() >= deadline {
                 return false;
             }
@@ -187,413 +121,34 @@ impl Executor {
 
     /// Whether a task waits to be polled.
     pub fn has_ready_tasks(&self) -> bool {
-        !self.io.shared.ready.borrow().is_empty()
+        self.shared.tasks.has_ready()
     }
 
     /// Number of tasks, operations in flight and armed timers, for tests that look for leaks.
     pub fn population(&self) -> (usize, usize, usize) {
-        let shared = &self.io.shared;
-        (shared.tasks.borrow().len(), shared.slots.borrow().len(), shared.timers.borrow().len())
+        let Shared { tasks, in_flight, timers, .. } = &*self.shared;
+        (tasks.len(), in_flight.len(), timers.borrow().len())
     }
 }
 
 impl Drop for Executor {
     fn drop(&mut self) {
-        self.io.drop_tasks();
-        self.io.shared.pipes.clear();
+        self.shared.tasks.clear();
+        self.shared.pipes.clear();
         // What is still in flight refers to this executor; taking it out here breaks the circle. The ring itself goes
         // last, with the kernel, and its memory stays valid until then.
-        let keys: Vec<Key> = self.io.shared.slots.borrow().iter().map(|(key, _)| key).collect();
-        let leaked: Vec<Option<Slot>> = keys.iter().map(|key| self.io.shared.slots.borrow_mut().remove(*key)).collect();
-        std::mem::forget(leaked);
-    }
-}
-
-impl Io {
-    /// Time at the start of this turn.
-    pub fn now(&self) -> Instant {
-        self.shared.now.get()
-    }
-
-    /// Starts a task that lives until it ends or the executor goes.
-    pub fn spawn(&self, work: impl Future<Output = ()> + 'static) {
-        let key = self.shared.tasks.borrow_mut().insert(Task { work: Some(Box::pin(work)), queued: true });
-        self.shared.ready.borrow_mut().push_back(key);
-    }
-
-    /// Polls every task once more: how flows that watch a flag of their core learn that it changed.
-    pub fn wake_all(&self) {
-        let keys: Vec<Key> = self.shared.tasks.borrow().iter().map(|(key, _)| key).collect();
-        keys.into_iter().for_each(|key| self.wake(key));
-    }
-
-    /// Submits an operation; it is on its way even if the result is never polled.
-    pub fn submit(&self, operation: Operation) -> Submitted {
-        let mut slots = self.shared.slots.borrow_mut();
-        let key = slots.insert(Slot { operation, state: State::InFlight(None) });
-        if let Some(slot) = slots.get_mut(key) {
-            self.shared.kernel.borrow_mut().submit(key, &mut slot.operation);
-        }
-        Submitted::new(self.clone(), key)
-    }
-
-    /// The receive buffers.
-    pub fn buffers(&self) -> &BufferPool {
-        &self.shared.buffers
-    }
-
-    /// The pipes for splicing.
-    pub fn pipes(&self) -> &PipePool {
-        &self.shared.pipes
-    }
-
-    /// What has happened since the start.
-    pub fn counts(&self) -> Counts {
-        self.shared.counts.get()
-    }
-
-    /// Calls that never wait, straight to the kernel.
-    pub fn with_kernel<T>(&self, call: impl FnOnce(&mut dyn Kernel) -> T) -> T {
-        call(self.shared.kernel.borrow_mut().as_mut())
-    }
-
-    pub(in crate::runtime) fn arm_timer(&self, deadline: Instant, waker: Waker) -> Key {
-        self.shared.timers.borrow_mut().arm(deadline, waker)
-    }
-
-    pub(in crate::runtime) fn disarm_timer(&self, key: Key) {
-        self.shared.timers.borrow_mut().disarm(key);
-    }
-
-    pub(in crate::runtime) fn timer_is_armed(&self, key: Key) -> bool {
-        self.shared.timers.borrow().is_armed(key)
-    }
-
-    pub(in crate::runtime) fn has_arrival(&self, key: Key) -> bool {
-        match self.shared.slots.borrow().get(key) {
-            Some(Slot { operation: Operation::Receive { received, .. }, state }) => {
-                !received.is_empty() || matches!(state, State::Finished(_))
-            }
-            _ => false,
-        }
-    }
-
-    pub(in crate::runtime) fn is_over(&self, key: Key) -> bool {
-        match self.shared.slots.borrow().get(key) {
-            Some(Slot { operation: Operation::Receive { received, .. }, state: State::Finished(result) }) => {
-                received.is_empty() && is_over(*result)
-            }
-            _ => false,
-        }
-    }
-
-    pub(in crate::runtime) fn poll_arrival(&self, key: Key, context: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
-        let mut slots = self.shared.slots.borrow_mut();
-        let Some(Slot { operation: Operation::Receive { received, .. }, state }) = slots.get_mut(key) else {
-            return Poll::Ready(Ok(Arrival::Over));
-        };
-        if let Some(chunk) = received.pop_front() {
-            return Poll::Ready(Ok(Arrival::Chunk(chunk)));
-        }
-        match state {
-            State::InFlight(waiting) | State::Starved(waiting) => {
-                waiting.get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
-                Poll::Pending
-            }
-            State::Finished(0) => Poll::Ready(Ok(Arrival::End)),
-            State::Finished(result) if is_over(*result) => Poll::Ready(Ok(Arrival::Over)),
-            State::Finished(result) => Poll::Ready(Err(io::Error::from_raw_os_error(-*result))),
-            State::Abandoned => Poll::Ready(Ok(Arrival::Over)),
-        }
-    }
-
-    pub(in crate::runtime) fn cancel(&self, key: Key) {
-        let starved = matches!(self.shared.slots.borrow().get(key), Some(Slot { state: State::Starved(_), .. }));
-        match starved {
-            true => self.finish(key, -libc::ECANCELED),
-            false => self.shared.kernel.borrow_mut().cancel(key),
-        }
-    }
-
-    pub(in crate::runtime) fn poll_outcome(&self, key: Key, context: &mut Context<'_>) -> Poll<Outcome> {
-        let mut slots = self.shared.slots.borrow_mut();
-        match slots.get_mut(key).map(|slot| &mut slot.state) {
-            Some(State::InFlight(waiting) | State::Starved(waiting)) => {
-                waiting.get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
-                return Poll::Pending;
-            }
-            Some(State::Finished(_)) => {}
-            Some(State::Abandoned) | None => unreachable!("an outcome is fetched once"),
-        }
-        let Some(Slot { operation, state: State::Finished(result) }) = slots.remove(key) else {
-            unreachable!("the slot was just found finished")
-        };
-        let result = match u32::try_from(result) {
-            Ok(count) => Ok(count),
-            Err(_) => Err(io::Error::from_raw_os_error(-result)),
-        };
-        Poll::Ready(Outcome { result, operation })
-    }
-
-    pub(in crate::runtime) fn poll_accepted(&self, key: Key, context: &mut Context<'_>) -> Poll<Option<RawFd>> {
-        let mut slots = self.shared.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(key) else { return Poll::Ready(None) };
-        if let Operation::Accept { accepted, .. } = &mut slot.operation
-            && let Some(descriptor) = accepted.pop_front()
-        {
-            return Poll::Ready(Some(descriptor));
-        }
-        match &mut slot.state {
-            State::InFlight(waiting) => {
-                waiting.get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
-                Poll::Pending
-            }
-            _ => Poll::Ready(None),
-        }
-    }
-
-    /// The future of an operation is gone.
-    pub(in crate::runtime) fn abandon(&self, key: Key) {
-        let mut slots = self.shared.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(key) else { return };
-        match slot.state {
-            State::InFlight(_) => {
-                slot.state = State::Abandoned;
-                drop(slots);
-                self.shared.kernel.borrow_mut().cancel(key);
-            }
-            _ => {
-                let slot = slots.remove(key);
-                drop(slots);
-                slot.into_iter().for_each(|slot| self.release(slot));
-            }
-        }
-    }
-
-    fn run_ready(&self) {
-        for _ in 0..POLLS_PER_TURN {
-            let Some(key) = self.shared.ready.borrow_mut().pop_front() else { return };
-            let work = self.shared.tasks.borrow_mut().get_mut(key).and_then(|task| {
-                task.queued = false;
-                task.work.take()
-            });
-            let Some(mut work) = work else { continue };
-            let waker = waker(self.shared.mailbox.number(), key);
-            let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut Context::from_waker(&waker))));
-            match polled {
-                Ok(Poll::Pending) => {
-                    if let Some(task) = self.shared.tasks.borrow_mut().get_mut(key) {
-                        task.work = Some(work);
-                    }
-                }
-                Ok(Poll::Ready(())) => self.end_task(key, work),
-                Err(_panic) => {
-                    self.count(|counts| counts.panics += 1);
-                    self.end_task(key, work);
-                }
-            }
-        }
-    }
-
-    /// The work is dropped first and outside every borrow: destructors submit cancellations and wake others.
-    fn end_task(&self, key: Key, work: Work) {
-        drop(work);
-        self.shared.tasks.borrow_mut().remove(key);
-    }
-
-    fn drop_tasks(&self) {
-        loop {
-            let keys: Vec<Key> = self.shared.tasks.borrow().iter().map(|(key, _)| key).collect();
-            if keys.is_empty() {
-                return;
-            }
-            for key in keys {
-                let task = self.shared.tasks.borrow_mut().remove(key);
-                drop(task);
-            }
-        }
-    }
-
-    fn complete(&self, completion: Completion) {
-        let Completion { key, result, buffer, more } = completion;
-        let chunk = buffer.and_then(|id| {
-            self.shared.lent.set(self.shared.lent.get().saturating_sub(1));
-            match usize::try_from(result) {
-                Ok(length) if length > 0 => Some(self.shared.buffers.lease(id, length)),
-                _ => {
-                    self.shared.buffers.give_back(id);
-                    None
-                }
-            }
-        });
-        let mut slots = self.shared.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(key) else { return };
-        let mut full = false;
-        match &mut slot.operation {
-            Operation::Accept { accepted, .. } if result >= 0 => accepted.push_back(result),
-            Operation::Receive { received, .. } => {
-                received.extend(chunk);
-                full = received.len() == RECEIVED_AHEAD;
-            }
-            _ => {}
-        }
-        if more {
-            let waiting = match &mut slot.state {
-                State::InFlight(waiting) => waiting.take(),
-                _ => None,
-            };
-            drop(slots);
-            if full {
-                self.shared.kernel.borrow_mut().cancel(key);
-            }
-            waiting.into_iter().for_each(Waker::wake);
-            return;
-        }
-        if result == -libc::ENOBUFS && matches!(slot.operation, Operation::Receive { .. }) {
-            drop(slots);
-            return self.starve(key);
-        }
-        if let Operation::Send { bytes, .. } = &mut slot.operation
-            && result > 0
-        {
-            bytes.advance(result as usize);
-            if !bytes.is_empty() && matches!(slot.state, State::InFlight(_)) {
-                // MSG_WAITALL makes this rare: a signal or memory pressure cut the send short.
-                return self.shared.kernel.borrow_mut().submit(key, &mut slot.operation);
-            }
-        }
-        drop(slots);
-        self.finish(key, result);
-    }
-
-    fn finish(&self, key: Key, result: i32) {
-        let mut slots = self.shared.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(key) else { return };
-        match std::mem::replace(&mut slot.state, State::Finished(result)) {
-            State::InFlight(waiting) | State::Starved(waiting) => {
-                drop(slots);
-                waiting.into_iter().for_each(Waker::wake);
-            }
-            State::Abandoned | State::Finished(_) => {
-                let slot = slots.remove(key);
-                drop(slots);
-                slot.into_iter().for_each(|slot| self.release(slot));
-            }
-        }
-    }
-
-    /// A receive found no buffer. It waits in line here; more buffers are lent from now on.
-    fn starve(&self, key: Key) {
-        let mut slots = self.shared.slots.borrow_mut();
-        let Some(slot) = slots.get_mut(key) else { return };
-        if matches!(slot.state, State::Abandoned) {
-            drop(slots);
-            return self.finish(key, -libc::ECANCELED);
-        }
-        if let State::InFlight(waiting) = &mut slot.state {
-            slot.state = State::Starved(waiting.take());
-        }
-        self.shared.starved.borrow_mut().push_back(key);
-        self.shared.lent_wanted.set((self.shared.lent_wanted.get() * 2).min(LENT_AT_MOST));
-        self.count(|counts| counts.starved += 1);
-    }
-
-    /// Keeps the wanted number of buffers with the kernel and lets starved receives try again.
-    fn lend_buffers(&self) {
-        let shared = &self.shared;
-        while shared.lent.get() < shared.lent_wanted.get() {
-            let Some(id) = shared.buffers.take() else { break };
-            shared.kernel.borrow_mut().provide(id);
-            shared.lent.set(shared.lent.get() + 1);
-        }
-        for _ in 0..shared.lent.get() {
-            let Some(key) = shared.starved.borrow_mut().pop_front() else { return };
-            let mut slots = shared.slots.borrow_mut();
-            let Some(slot) = slots.get_mut(key) else { continue };
-            if let State::Starved(waiting) = &mut slot.state {
-                slot.state = State::InFlight(waiting.take());
-                shared.kernel.borrow_mut().submit(key, &mut slot.operation);
-            }
-        }
-    }
-
-    /// What an operation still held when nobody wanted it any more: accepted connections are closed.
-    fn release(&self, slot: Slot) {
-        if let Operation::Accept { accepted, .. } = &slot.operation {
-            accepted.iter().for_each(|descriptor| self.shared.kernel.borrow_mut().close(*descriptor));
-        }
-    }
-
-    fn collect_mail(&self) {
-        match self.shared.mailbox.collect(|task| self.wake(Key::from_bits(task))) {
-            Mail::Delivered => {}
-            Mail::Everything => self.wake_all(),
-        }
-    }
-
-    fn fire_timers(&self) {
-        self.shared.timers.borrow_mut().fire(self.shared.now.get(), Waker::wake);
-    }
-
-    fn wake(&self, key: Key) {
-        if let Some(task) = self.shared.tasks.borrow_mut().get_mut(key)
-            && !task.queued
-        {
-            task.queued = true;
-            self.shared.ready.borrow_mut().push_back(key);
-        }
-    }
-
-    fn count(&self, change: impl FnOnce(&mut Counts)) {
-        let mut counts = self.shared.counts.get();
-        change(&mut counts);
-        self.shared.counts.set(counts);
-    }
-}
-
-/// Whether a receive that ended with `result` says nothing about its connection.
-fn is_over(result: i32) -> bool {
-    result > 0 || -result == libc::ECANCELED
-}
-
-/// A waker is a number: which mailbox, which task. It owns nothing, so cloning and dropping it are free.
-fn waker(mailbox: u16, task: Key) -> Waker {
-    let data = u64::from(mailbox) << Key::BITS | task.to_bits();
-    #[expect(unsafe_code, reason = "a waker from a number")]
-    // SAFETY: the data is a number that is never dereferenced; every function of the table takes any number and may be
-    // called from any thread.
-    unsafe {
-        Waker::from_raw(RawWaker::new(std::ptr::without_provenance(data as usize), &VTABLE))
-    }
-}
-
-static VTABLE: RawWakerVTable = RawWakerVTable::new(|data| RawWaker::new(data, &VTABLE), wake, wake, |_| ());
-
-fn wake(data: *const ()) {
-    let data = data.addr() as u64;
-    let (mailbox, task) = ((data >> Key::BITS) as u16, data & ((1 << Key::BITS) - 1));
-    let here = CURRENT.with_borrow(|current| match current {
-        Some(io) if io.shared.mailbox.number() == mailbox => {
-            io.wake(Key::from_bits(task));
-            true
-        }
-        _ => false,
-    });
-    if !here {
-        mailbox::post(mailbox, task);
+        self.shared.in_flight.leak();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-    use std::io;
-    use std::rc::Rc;
     use std::task::Poll;
-    use std::time::Duration;
 
     use super::*;
-    use crate::runtime::{Direction, Interest, ListenOptions, Listener, Manner, Receiving, Ring, Socket};
+    use crate::runtime::in_flight::RECEIVED_AHEAD;
+    use crate::runtime::lending::LENT_AT_FIRST;
+    use crate::runtime::{Arrival, Direction, Interest, ListenOptions, Listener, Manner, Receiving, Ring, Socket};
 
     fn executor(buffers: u16) -> Executor {
         let pool = BufferPool::new(buffers).expect("address space");

@@ -8,10 +8,14 @@
 //! operation in flight holds its descriptor and memory until the kernel's last word, so dropping a flow at any
 //! point is safe: its operations are cancelled, and what they owned goes when they have ended.
 
+mod backlog;
 mod buffers;
 mod executor;
 mod features;
+mod in_flight;
+mod io;
 mod kernel;
+mod lending;
 mod mailbox;
 mod operation;
 mod outgoing;
@@ -21,11 +25,15 @@ mod race;
 mod ring;
 mod socket;
 mod system;
+mod tasks;
 mod timer;
+mod waker;
 
+pub use backlog::Backlog;
 pub use buffers::{BUFFER_SIZE, BufferId, BufferPool, Chunk};
-pub use executor::{Counts, Executor, Io};
+pub use executor::Executor;
 pub use features::{Features, MINIMUM_KERNEL, Support};
+pub use io::{Counts, Io};
 pub use kernel::{Completion, Direction, Kernel, ListenOptions, Wait};
 pub use operation::{Arrival, Interest, LITTLE, Manner, Operation, Outcome, Submitted};
 pub use outgoing::Outgoing;

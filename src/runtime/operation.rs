@@ -11,11 +11,12 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use crate::base::slab::Key;
+use crate::runtime::backlog::Backlog;
 use crate::runtime::buffers::Chunk;
-use crate::runtime::executor::Io;
+use crate::runtime::io::Io;
 use crate::runtime::outgoing::Outgoing;
 use crate::runtime::socket::Descriptor;
 
@@ -79,7 +80,7 @@ pub enum Operation {
         /// How often, and what is expected.
         manner: Manner,
         /// What arrived and nobody has taken yet.
-        received: VecDeque<Chunk>,
+        received: Backlog,
     },
     /// Send all of `bytes`.
     Send {
@@ -87,6 +88,9 @@ pub enum Operation {
         socket: Rc<Descriptor>,
         /// What is left to send.
         bytes: Outgoing,
+        /// The end of the stream follows at once, so the last segment may wait for it (MSG_MORE of send(2)): both leave
+        /// as one.
+        ends: bool,
     },
     /// Wait until a descriptor is ready (level-triggered, one shot).
     Poll {
@@ -127,23 +131,6 @@ pub struct Outcome {
     pub operation: Operation,
 }
 
-pub(in crate::runtime) enum State {
-    /// The kernel has it; `Waker` of whoever waits.
-    InFlight(Option<Waker>),
-    /// A receive that found no buffer: it is in the executor's queue, not in the kernel.
-    Starved(Option<Waker>),
-    /// The last completion is here and nobody has fetched it.
-    Finished(i32),
-    /// The future is gone; the kernel still has the operation.
-    Abandoned,
-}
-
-/// The place of one operation between submission and its last completion.
-pub(in crate::runtime) struct Slot {
-    pub(in crate::runtime) operation: Operation,
-    pub(in crate::runtime) state: State,
-}
-
 /// A submitted operation. Await it for its [`Outcome`]; drop it to cancel.
 pub struct Submitted {
     io: Io,
@@ -158,27 +145,27 @@ impl Submitted {
 
     /// The next accepted descriptor of an [`Operation::Accept`]; `Ready(None)` when the operation has ended.
     pub(in crate::runtime) fn poll_accepted(&mut self, context: &mut Context<'_>) -> Poll<Option<RawFd>> {
-        self.io.poll_accepted(self.key, context)
+        self.io.in_flight().poll_accepted(self.key, context)
     }
 
     /// What an [`Operation::Receive`] has received next.
     pub(in crate::runtime) fn poll_arrival(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Arrival>> {
-        self.io.poll_arrival(self.key, context)
+        self.io.in_flight().poll_arrival(self.key, context)
     }
 
     /// Whether an [`Operation::Receive`] has something to say.
     pub(in crate::runtime) fn has_arrival(&self) -> bool {
-        self.io.has_arrival(self.key)
+        self.io.in_flight().has_arrival(self.key)
     }
 
     /// Whether an [`Operation::Receive`] has nothing to say but [`Arrival::Over`].
     pub(in crate::runtime) fn is_over(&self) -> bool {
-        self.io.is_over(self.key)
+        self.io.in_flight().is_over(self.key)
     }
 
     /// Asks the kernel to end the operation without giving up its outcome.
     pub fn cancel(&self) {
-        self.io.cancel(self.key);
+        self.io.in_flight().cancel(self.key);
     }
 }
 
@@ -186,7 +173,7 @@ impl Future for Submitted {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        let outcome = self.io.poll_outcome(self.key, context);
+        let outcome = self.io.in_flight().poll_outcome(self.key, context);
         self.fetched = outcome.is_ready();
         outcome
     }
@@ -195,7 +182,7 @@ impl Future for Submitted {
 impl Drop for Submitted {
     fn drop(&mut self) {
         if !self.fetched {
-            self.io.abandon(self.key);
+            self.io.in_flight().abandon(self.key);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-use crate::runtime::executor::Io;
+use crate::runtime::io::Io;
 use crate::runtime::socket::{Descriptor, Socket};
 
 /// Pipes kept for reuse by one executor.

@@ -266,7 +266,7 @@ fn entry(operation: &mut Operation, may_repeat: bool) -> squeue::Entry {
                 .build()
                 .flags(Flags::BUFFER_SELECT)
         }
-        Operation::Send { bytes, .. } => send_entry(descriptor, bytes),
+        Operation::Send { bytes, ends, .. } => send_entry(descriptor, bytes, *ends),
         Operation::Poll { interest, .. } => {
             let mask = match interest {
                 Interest::Readable => libc::POLLIN | libc::POLLRDHUP,
@@ -280,8 +280,8 @@ fn entry(operation: &mut Operation, may_repeat: bool) -> squeue::Entry {
 /// `IORING_RECVSEND_POLL_FIRST` of io_uring_prep_recv(3), which the crate does not name.
 const POLL_FIRST: u16 = 1;
 
-fn send_entry(descriptor: Fd, bytes: &mut Outgoing) -> squeue::Entry {
-    let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+fn send_entry(descriptor: Fd, bytes: &mut Outgoing, ends: bool) -> squeue::Entry {
+    let flags = libc::MSG_WAITALL | libc::MSG_NOSIGNAL | if ends { libc::MSG_MORE } else { 0 };
     if let Outgoing::Parts(_) = bytes {
         let slices = bytes
             .slices()

@@ -3,7 +3,6 @@
 //! A descriptor is closed when its last holder goes, and every operation in flight holds it. So a close never overtakes
 //! an operation, and a descriptor number is never reused under one.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -13,8 +12,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use crate::runtime::backlog::Backlog;
 use crate::runtime::buffers::Chunk;
-use crate::runtime::executor::Io;
+use crate::runtime::io::Io;
 use crate::runtime::kernel::{Direction, ListenOptions};
 use crate::runtime::operation::{Arrival, Interest, Manner, Operation, Submitted};
 use crate::runtime::outgoing::Outgoing;
@@ -70,7 +70,7 @@ impl Socket {
     /// Starts to receive.
     pub fn receive(&self, manner: Manner) -> Receiving {
         let socket = self.descriptor.clone();
-        let operation = Operation::Receive { socket, manner, received: VecDeque::new() };
+        let operation = Operation::Receive { socket, manner, received: Backlog::default() };
         Receiving { submitted: self.descriptor.io.submit(operation) }
     }
 
@@ -88,7 +88,17 @@ impl Socket {
 
     /// Sends all of `bytes`. The send has begun when this returns.
     pub fn send(&self, bytes: impl Into<Outgoing>) -> Sending {
-        let operation = Operation::Send { socket: self.descriptor.clone(), bytes: bytes.into() };
+        self.start_send(bytes.into(), false)
+    }
+
+    /// As [`Socket::send`], for the last bytes of a stream: whoever calls this closes or shuts down as soon as they are
+    /// sent, and until then the kernel may hold a part of them back.
+    pub fn send_last(&self, bytes: impl Into<Outgoing>) -> Sending {
+        self.start_send(bytes.into(), true)
+    }
+
+    fn start_send(&self, bytes: Outgoing, ends: bool) -> Sending {
+        let operation = Operation::Send { socket: self.descriptor.clone(), bytes, ends };
         Sending { submitted: self.descriptor.io.submit(operation) }
     }
 

@@ -192,7 +192,7 @@ const _: () = assert!(mem::size_of::<usize>() == 8, "keys and wakers pack a task
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsRawFd;
+    use std::os::fd::{AsRawFd, FromRawFd};
 
     use super::*;
 
@@ -203,6 +203,23 @@ mod tests {
         nix::unistd::write(&bell, &1u64.to_ne_bytes()).expect("ring");
         silence(&bell);
         assert_eq!(nix::unistd::read(&bell, &mut [0; 8]), Err(nix::errno::Errno::EAGAIN));
+    }
+
+    #[test]
+    fn a_listener_that_refuses_new_connections_keeps_those_it_has() {
+        let any = "127.0.0.1:0".parse().expect("address");
+        let listener = listen(&ListenOptions { address: any, backlog: 16 }).expect("listener");
+        let address = local_address(listener.as_raw_fd()).expect("address");
+        let early = std::net::TcpStream::connect(address).expect("connected");
+        refuse_new(listener.as_raw_fd());
+        let patience = std::time::Duration::from_millis(200);
+        let late = std::net::TcpStream::connect_timeout(&address, patience).expect_err("ignored");
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        let accepted = accept_now(listener.as_raw_fd()).expect("the early one");
+        assert_eq!(peer_address(accepted).expect("address"), early.local_addr().expect("address"));
+        // SAFETY: it was just accepted, and nobody else knows of it.
+        drop(unsafe { OwnedFd::from_raw_fd(accepted) });
+        assert_eq!(accept_now(listener.as_raw_fd()).expect_err("nobody else").kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 
 use crate::base::Instant;
 use crate::base::slab::Key;
-use crate::runtime::executor::Io;
+use crate::runtime::io::Io;
 
 /// The time given for something has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

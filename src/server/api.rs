@@ -4,29 +4,24 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::control::api::signature::{Access, KeyFile, KeyRing};
+use crate::control::admin::command::{Done, Refused};
+use crate::control::api::signature::KeyRing;
 use crate::control::api::store::EmbeddedStore;
-use crate::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings};
-use crate::model::{
-    ApiSettings, Configuration, InstanceId, Listener, LoadBalancer, LoadBalancerName, PolicyName, PolicyType,
-};
+use crate::control::api::{ApiListener, Publish, Restored, Service, Settings, server_tls};
+use crate::health::Report;
+use crate::model::{Configuration, InstanceId, LoadBalancerName};
 use crate::registry::Registry;
-use crate::runtime;
 use crate::server::RunError;
-
-/// How long the cores may take to adopt a change. They do at their next turn; a core that does not is stuck.
-const ADOPTION: Duration = Duration::from_secs(2);
-
-/// How often the control thread looks whether they have.
-const LOOK: Duration = Duration::from_micros(200);
+use crate::server::publisher::Publisher;
+use crate::tls::ServerTls;
 
 /// The API before the control thread runs.
 pub(super) struct Prepared {
     restored: Restored,
     keys: KeyRing,
     address: SocketAddr,
+    tls: Option<ServerTls>,
 }
 
 /// Reads keys and store, where the configuration asks for the API. Answers what is to be served: the load balancers of
@@ -34,7 +29,8 @@ pub(super) struct Prepared {
 pub(super) fn prepare(file: Configuration) -> Result<(Configuration, Option<Prepared>), RunError> {
     let Some(settings) = file.api.clone() else { return Ok((file, None)) };
     let failed = |error: io::Error| RunError::Start(format!("[api]: {error}"));
-    let keys = KeyRing::load(&key_files(&settings)).map_err(failed)?;
+    let keys = KeyRing::load(&settings.access_keys).map_err(failed)?;
+    let tls = settings.certificate.as_ref().map(server_tls).transpose().map_err(failed)?;
     std::fs::create_dir_all(&file.node.state_dir)
         .map_err(|error| RunError::Start(format!("[node] state_dir {}: {error}", file.node.state_dir.display())))?;
     let store = Arc::new(EmbeddedStore::open(&file.node.state_dir).map_err(failed)?);
@@ -42,16 +38,7 @@ pub(super) fn prepare(file: Configuration) -> Result<(Configuration, Option<Prep
     let restored = Restored::read(mapping, store, file);
     let restored = restored.map_err(|error| RunError::Start(format!("[api] state: {error}")))?;
     let configuration = restored.configuration().clone();
-    Ok((configuration, Some(Prepared { restored, keys, address: settings.address })))
-}
-
-fn key_files(settings: &ApiSettings) -> Vec<KeyFile> {
-    let key_file = |key: &crate::model::AccessKey| KeyFile {
-        id: key.id.clone(),
-        secret_file: key.secret_file.clone(),
-        access: Access::Full,
-    };
-    settings.access_keys.iter().map(key_file).collect()
+    Ok((configuration, Some(Prepared { restored, keys, address: settings.address, tls })))
 }
 
 impl Prepared {
@@ -59,67 +46,50 @@ impl Prepared {
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub(super) async fn start(self, registry: &Registry) -> Result<(ApiListener, Rc<Service>), RunError> {
-        let listener = ApiListener::bind(self.address).await;
+    pub(super) async fn start(
+        self,
+        registry: &Registry,
+        publisher: &Publisher,
+    ) -> Result<(ApiListener, Rc<Service>), RunError> {
+        let listener = ApiListener::bind(self.address, self.tls).await;
         let listener = listener.map_err(|error| RunError::Start(format!("API address {}: {error}", self.address)))?;
-        let (publishing, telling) = (registry.clone(), registry.clone());
-        let publish: Box<Publish> = Box::new(move |next| Box::pin(publish(publishing.clone(), next)));
+        let (publisher, telling) = (publisher.clone(), registry.clone());
+        let publish: Box<Publish> = Box::new(move |next| {
+            let publisher = publisher.clone();
+            Box::pin(async move { publisher.publish(next).await })
+        });
         let health = Box::new(move |name: &LoadBalancerName| health(&telling, name));
         Ok((listener, Service::new(self.restored, self.keys, publish, health)))
     }
 }
 
-/// Brings a configuration into effect on every core.
-async fn publish(registry: Registry, next: Configuration) -> Result<(), PublishError> {
-    next.load_balancers.values().try_for_each(refuse_unsupported)?;
-    require_free(&registry, &next)?;
-    registry.apply(&next).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        PublishError::Refused(errors.join("; "))
-    })?;
-    let settled = async {
-        while !registry.is_settled() {
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    let settled = tokio::time::timeout(ADOPTION, settled).await;
-    settled.map_err(|_| PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
+/// Lets the API change a load balancer of the configuration file from now on.
+pub(super) async fn import(service: Option<&Service>, name: &str) -> Done {
+    let service = service.ok_or_else(without_api)?;
+    let refuse = |cause: String| Refused::wrong(format!("{name}: {cause}\n"));
+    let known = LoadBalancerName::new(name).map_err(|invalid| refuse(invalid.to_string()))?;
+    service.import(&known).await.map_err(|error| refuse(error.message))?;
+    Ok(format!(
+        "{name} is the API's now. Remove [load_balancers.{name}] from the file: what it says counts no longer, and after \
+         a deletion by a call it would come back.\n"
+    ))
 }
 
-/// What the data plane cannot do yet must not be accepted and then not be done.
-fn refuse_unsupported(balancer: &LoadBalancer) -> Result<(), PublishError> {
-    let attached = balancer.listeners.iter().flat_map(|listener| &listener.policies);
-    let mut attached = attached.chain(balancer.backend_policies.values().flatten());
-    let is_absent = |name: &PolicyName| match balancer.policy(name).as_deref() {
-        Some(policy) => policy.policy_type().is_stickiness() || policy.policy_type() == PolicyType::ProxyProtocol,
-        None => false,
-    };
-    let is_guarded = |listener: &Listener| !listener.allow.is_empty() || !listener.deny.is_empty();
-    let unsupported = match balancer {
-        _ if balancer.listeners.iter().any(is_guarded) => "security groups",
-        _ if balancer.attributes.draining.enabled => "limits to connection draining",
-        _ if attached.any(is_absent) => "stickiness and PROXY protocol policies",
-        _ if balancer.attributes.access_log.is_some() => "access logs",
-        _ => return Ok(()),
-    };
-    Err(PublishError::Refused(format!("{unsupported} are not supported yet")))
+/// The load balancers of the API as a configuration file.
+pub(super) fn export(service: Option<&Service>) -> Done {
+    service.map(Service::export).ok_or_else(without_api)
 }
 
-/// A listener that does not accept when the call has returned would be a lie.
-fn require_free(registry: &Registry, next: &Configuration) -> Result<(), PublishError> {
+fn without_api() -> Refused {
+    Refused::wrong("this balancer has no [api]\n")
+}
+
+fn health(registry: &Registry, name: &LoadBalancerName) -> Vec<(InstanceId, Report)> {
     let snapshot = registry.snapshot();
-    let listeners = next.load_balancers.values().flat_map(|balancer| &balancer.listeners);
-    for address in listeners.map(|listener| listener.socket_address()) {
-        if snapshot.listener(address).is_none() {
-            runtime::probe_address(address)
-                .map_err(|error| PublishError::Refused(format!("listener {address}: {error}")))?;
-        }
-    }
-    Ok(())
-}
-
-fn health(registry: &Registry, name: &LoadBalancerName) -> Vec<(InstanceId, crate::health::Report)> {
-    let snapshot = registry.snapshot();
-    let of_this = snapshot.instances().filter(|(balancer, _)| balancer.rules.name == *name);
-    of_this.map(|(_, entry)| (entry.instance.id.clone(), entry.report())).collect()
+    let registered = snapshot.instances().filter(|(balancer, _)| balancer.rules.name == *name);
+    let registered = registered.map(|(_, entry)| (entry.instance.id.clone(), entry.report()));
+    let leaving = registry.deregistered().into_iter().filter(|gone| gone.load_balancer == *name);
+    let leaving = leaving.map(|gone| (gone.entry.instance.id, Report::DRAINING));
+    // Whoever has been registered again is what it is now.
+    leaving.chain(registered).collect()
 }

@@ -1,37 +1,46 @@
 //! Floor 5: builds every part once, in order; shuts down in reverse.
 //!
 //! Owns the order of things: descriptors, registry, admin address, probes, data-plane threads, readiness; then signals,
-//! the drain, and the end. Does not own what any of the parts does.
+//! reloads, the drain, and the end. Does not own what any of the parts does.
 //!
 //! The control thread is the one that [`run`] is called on. It runs on tokio-uring, and meets the data plane only in the
 //! registry and in the cells of `telemetry`.
 
 mod api;
 mod certificates;
+mod drain;
 mod notify;
+mod publisher;
+mod reload;
 mod sample;
 mod signals;
 mod status;
+mod sticky_key;
 mod workers;
 
 pub use sample::start as start_sample_backend;
 
-use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
 
 use crate::base::Instant;
+use crate::control::access_log::AccessLogs;
+use crate::control::admin::command::{Command, Done, Refused};
 use crate::control::admin::{self, AdminListener, AdminSource, Readiness};
-use crate::model::{AdminAddress, Configuration, Cores, Layer};
+use crate::control::api::Service;
+use crate::model::{Configuration, Cores};
 use crate::prober::Prober;
-use crate::proxy::admission::Admission;
 use crate::registry::{CompileError, Lifecycle, Registry};
 use crate::runtime::{self, Features};
-use crate::server::signals::Signals;
+use crate::server::publisher::Publisher;
+use crate::server::reload::Reloader;
+use crate::server::signals::{Asked, Signals};
 use crate::server::status::NodeFacts;
 use crate::server::workers::Workers;
+use crate::telemetry::Reading;
 use crate::telemetry::log::{Format, Log};
 
 /// How long the `ready` line waits for the first answers of the instances. One that is slower is out of service until
@@ -64,89 +73,133 @@ impl std::fmt::Display for RunError {
 
 impl std::error::Error for RunError {}
 
-/// Serves `configuration` until a signal ends it. `announce` gets the `ready` line.
+/// Serves `configuration`, which was read from `file` if there is one, until a signal ends it. `announce` gets the
+/// `ready` line.
 ///
 /// # Errors
 /// When a part cannot be built; nothing has been served then.
-pub fn run(configuration: Configuration, announce: impl FnOnce(&str)) -> Result<(), RunError> {
+pub fn run(configuration: Configuration, file: Option<PathBuf>, announce: impl FnOnce(&str)) -> Result<(), RunError> {
     let directives = std::env::var("ELBOW_LOG").unwrap_or_else(|_| "info".to_owned());
     let format = std::env::var("ELBOW_LOG_FORMAT").ok().and_then(|word| word.parse().ok()).unwrap_or(Format::Text);
     let log = Log::start(format, &directives).map_err(|error| RunError::Start(format!("log: {error}")))?;
     let features = workers::probe_ring()?;
     let descriptors = runtime::raise_descriptor_limit().unwrap_or(1024);
     let cpus = cpus(&configuration)?;
+    let of_file = configuration.clone();
     let (configuration, api) = api::prepare(configuration)?;
-    let registry = Registry::new(&configuration, cpus.len()).map_err(RunError::Compile)?;
-    require_free_addresses(&configuration)?;
-    let node = Node { configuration, registry, cpus, features, descriptors, log };
-    tokio_uring::start(node.serve(api, announce))
+    let key = sticky_key::load(&configuration)
+        .map_err(|error| RunError::Start(format!("key for sticky cookies: {error}")))?;
+    let registry = Registry::with_sticky_key(&configuration, cpus.len(), key).map_err(RunError::Compile)?;
+    publisher::require_free(publisher::listener_addresses(&configuration))
+        .map_err(|error| RunError::Start(error.to_string()))?;
+    let publisher = Publisher::new(registry.clone(), &configuration, descriptors);
+    let foundation = Foundation { file, of_file, api, publisher, registry, cpus, features, log };
+    tokio_uring::start(foundation.serve(announce))
 }
 
 /// Everything that was built before the control thread began to wait.
-struct Node {
-    configuration: Configuration,
+struct Foundation {
+    file: Option<PathBuf>,
+    of_file: Configuration,
+    api: Option<api::Prepared>,
+    publisher: Publisher,
     registry: Registry,
     cpus: Vec<usize>,
     features: Features,
-    descriptors: u64,
     log: Log,
 }
 
-impl Node {
-    async fn serve(self, api: Option<api::Prepared>, announce: impl FnOnce(&str)) -> Result<(), RunError> {
+impl Foundation {
+    async fn serve(self, announce: impl FnOnce(&str)) -> Result<(), RunError> {
+        let Foundation { file, of_file, api, publisher, registry, cpus, features, log } = self;
         let mut signals = Signals::new().map_err(|error| RunError::Start(format!("signals: {error}")))?;
-        let admin = AdminListener::bind(&self.configuration.admin).await;
-        let admin =
-            admin.map_err(|error| RunError::Start(format!("admin address {}: {error}", self.admin_address())))?;
-        let (prober, first_round) = Prober::new(&self.registry);
+        let admin = AdminListener::bind(&of_file.admin).await;
+        let admin = admin.map_err(|error| RunError::Start(error.to_string()))?;
+        let (calls, service) = match api {
+            Some(api) => Some(api.start(&registry, &publisher).await?).unzip(),
+            None => (None, None),
+        };
+        let (prober, first_round) = Prober::new(&registry);
         let probing = tokio::task::spawn_local(prober.run());
-        let watching = tokio::task::spawn_local(certificates::watch(self.registry.clone()));
-        let admission = Admission::new(self.connection_limit());
-        let workers = Workers::start(&self.registry, &self.cpus, &admission)?;
+        let watching = tokio::task::spawn_local(certificates::watch(registry.clone()));
+        let cutting = tokio::task::spawn_local(drain::cut_overdue(registry.clone()));
+        let workers = Workers::start(&registry, &cpus, publisher.admission())?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
-        let node = Rc::new(self);
+        let reloader = Reloader::new(file, of_file, publisher.clone(), service.clone());
+        let node = Rc::new(Node { reloader, publisher, service: service.clone(), registry, cpus, features, log });
         let pages = tokio::task::spawn_local(admin::serve(admin, node.clone().source(), async move {
             // Ends when the other half is dropped, too.
             let _ = stopped.await;
         }));
         let (stop_api, api_stopped) = oneshot::channel::<()>();
-        let calls = match api {
-            Some(api) => {
-                let (listener, service) = api.start(&node.registry).await?;
-                Some(tokio::task::spawn_local(crate::control::api::serve(listener, service, async move {
-                    let _ = api_stopped.await;
-                })))
-            }
-            None => None,
-        };
+        let answering = calls.zip(service).map(|(listener, service)| {
+            tokio::task::spawn_local(crate::control::api::serve(listener, service, async move {
+                let _ = api_stopped.await;
+            }))
+        });
         // An instance that does not answer must not keep the node from serving with the others.
         let _ = tokio::time::timeout(FIRST_ROUND, first_round).await;
         node.registry.advance(Lifecycle::Serving);
         announce(&node.ready_line());
         notify::notify(notify::READY);
 
-        let ended = node.until_stopped(&mut signals, &workers).await;
+        let mut logs = AccessLogs::default();
+        let ended = node.until_stopped(&mut signals, &workers, &mut logs).await;
         notify::notify(notify::STOPPING);
         drop(stop_api);
         node.registry.advance(Lifecycle::Stopped);
         workers.wait(JOIN_INTERVAL).await;
+        logs.finish().await;
         probing.abort();
         watching.abort();
+        cutting.abort();
         drop(stop_admin);
-        if let Some(calls) = calls {
-            let _ = calls.await;
+        if let Some(answering) = answering {
+            let _ = answering.await;
         }
         // A page that is being sent gets a moment; see `admin::serve`.
         let _ = pages.await;
         ended
     }
+}
 
-    /// Waits for the signal to stop, then for the drain: to its end, its limit, or a second signal.
-    async fn until_stopped(&self, signals: &mut Signals, workers: &Workers) -> Result<(), RunError> {
-        tokio::select! {
-            () = signals.stop() => {}
-            () = workers.wait(JOIN_INTERVAL) => {
-                return Err(RunError::Start("every data-plane thread has ended; see the log".to_owned()));
+/// The node as it serves.
+struct Node {
+    reloader: Reloader,
+    publisher: Publisher,
+    service: Option<Rc<Service>>,
+    registry: Registry,
+    cpus: Vec<usize>,
+    features: Features,
+    log: Log,
+}
+
+impl Node {
+    /// Reloads when told to, until the signal to stop; then waits for the drain: to its end, its limit, or a second
+    /// signal.
+    async fn until_stopped(
+        &self,
+        signals: &mut Signals,
+        workers: &Workers,
+        logs: &mut AccessLogs,
+    ) -> Result<(), RunError> {
+        loop {
+            logs.follow(self.registry.snapshot().access_logs().cloned());
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => break,
+                    Asked::ReopenLogs => logs.reopen(),
+                    Asked::Reload => {
+                        notify::reloading();
+                        // The log says what came of it.
+                        let _ = self.reloader.reload().await;
+                        notify::notify(notify::READY);
+                    }
+                },
+                () = self.publisher.published() => {}
+                () = workers.wait(JOIN_INTERVAL) => {
+                    return Err(RunError::Start("every data-plane thread has ended; see the log".to_owned()));
+                }
             }
         }
         let limit = self.drain_limit();
@@ -162,11 +215,14 @@ impl Node {
     /// What the admin pages are made from.
     fn source(self: Rc<Self>) -> AdminSource {
         let started = SystemTime::now();
-        let (for_readiness, for_reading) = (self.clone(), self.clone());
+        let (for_readiness, for_reading, for_commands) = (self.clone(), self.clone(), self.clone());
         AdminSource {
             started,
             readiness: Box::new(move || for_readiness.readiness()),
-            reading: Box::new(move || for_reading.registry.snapshot().reading()),
+            reading: Box::new(move || {
+                let reloads = for_reading.reloader.counts();
+                Reading { reloads, ..for_reading.registry.reading() }
+            }),
             status: Box::new(move || {
                 let facts = NodeFacts {
                     started,
@@ -175,8 +231,24 @@ impl Node {
                     features: &self.features,
                     log_lines_dropped: self.log.lines_dropped(),
                 };
-                status::status(&facts, &self.registry.snapshot())
+                status::status(&facts, &self.registry)
             }),
+            command: Box::new(move |command| {
+                let node = for_commands.clone();
+                let carrying = tokio::task::spawn_local(async move { node.carry_out(command).await });
+                Box::pin(async { carrying.await.unwrap_or_else(|error| Err(Refused::wrong(error.to_string()))) })
+            }),
+        }
+    }
+
+    async fn carry_out(&self, command: Command) -> Done {
+        match command {
+            Command::Reload => self.reloader.reload().await,
+            Command::Plan(text) => self.reloader.plan(text).await,
+            Command::Drain(name) => drain::set(&self.registry.snapshot(), &name, true),
+            Command::Undrain(name) => drain::set(&self.registry.snapshot(), &name, false),
+            Command::Import(name) => api::import(self.service.as_deref(), name.trim()).await,
+            Command::Export => api::export(self.service.as_deref()),
         }
     }
 
@@ -188,46 +260,24 @@ impl Node {
         }
     }
 
-    /// The most client connections at once. By default what the limit on descriptors leaves room for: a TCP connection
-    /// needs two, an HTTP connection one and a share of the kept connections to instances.
-    fn connection_limit(&self) -> usize {
-        if let Some(limit) = self.configuration.node.max_connections {
-            return limit.get() as usize;
-        }
-        let for_clients = match self.listeners().any(|listener| listener.protocols.layer() == Layer::Four) {
-            true => self.descriptors / 2,
-            false => self.descriptors / 10 * 9,
-        };
-        usize::try_from(for_clients.saturating_sub(100).max(1)).unwrap_or(usize::MAX)
-    }
-
     /// How long connections may take to end when the node stops: the longest that any load balancer grants.
     fn drain_limit(&self) -> Duration {
-        let limits =
-            self.configuration.load_balancers.values().map(|balancer| balancer.attributes.draining.timeout.get());
+        let snapshot = self.registry.snapshot();
+        let limits = snapshot.load_balancers().iter().map(|entry| entry.rules.attributes.draining.timeout.get());
         limits.max().unwrap_or_default()
     }
 
     fn ready_line(&self) -> String {
-        let listeners: Vec<String> = self
+        let snapshot = self.registry.snapshot();
+        let listeners: Vec<String> = snapshot
             .listeners()
-            .map(|listener| {
-                let scheme = listener.protocols.front().to_string().to_ascii_lowercase();
-                format!("{scheme}://{}", listener.socket_address())
+            .iter()
+            .map(|entry| {
+                let scheme = entry.listener.protocols.front().to_string().to_ascii_lowercase();
+                format!("{scheme}://{}", entry.listener.socket_address())
             })
             .collect();
         format!("ready {}", listeners.join(" "))
-    }
-
-    fn listeners(&self) -> impl Iterator<Item = &crate::model::Listener> {
-        self.configuration.load_balancers.values().flat_map(|balancer| &balancer.listeners)
-    }
-
-    fn admin_address(&self) -> String {
-        match &self.configuration.admin {
-            AdminAddress::Tcp(address) => address.to_string(),
-            AdminAddress::Unix(path) => path.display().to_string(),
-        }
     }
 }
 
@@ -246,23 +296,4 @@ fn cpus(configuration: &Configuration) -> Result<Vec<usize>, RunError> {
         }
         None => Ok(wanted),
     }
-}
-
-/// A listener's address may be shared by the threads of this process, but not with another process that happens to
-/// share it: half of the traffic would go there. After a crash the old listeners linger for some milliseconds.
-fn require_free_addresses(configuration: &Configuration) -> Result<(), RunError> {
-    const TRIES: u32 = 20;
-    for listener in configuration.load_balancers.values().flat_map(|balancer| &balancer.listeners) {
-        let address = listener.socket_address();
-        for attempt in 1..=TRIES {
-            match runtime::probe_address(address) {
-                Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < TRIES => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                Err(error) => return Err(RunError::Start(format!("listener {address}: {error}"))),
-            }
-        }
-    }
-    Ok(())
 }

@@ -4,10 +4,18 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use crate::runtime;
+
 /// Every listener accepts.
 pub const READY: &str = "READY=1";
 /// The node drains and will exit.
 pub const STOPPING: &str = "STOPPING=1";
+
+/// The configuration is being read again; [`READY`] follows. Needed by `Type=notify-reload`, which compares the time.
+pub fn reloading() {
+    let now_us = runtime::monotonic_now().as_nanoseconds() / 1_000;
+    notify(&format!("RELOADING=1\nMONOTONIC_USEC={now_us}"));
+}
 
 /// Sends `state` to the socket that `NOTIFY_SOCKET` names. Nothing depends on its arrival.
 pub fn notify(state: &str) {

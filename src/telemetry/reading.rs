@@ -19,6 +19,17 @@ pub const OTHER_INSTANCES: &str = "all others";
 pub struct Reading {
     /// In the order they are to be reported.
     pub load_balancers: Vec<LoadBalancerReading>,
+    /// How often the configuration was read again.
+    pub reloads: Reloads,
+}
+
+/// Reloads since the process started.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Reloads {
+    /// The node goes by what was read.
+    pub applied: u64,
+    /// Something was wrong, and nothing changed.
+    pub refused: u64,
 }
 
 /// One load balancer.
@@ -30,6 +41,10 @@ pub struct LoadBalancerReading {
     pub listeners: Vec<ListenerReading>,
     /// Its registered instances, those draining included.
     pub instances: Vec<InstanceReading>,
+    /// Instances that get no new work because they are to leave, or have left with some in flight.
+    pub draining_instances: u64,
+    /// Lines that its access log lost.
+    pub access_log_lines_dropped: u64,
 }
 
 /// One listener.
@@ -102,6 +117,8 @@ mod tests {
             name: LoadBalancerName::new(name).expect("a name"),
             listeners: vec![],
             instances: (0..instances).map(instance).collect(),
+            draining_instances: 0,
+            access_log_lines_dropped: 0,
         }
     }
 
@@ -114,6 +131,7 @@ mod tests {
                 balancer("third", 2),
                 balancer("empty", 0),
             ],
+            reloads: Reloads::default(),
         };
         let groups: Vec<_> = reading.instance_groups().collect();
         let tail: Vec<_> = groups[MAX_INSTANCES_TOLD_APART - 1..]

@@ -5,9 +5,9 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use crate::runtime::{Chunk, Direction, Outgoing, Socket};
+use crate::runtime::{Chunk, Direction, Outgoing, Sending, Socket};
 use crate::tls::ApplicationProtocol;
-use crate::transport::plain::PlainReceiver;
+use crate::transport::PlainReceiver;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 
 /// The receiving half. It owns the receive in flight: waits may be dropped and repeated without losing bytes.
@@ -21,9 +21,10 @@ enum ReceivingHalf {
     Tls(Box<TlsReceiver>),
 }
 
-/// Both halves of a connection in the clear, on which nothing has been received or sent yet.
-pub fn plain_halves(socket: Socket) -> (Receiver, Sender) {
-    let receiver = Receiver { half: ReceivingHalf::Plain(PlainReceiver::new(socket.clone())), received: 0 };
+/// Both halves of a connection in the clear.
+pub fn plain_halves(receiver: PlainReceiver) -> (Receiver, Sender) {
+    let socket = receiver.socket().clone();
+    let receiver = Receiver { half: ReceivingHalf::Plain(receiver), received: 0 };
     (receiver, Sender { half: SendingHalf::Plain(socket), sent: 0 })
 }
 
@@ -38,11 +39,6 @@ impl Receiver {
     /// Starts to receive without waiting. Idempotent.
     pub fn arm(&mut self) {
         self.plain_mut().arm();
-    }
-
-    /// Says that bytes are probably there already, as on a connection just accepted that the client speaks first on.
-    pub fn expect_more(&mut self) {
-        self.plain_mut().expect_more();
     }
 
     /// What comes next; `None` at the end of the stream, and from then on.
@@ -123,10 +119,25 @@ impl Sender {
     /// # Errors
     /// As send(2); inside TLS also when the session has ended.
     pub async fn send(&mut self, bytes: impl Into<Outgoing>) -> io::Result<Option<Vec<u8>>> {
-        let bytes = bytes.into();
+        self.send_as(bytes.into(), Socket::send).await
+    }
+
+    /// As [`Sender::send`], for the last bytes before the stream is ended, which has to follow at once.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub async fn send_last(&mut self, bytes: impl Into<Outgoing>) -> io::Result<Option<Vec<u8>>> {
+        self.send_as(bytes.into(), Socket::send_last).await
+    }
+
+    async fn send_as(
+        &mut self,
+        bytes: Outgoing,
+        send: impl Fn(&Socket, Outgoing) -> Sending,
+    ) -> io::Result<Option<Vec<u8>>> {
         self.sent += bytes.len() as u64;
         match &self.half {
-            SendingHalf::Plain(socket) => socket.send(bytes).await,
+            SendingHalf::Plain(socket) => send(socket, bytes).await,
             SendingHalf::Tls(link) => {
                 link.seal(&bytes.slices())?;
                 let memory = bytes.recycle();

@@ -5,11 +5,10 @@ use std::io;
 
 use crate::base::Instant;
 use crate::runtime::Socket;
-use crate::tls::{ApplicationProtocol, ClientTls, ServerTls, Session, TlsFault};
+use crate::tls::{Agreed, ApplicationProtocol, ClientTls, ServerTls, Session, TlsFault};
 use crate::transport::halves::tls_halves;
-use crate::transport::plain::PlainReceiver;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
-use crate::transport::{Receiver, Sender};
+use crate::transport::{PlainReceiver, Receiver, Sender};
 
 /// A client that has shaken hands.
 pub struct Accepted {
@@ -17,6 +16,8 @@ pub struct Accepted {
     pub halves: (Receiver, Sender),
     /// When its first byte arrived.
     pub began: Instant,
+    /// What protects it.
+    pub agreed: Option<Agreed>,
     /// What it speaks inside, if it was asked (ALPN).
     pub protocol: Option<ApplicationProtocol>,
 }
@@ -32,21 +33,20 @@ pub enum HandshakeError {
     Broken(io::Error),
 }
 
-/// Shakes hands with a client that has connected.
+/// Shakes hands with a client that has connected, from what `receiver` receives next.
 ///
 /// # Errors
 /// Why it failed.
-pub async fn accept_tls(socket: Socket, tls: &ServerTls) -> Result<Accepted, HandshakeError> {
+pub async fn accept_tls(mut receiver: PlainReceiver, tls: &ServerTls) -> Result<Accepted, HandshakeError> {
+    let socket = receiver.socket().clone();
     let io = socket.io().clone();
-    let mut receiver = PlainReceiver::new(socket.clone());
-    receiver.expect_more();
     let first = poll_fn(|context| receiver.poll_receive(context)).await.map_err(HandshakeError::Broken)?;
     let first = first.ok_or(HandshakeError::NothingSaid)?;
     let began = io.now();
     let session = Session::server(tls).map_err(HandshakeError::Fault)?;
     let link = TlsLink::new(socket, session, Vec::new());
     let halves = shake_hands(TlsReceiver::new(receiver, link.clone(), Some(first))).await?;
-    Ok(Accepted { halves, began, protocol: link.application_protocol() })
+    Ok(Accepted { halves, began, agreed: link.agreed(), protocol: link.application_protocol() })
 }
 
 /// Shakes hands with a server that has accepted.

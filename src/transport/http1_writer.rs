@@ -17,20 +17,29 @@ pub struct Http1Writer {
     sender: Sender,
     /// Written and not yet sent: a head, or the memory for the next one.
     pending: Vec<u8>,
-    framing: BodyFraming,
+    /// The body of the present message goes in chunks.
+    in_chunks: bool,
+    /// No message follows the present one.
+    is_parting: bool,
 }
 
 impl Http1Writer {
     /// A writer at the start of a connection.
     pub fn new(sender: Sender) -> Http1Writer {
-        Http1Writer { sender, pending: Vec::new(), framing: BodyFraming::None }
+        Http1Writer { sender, pending: Vec::new(), in_chunks: false, is_parting: false }
     }
 
     /// Begins a message: `write` appends its head and says how its body is framed. Nothing is sent yet.
     pub fn begin<T>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> (BodyFraming, T)) -> T {
         let (framing, answer) = write(&mut self.pending);
-        self.framing = framing;
+        self.in_chunks = framing == BodyFraming::Chunked;
         answer
+    }
+
+    /// Says that the connection ends right behind the present message, so that its last bytes and the end of the stream
+    /// can leave as one segment.
+    pub fn part_after_message(&mut self) {
+        self.is_parting = true;
     }
 
     /// Lends memory for the message to be written; [`Http1Writer::take_memory`] takes it back.
@@ -61,36 +70,33 @@ impl Http1Writer {
             Data::Chunk(chunk) => self.frame_chunk(chunk, is_last),
             Data::Frame(bytes) => self.frame_bytes(&bytes, is_last),
         };
-        if is_last {
-            self.framing = BodyFraming::None;
-        }
-        self.send(outgoing).await
+        self.in_chunks &= !is_last;
+        self.send(outgoing, is_last).await
     }
 
     fn frame_chunk(&mut self, piece: Chunk, is_last: bool) -> Outgoing {
         let mut front = std::mem::take(&mut self.pending);
-        match self.framing {
-            BodyFraming::Chunked => {
+        match self.in_chunks {
+            true => {
                 front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
                 Outgoing::gather(front, piece, if is_last { END_OF_LAST } else { CRLF })
             }
-            _ if front.is_empty() => {
+            false if front.is_empty() => {
                 self.pending = front;
                 Outgoing::from(piece)
             }
-            _ => Outgoing::gather(front, piece, b""),
+            false => Outgoing::gather(front, piece, b""),
         }
     }
 
     /// What came in other memory than receive buffers is copied behind the head.
     fn frame_bytes(&mut self, piece: &[u8], is_last: bool) -> Outgoing {
         let mut front = std::mem::take(&mut self.pending);
-        let is_chunked = self.framing == BodyFraming::Chunked;
-        if is_chunked {
+        if self.in_chunks {
             front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
         }
         front.extend_from_slice(piece);
-        if is_chunked {
+        if self.in_chunks {
             front.extend_from_slice(if is_last { END_OF_LAST } else { CRLF });
         }
         front.into()
@@ -101,12 +107,12 @@ impl Http1Writer {
     /// # Errors
     /// As send(2).
     pub async fn finish(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
-        if std::mem::replace(&mut self.framing, BodyFraming::None) == BodyFraming::Chunked {
+        if std::mem::take(&mut self.in_chunks) {
             self.pending.extend_from_slice(LAST_CHUNK);
             self.pending.extend_from_slice(trailers.map_or(&[], Trailers::as_bytes));
             self.pending.extend_from_slice(CRLF);
         }
-        self.flush().await
+        self.send_pending(true).await
     }
 
     /// Sends what is pending.
@@ -114,11 +120,7 @@ impl Http1Writer {
     /// # Errors
     /// As send(2).
     pub async fn flush(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let pending = std::mem::take(&mut self.pending);
-        self.send(pending.into()).await
+        self.send_pending(false).await
     }
 
     /// Sends fixed bytes, a whole message of their own. Drops what is pending.
@@ -127,7 +129,7 @@ impl Http1Writer {
     /// As send(2).
     pub async fn send_fixed(&mut self, message: &'static [u8]) -> io::Result<()> {
         self.pending.clear();
-        self.send(message.into()).await
+        self.send(message.into(), false).await
     }
 
     /// The sending half underneath.
@@ -145,8 +147,20 @@ impl Http1Writer {
         self.sender.socket()
     }
 
-    async fn send(&mut self, outgoing: Outgoing) -> io::Result<()> {
-        if let Some(memory) = self.sender.send(outgoing).await? {
+    async fn send_pending(&mut self, ends_message: bool) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.send(pending.into(), ends_message).await
+    }
+
+    async fn send(&mut self, outgoing: Outgoing, ends_message: bool) -> io::Result<()> {
+        let sent = match ends_message && self.is_parting {
+            true => self.sender.send_last(outgoing).await?,
+            false => self.sender.send(outgoing).await?,
+        };
+        if let Some(memory) = sent {
             self.lend_memory(memory);
         }
         Ok(())

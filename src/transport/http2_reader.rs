@@ -17,6 +17,8 @@ pub struct Http2Reader {
     stream: RecvStream,
     /// Bytes given out whose place in the windows has not been given back.
     lent: usize,
+    /// Bytes of the body so far.
+    bytes: u64,
     trailers: Option<Box<Trailers>>,
     is_ended: bool,
 }
@@ -25,7 +27,7 @@ impl Http2Reader {
     /// For `stream`, whose head has been read.
     pub(in crate::transport) fn new(stream: RecvStream) -> Http2Reader {
         let is_ended = stream.is_end_stream();
-        Http2Reader { stream, lent: 0, trailers: None, is_ended }
+        Http2Reader { stream, lent: 0, bytes: 0, trailers: None, is_ended }
     }
 
     /// The next piece of the body. Asking for it says that the piece before has been passed on: only then may the peer
@@ -48,6 +50,11 @@ impl Http2Reader {
         }
     }
 
+    /// Bytes of the body that have come.
+    pub fn body_bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Result<Piece, ReadError<BodyFault>>> {
         self.give_back();
         while !self.is_ended {
@@ -55,6 +62,7 @@ impl Http2Reader {
                 Some(Ok(bytes)) if bytes.is_empty() => {}
                 Some(Ok(bytes)) => {
                     self.lent = bytes.len();
+                    self.bytes += bytes.len() as u64;
                     self.is_ended = self.stream.is_end_stream();
                     return Poll::Ready(Ok(Piece::Data(Data::Frame(bytes))));
                 }

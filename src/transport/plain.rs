@@ -12,8 +12,10 @@ const BULK_RECEIVES: u8 = 64;
 ///
 /// A connection of small messages is received from repeatedly by one operation. One full buffer shows bulk: then every
 /// receive is asked for, so that nothing arrives ahead of its reader and splicing may take over between two.
-pub(in crate::transport) struct PlainReceiver {
+pub struct PlainReceiver {
     socket: Socket,
+    /// Received, and given back to be received again. Boxed, as hardly any connection has it.
+    put_back: Option<Box<Chunk>>,
     receiving: Option<Receiving>,
     /// The receive in flight goes on after it has delivered something.
     repeating: bool,
@@ -31,6 +33,7 @@ impl PlainReceiver {
     pub fn new(socket: Socket) -> PlainReceiver {
         PlainReceiver {
             socket,
+            put_back: None,
             receiving: None,
             repeating: false,
             little: false,
@@ -58,13 +61,24 @@ impl PlainReceiver {
         self.receiving = Some(self.socket.receive(manner));
     }
 
-    /// Says that bytes are probably there already.
+    /// Says that bytes are probably there already, as on a connection just accepted that the client speaks first on.
     pub fn expect_more(&mut self) {
         self.more_expected = true;
     }
 
+    /// Makes `rest`, the end of what was received last, what comes next.
+    pub fn put_back(&mut self, rest: Chunk) {
+        self.put_back = (!rest.is_empty()).then(|| Box::new(rest));
+    }
+
     /// What comes next; `None` at the end of the stream, and from then on.
+    ///
+    /// # Errors
+    /// As recv(2).
     pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
+        if let Some(rest) = self.put_back.take() {
+            return Poll::Ready(Ok(Some(*rest)));
+        }
         loop {
             self.arm();
             let Some(receiving) = &mut self.receiving else { return Poll::Ready(Ok(None)) };
@@ -107,12 +121,12 @@ impl PlainReceiver {
         if self.receiving.as_ref().is_some_and(Receiving::is_over) {
             self.arm();
         }
-        self.ended || self.receiving.as_ref().is_some_and(Receiving::has_news)
+        self.ended || self.put_back.is_some() || self.receiving.as_ref().is_some_and(Receiving::has_news)
     }
 
-    /// Whether a receive is in flight.
+    /// Whether something comes from here before what is still in the socket: a receive is in flight, or has been put back.
     pub fn is_armed(&self) -> bool {
-        self.receiving.is_some()
+        self.receiving.is_some() || self.put_back.is_some()
     }
 
     /// The socket.

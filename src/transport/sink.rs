@@ -22,10 +22,16 @@ impl Sink<'_> {
     /// Begins an answer; nothing is sent yet. Says whether the client's connection may carry another.
     pub fn begin_answer(&mut self, head: &ResponseHead, reply: Reply, forward: &ResponseForward<'_>) -> Persistence {
         match self {
-            Sink::Http1(writer) => writer.begin(|out| {
-                let sent = write_response_head(head, reply, forward, out);
-                (sent.framing, sent.persistence)
-            }),
+            Sink::Http1(writer) => {
+                let persistence = writer.begin(|out| {
+                    let sent = write_response_head(head, reply, forward, out);
+                    (sent.framing, sent.persistence)
+                });
+                if persistence == Persistence::Close {
+                    writer.part_after_message();
+                }
+                persistence
+            }
             Sink::Http2(writer) => {
                 writer.begin(head, reply, forward);
                 forward.persistence

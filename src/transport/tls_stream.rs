@@ -15,8 +15,8 @@ use std::task::{Context, Poll, ready};
 
 use crate::base::Instant;
 use crate::runtime::{BUFFER_SIZE, BufferPool, Chunk, Sending, Socket};
-use crate::tls::{ApplicationProtocol, Progress, Session, TlsFault};
-use crate::transport::plain::PlainReceiver;
+use crate::tls::{Agreed, ApplicationProtocol, Progress, Session, TlsFault};
+use crate::transport::PlainReceiver;
 
 /// What the two halves of a connection share.
 pub(in crate::transport) struct TlsLink {
@@ -52,6 +52,11 @@ impl TlsLink {
     /// Whether the handshake is still going on.
     pub fn is_handshaking(&self) -> bool {
         self.session.borrow().is_handshaking()
+    }
+
+    /// What protects the connection, once that is agreed.
+    pub fn agreed(&self) -> Option<Agreed> {
+        self.session.borrow().agreed()
     }
 
     /// The protocol that was agreed on by ALPN.

@@ -80,6 +80,8 @@ struct Lane {
     segment: usize,
     flying: VecDeque<Flying>,
     flying_bytes: usize,
+    /// Taken from the sender and not sent yet.
+    held: Option<Vec<u8>>,
     received: ByteQueue,
     /// The end of the stream has arrived.
     ended: bool,
@@ -165,6 +167,11 @@ impl Connection {
         Ok(bytes)
     }
 
+    /// Whether there are bytes to receive.
+    pub fn has_received(&self, side: Side) -> bool {
+        !self.end(side.other()).lane.received.is_empty()
+    }
+
     /// Takes one piece of at most `most` bytes, as splice(2) moves them; `None` at the end of the stream.
     pub fn receive_piece(&mut self, side: Side, most: usize, stage: &mut Stage) -> Result<Option<Vec<u8>>, Errno> {
         self.readable(side)?;
@@ -175,6 +182,15 @@ impl Connection {
 
     /// send(2), non-blocking: how many bytes were taken.
     pub fn send(&mut self, side: Side, bytes: &[u8], stage: &mut Stage) -> Result<usize, Errno> {
+        let sent = self.send_more(side, bytes, stage);
+        self.push(side, stage);
+        sent
+    }
+
+    /// As [`Connection::send`], with MSG_MORE: the last segment, which need not be full, waits for what comes after it,
+    /// for ever if nothing comes. A kernel would wait for a fifth of a second; nobody should count on that.
+    pub fn send_more(&mut self, side: Side, bytes: &[u8], stage: &mut Stage) -> Result<usize, Errno> {
+        self.push(side, stage);
         let (latency, carried) = (self.latency, self.carried);
         let end = self.end_mut(side);
         match &mut end.state {
@@ -190,7 +206,10 @@ impl Connection {
             return Err(Errno::AGAIN);
         }
         let segment = end.lane.next_segment(carried);
-        for piece in bytes[..count].chunks(segment) {
+        let mut pieces = bytes[..count].chunks(segment);
+        // Without room for all of it nothing is held: room comes only from what is sent.
+        end.lane.held = if count == bytes.len() { pieces.next_back().map(<[u8]>::to_vec) } else { None };
+        for piece in pieces {
             self.fly(side, Segment::Data(piece.to_vec()), latency, stage);
         }
         self.carried += count as u64;
@@ -236,6 +255,7 @@ impl Connection {
             if unread || self.end(side).reset_on_close {
                 let kept = stage.random().below(self.end(side).lane.flying.len() as u64 + 1) as usize;
                 self.end_mut(side).lane.discard_from(kept);
+                self.end_mut(side).lane.held = None;
                 self.fly(side, Segment::Reset, self.latency, stage);
             } else {
                 self.end_stream(side, stage);
@@ -312,7 +332,15 @@ impl Connection {
         }
     }
 
+    /// Sends what was held back.
+    fn push(&mut self, side: Side, stage: &mut Stage) {
+        if let Some(held) = self.end_mut(side).lane.held.take() {
+            self.fly(side, Segment::Data(held), self.latency, stage);
+        }
+    }
+
     fn end_stream(&mut self, side: Side, stage: &mut Stage) {
+        self.push(side, stage);
         if std::mem::replace(&mut self.end_mut(side).writing, Half::Shut) == Half::Open {
             self.fly(side, Segment::End, self.latency, stage);
         }
@@ -391,6 +419,7 @@ impl Lane {
             segment: segment as usize,
             flying: VecDeque::new(),
             flying_bytes: 0,
+            held: None,
             received: ByteQueue::default(),
             ended: false,
             last_arrival: Instant::ZERO,
@@ -405,7 +434,8 @@ impl Lane {
     }
 
     fn room(&self) -> usize {
-        self.window.saturating_sub(self.flying_bytes + self.received.len())
+        let held = self.held.as_ref().map_or(0, Vec::len);
+        self.window.saturating_sub(self.flying_bytes + held + self.received.len())
     }
 
     /// Loses what is on its way, except the first `kept` segments.

@@ -13,6 +13,11 @@ impl Rate {
     /// A fault that is switched off.
     pub const NEVER: Rate = Rate(0);
 
+    /// A fault that strikes once in so many times.
+    pub const fn one_in(times: u32) -> Rate {
+        Rate(65_536 / times)
+    }
+
     /// Whether it strikes this time. Draws nothing when switched off.
     pub fn strikes(self, random: &mut Random) -> bool {
         self.0 > 0 && random.chance(u64::from(self.0), 65_536)
@@ -56,6 +61,8 @@ pub struct Faults {
     pub ended_accept: Rate,
     /// An accept fails on behalf of a connection that has gone (accept(2), ECONNABORTED).
     pub aborted_accept: Rate,
+    /// A repeated receive ends with what it gives, as when completions overflow.
+    pub ended_receive: Rate,
     /// A splice moves less than it could.
     pub short_splice: Rate,
     /// A splice that could move bytes says EAGAIN.
@@ -70,6 +77,8 @@ pub struct Faults {
     pub no_pipe: Rate,
     /// A ring's thread is not scheduled for a while.
     pub paused_ring: Rate,
+    /// The kernel can receive again and again by one operation (from 6.17 on).
+    pub repeats_receives: bool,
     /// Most one-way delay.
     pub latency: Duration,
 
@@ -102,6 +111,7 @@ impl Faults {
             stray_buffer: Rate::NEVER,
             ended_accept: Rate::NEVER,
             aborted_accept: Rate::NEVER,
+            ended_receive: Rate::NEVER,
             short_splice: Rate::NEVER,
             spurious_splice: Rate::NEVER,
             small_window: Rate::NEVER,
@@ -109,6 +119,7 @@ impl Faults {
             few_slots: Rate::NEVER,
             no_pipe: Rate::NEVER,
             paused_ring: Rate::NEVER,
+            repeats_receives: true,
             latency: Duration::from_micros(50),
             severed: Rate::NEVER,
             refused: Rate::NEVER,
@@ -133,6 +144,7 @@ impl Faults {
             stray_buffer: Rate::drawn(random, 1),
             ended_accept: Rate::drawn(random, 2),
             aborted_accept: Rate::drawn(random, 8),
+            ended_receive: Rate::drawn(random, 2),
             short_splice: Rate::drawn(random, 2),
             spurious_splice: Rate::drawn(random, 4),
             small_window: Rate::drawn(random, 2),
@@ -140,6 +152,7 @@ impl Faults {
             few_slots: Rate::drawn(random, 1),
             no_pipe: Rate::drawn(random, 2),
             paused_ring: Rate::drawn(random, 64),
+            repeats_receives: random.chance(3, 4),
             latency: Duration::from_nanos(1_000 << random.below(15)),
             ..Faults::none()
         }

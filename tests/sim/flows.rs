@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use elbow::runtime::{Direction, Either, Interest, Io, Listener, Moved, Pipe, Socket, race, try_join};
+use elbow::runtime::{Arrival, Direction, Either, Interest, Io, Listener, Manner, Moved, Pipe, Socket, race, try_join};
 
 /// How long a flow waits for its peer.
 pub const PATIENCE: Duration = Duration::from_secs(300);
@@ -33,7 +33,10 @@ impl Watch {
             if wish() {
                 return Poll::Ready(());
             }
-            self.waiting.borrow_mut().push(context.waker().clone());
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.last().is_some_and(|last| last.will_wake(context.waker())) {
+                waiting.push(context.waker().clone());
+            }
             Poll::Pending
         })
         .await;
@@ -93,6 +96,25 @@ pub async fn copy(from: &Socket, to: &Socket) -> io::Result<u64> {
     while let Some(chunk) = timely(io, from.receive_once()).await? {
         copied += chunk.len() as u64;
         timely(io, to.send(chunk)).await?;
+    }
+    to.shutdown(Direction::Write);
+    Ok(copied)
+}
+
+/// As [`copy`], with one receive that goes on and on.
+pub async fn copy_repeatedly(from: &Socket, to: &Socket) -> io::Result<u64> {
+    let io = from.io();
+    let mut copied = 0;
+    let mut receiving = from.receive(Manner::Repeatedly);
+    loop {
+        match timely(io, receiving.next()).await? {
+            Arrival::Chunk(chunk) => {
+                copied += chunk.len() as u64;
+                timely(io, to.send(chunk)).await?;
+            }
+            Arrival::Over => receiving = from.receive(Manner::Repeatedly),
+            Arrival::End => break,
+        }
     }
     to.shutdown(Direction::Write);
     Ok(copied)

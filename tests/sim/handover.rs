@@ -1,4 +1,4 @@
-//! Waits that begin in one task and end in another: whoever polled last is woken.
+//! Waits that begin in one task and end in another, and what comes for somebody who does not wait.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -10,8 +10,14 @@ use std::time::Duration;
 
 use elbow::runtime::{Arrival, Io, ListenOptions, Listener, Manner, Socket};
 
-use crate::faults::Faults;
+use crate::faults::{Faults, Rate};
 use crate::simulation::Simulation;
+
+/// Receive buffers of a core.
+const BUFFERS: usize = 16;
+
+/// Bytes of a receive that is cut short, at the most.
+const MOST: usize = 500;
 
 /// Polls once and does not wait.
 async fn begin<T>(work: &mut (impl Future<Output = T> + Unpin)) {
@@ -25,8 +31,12 @@ async fn begin<T>(work: &mut (impl Future<Output = T> + Unpin)) {
 
 /// Runs `test` in a task of a core of its own until it is done, at most for a minute.
 fn run<F: Future<Output = ()> + 'static>(test: impl FnOnce(Io, SocketAddr) -> F) {
-    let mut simulation = Simulation::new(1, Faults::none(), false);
-    let (io, address) = simulation.add_core(16);
+    run_with(Faults::none(), test);
+}
+
+fn run_with<F: Future<Output = ()> + 'static>(faults: Faults, test: impl FnOnce(Io, SocketAddr) -> F) {
+    let mut simulation = Simulation::new(1, faults, false);
+    let (io, address) = simulation.add_core(BUFFERS as u16);
     let done = Rc::new(Cell::new(false));
     let (place, work) = (done.clone(), test(io.clone(), SocketAddr::new(address, 0)));
     io.spawn(async move {
@@ -79,4 +89,35 @@ fn a_receive_and_an_accept_wake_the_task_that_polled_them_last() {
         io.sleep(Duration::from_secs(1)).await;
         assert_eq!(*received.borrow(), b"moved");
     });
+}
+
+#[test]
+fn a_repeating_receive_that_found_no_buffer_still_stops_when_nobody_takes() {
+    let in_small_pieces = Faults { short_receive: Rate::one_in(1), ..Faults::none() };
+    run_with(in_small_pieces, |io, address| async move {
+        let (others_client, others_server) = connect(&io, address).await;
+        let (client, server) = connect(&io, address).await;
+        let mut held = Vec::new();
+        while held.len() < BUFFERS - 2 {
+            others_client.send(vec![0]).await.expect("sent");
+            held.extend(others_server.receive_once().await.expect("received"));
+        }
+        let mut receiving = server.receive(Manner::Repeatedly);
+        client.send(vec![0; 20_000]).await.expect("sent");
+        io.sleep(Duration::from_secs(1)).await;
+        assert_eq!(io.counts().starved, 1, "the receive found two buffers only");
+        held.clear();
+        io.sleep(Duration::from_secs(1)).await;
+        let mut taken = 0;
+        while let Ok(Arrival::Chunk(chunk)) = receiving.next().await {
+            taken += chunk.len();
+        }
+        assert!(taken <= 2 * MOST, "{taken} bytes ahead of whoever takes them");
+    });
+}
+
+async fn connect(io: &Io, address: SocketAddr) -> (Socket, Socket) {
+    let mut listener = Listener::open(io, &ListenOptions { address, backlog: 8 }).expect("it listens");
+    let client = Socket::connect(io, listener.address().expect("it listens")).await.expect("connected");
+    (client, listener.accept().await.expect("accepted"))
 }

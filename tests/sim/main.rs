@@ -4,10 +4,12 @@
 //! `kernel.rs` is the seam; `world.rs` the kernel behind it, over `network.rs`; `simulation.rs` the executors in it.
 //! `relay.rs` tests the runtime alone. `scripts/simulate` runs many seeds, or one again with its history.
 
+mod back_end;
 mod bytes;
 mod connection;
 mod descriptors;
 mod faults;
+mod fidelity;
 mod flows;
 mod handover;
 mod hardship;
@@ -17,10 +19,13 @@ mod message;
 mod misuse;
 mod network;
 mod node;
+mod operator;
 mod pattern;
 mod pipe;
+mod regressions;
 mod relay;
 mod ring;
+mod script;
 mod seeds;
 mod simulation;
 mod stage;

@@ -154,6 +154,12 @@ impl Network {
         connection.send(side, bytes, stage)
     }
 
+    /// send(2) with MSG_MORE, non-blocking.
+    pub fn send_more(&mut self, socket: RawFd, bytes: &[u8], stage: &mut Stage) -> Result<usize, Errno> {
+        let (connection, side) = self.connection(socket)?;
+        connection.send_more(side, bytes, stage)
+    }
+
     /// poll(2) for one interest.
     pub fn is_ready(&mut self, descriptor: RawFd, interest: Interest) -> Result<bool, Errno> {
         if let Some(listening) = self.listeners.get(&descriptor) {
@@ -322,6 +328,10 @@ impl Network {
                 break;
             }
             let (connection, side) = self.connection(from)?;
+            // What ended the stream, if anything, is for the next call to tell.
+            if moved > 0 && !connection.has_received(side) {
+                break;
+            }
             match connection.receive_piece(side, FRAGMENT.min(length - moved), stage) {
                 Ok(Some(piece)) => {
                     moved += piece.len();

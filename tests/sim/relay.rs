@@ -12,7 +12,7 @@ use elbow::base::random::Random;
 use elbow::runtime::{Direction, Io, ListenOptions, Listener, Socket};
 
 use crate::faults::Faults;
-use crate::flows::{Stop, both, copy, cut_short, serve, splice, timely};
+use crate::flows::{Stop, both, copy, copy_repeatedly, cut_short, serve, splice, timely};
 use crate::pattern::Pattern;
 use crate::seeds::Run;
 use crate::simulation::{Simulation, Verdict};
@@ -37,13 +37,20 @@ struct Plan {
     buffers: u16,
     /// One flow in so many is dropped on its way; 0 for none.
     dropped: u64,
-    /// The relay splices instead of copying.
-    spliced: bool,
+    way: Way,
     /// The run ends in the middle of things.
     abrupt: bool,
     faults: Faults,
     /// Nothing may go wrong: no fault that shows, no flow dropped.
     perfect: bool,
+}
+
+/// How the relay moves bytes.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Copy,
+    CopyRepeatedly,
+    Splice,
 }
 
 impl Plan {
@@ -58,10 +65,11 @@ impl Plan {
             seed,
             clients,
             longest,
-            piece: 1 << (4 + random.below(14)),
+            // Not so small that a long stream takes more turns than a run may have.
+            piece: (1 << (4 + random.below(14))).max(longest >> 11),
             buffers,
             dropped,
-            spliced: random.chance(1, 2),
+            way: [Way::Copy, Way::CopyRepeatedly, Way::Splice][random.below(3) as usize],
             abrupt,
             faults,
             // Flows that hold every buffer while they wait for room to send wait for each other.
@@ -108,7 +116,7 @@ pub fn scenario(run: Run) -> Verdict {
         relay_address = listener.address().ok();
         let (io, of_relay) = (relay.clone(), test.clone());
         relay.spawn(serve(relay.clone(), listener, stop.clone(), move |socket| {
-            let flow = forward(io.clone(), socket, echo_address, of_relay.plan.spliced);
+            let flow = forward(io.clone(), socket, echo_address, of_relay.plan.way);
             of_relay.spawn(&io, flow);
         }));
     }
@@ -148,11 +156,12 @@ fn listen(io: &Io, address: SocketAddr) -> Listener {
     Listener::open(io, &ListenOptions { address, backlog: 64 }).expect("it listens")
 }
 
-async fn forward(io: Io, front: Socket, to: SocketAddr, spliced: bool) -> io::Result<u64> {
+async fn forward(io: Io, front: Socket, to: SocketAddr, way: Way) -> io::Result<u64> {
     let back = timely(&io, Socket::connect(&io, to)).await?;
-    let (there, here) = match spliced {
-        true => both(splice(&front, &back), splice(&back, &front)).await,
-        false => both(copy(&front, &back), copy(&back, &front)).await,
+    let (there, here) = match way {
+        Way::Copy => both(copy(&front, &back), copy(&back, &front)).await,
+        Way::CopyRepeatedly => both(copy_repeatedly(&front, &back), copy_repeatedly(&back, &front)).await,
+        Way::Splice => both(splice(&front, &back), splice(&back, &front)).await,
     };
     there.and(here)
 }

@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 
 use elbow::base::Instant;
 use elbow::base::slab::Key;
-use elbow::runtime::{BufferId, BufferPool, Completion, Interest, Operation};
+use elbow::runtime::{BufferId, BufferPool, Completion, Interest, Manner, Operation};
 
 /// What will happen to an operation.
 #[derive(Debug)]
@@ -34,8 +34,8 @@ pub enum Submission {
 pub enum Work {
     Accept,
     Connect { to: SocketAddr, started: bool },
-    Receive,
-    Send { bytes: Vec<u8>, sent: usize },
+    Receive(Manner),
+    Send { bytes: Vec<u8>, sent: usize, ends: bool },
     Poll(Interest),
 }
 
@@ -45,7 +45,8 @@ impl Work {
         match self {
             Work::Accept => "accept",
             Work::Connect { .. } => "connect",
-            Work::Receive => "receive",
+            Work::Receive(Manner::Repeatedly) => "receive repeatedly",
+            Work::Receive(_) => "receive",
             Work::Send { .. } => "send",
             Work::Poll(Interest::Readable) => "poll readable",
             Work::Poll(Interest::Writable) => "poll writable",
@@ -74,8 +75,8 @@ impl InFlight {
         let work = match operation {
             Operation::Accept { .. } => Work::Accept,
             Operation::Connect { .. } => Work::Connect { to: operation.connect_address()?, started: false },
-            Operation::Receive { .. } => Work::Receive,
-            Operation::Send { bytes, .. } => Work::Send { bytes: bytes.slices().concat(), sent: 0 },
+            Operation::Receive { manner, .. } => Work::Receive(*manner),
+            Operation::Send { bytes, ends, .. } => Work::Send { bytes: bytes.slices().concat(), sent: 0, ends: *ends },
             Operation::Poll { interest, .. } => Work::Poll(*interest),
         };
         Some(InFlight::new(operation.descriptor(), work))

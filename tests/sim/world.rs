@@ -1,7 +1,9 @@
-//! The simulated kernel as a whole: rings over one network, on one stage. An operation tries its system call, and waits on
-//! EAGAIN until its descriptor is stirred.
+//! The simulated kernel as a whole: rings over one network, on one stage. An operation is looked at when it is submitted
+//! and when its descriptor is stirred; what it does then is in `attempt.rs`.
 //!
 //! Time stands still while any executor has work. When all sleep it jumps to the next event or deadline.
+
+mod attempt;
 
 use std::cell::RefCell;
 use std::os::fd::RawFd;
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use elbow::base::Instant;
 use elbow::base::slab::Key;
-use elbow::runtime::{BUFFER_SIZE, BufferId, BufferPool, Completion, Wait};
+use elbow::runtime::{BufferId, BufferPool, Completion, Manner, Wait};
 
 use crate::faults::Faults;
 use crate::network::{Errno, Network};
@@ -19,7 +21,7 @@ use crate::stage::{Event, Stage};
 use crate::trace::Note;
 
 /// Most time a turn costs.
-const TURN_COST: Duration = Duration::from_micros(5);
+pub const TURN_COST: Duration = Duration::from_micros(5);
 
 /// Most delay of a completion, a held operation or a late cancellation.
 const LATE: Duration = Duration::from_millis(5);
@@ -37,12 +39,6 @@ pub struct World {
     rings: Vec<SimRing>,
     /// The only ring whose sleep moves time, while an executor is being closed.
     alone: Option<usize>,
-}
-
-/// How an attempt at an operation went.
-enum Attempt {
-    Wait,
-    Done(Result<u32, Errno>, Option<BufferId>),
 }
 
 impl World {
@@ -182,7 +178,7 @@ impl World {
                 && other.descriptor == flight.descriptor
                 && matches!(
                     (&other.work, &flight.work),
-                    (Work::Receive, Work::Receive) | (Work::Send { .. }, Work::Send { .. })
+                    (Work::Receive(_), Work::Receive(_)) | (Work::Send { .. }, Work::Send { .. })
                 )
         };
         if self.rings[ring].in_flight.values().any(doubled) {
@@ -199,10 +195,13 @@ impl World {
     }
 
     fn begin_cancel(&mut self, ring: usize, key: Key) {
+        let mut at_once = false;
         if let Some(flight) = self.rings[ring].in_flight.get_mut(&key.to_bits()) {
             flight.cancelled = true;
+            // It waits on the thread that cancels it. Meanwhile it would take every buffer.
+            at_once = matches!(flight.work, Work::Receive(Manner::Repeatedly));
         }
-        if self.stage.strikes(|faults| faults.late_cancel) {
+        if !at_once && self.stage.strikes(|faults| faults.late_cancel) {
             let delay = self.stage.up_to(LATE);
             return self.stage.plan(delay, Event::Ring(RingEvent::Cancel { ring, key }));
         }
@@ -248,102 +247,6 @@ impl World {
         }
     }
 
-    fn attempt(&mut self, ring: usize, key: Key) {
-        let Some(mut flight) = self.rings[ring].in_flight.remove(&key.to_bits()) else { return };
-        if flight.held_until > self.stage.now() {
-            self.rings[ring].in_flight.insert(key.to_bits(), flight);
-            return;
-        }
-        let attempt = match &mut flight.work {
-            Work::Accept => return self.accept(ring, key, flight),
-            Work::Connect { to, started } => {
-                if !std::mem::replace(started, true) {
-                    self.network.connect(flight.descriptor, *to, &mut self.stage);
-                }
-                settled(self.network.connected(flight.descriptor).map(|()| 0))
-            }
-            Work::Receive => self.receive(ring, flight.descriptor),
-            Work::Send { bytes, sent } => self.send(flight.descriptor, bytes, sent),
-            Work::Poll(interest) => {
-                let ready = self.network.is_ready(flight.descriptor, *interest);
-                match ready == Ok(true) || self.stage.strikes(|faults| faults.spurious_poll) {
-                    true => Attempt::Done(Ok(1), None),
-                    false => settled(ready.and(Err::<u32, _>(Errno::AGAIN))),
-                }
-            }
-        };
-        match attempt {
-            Attempt::Wait => drop(self.rings[ring].in_flight.insert(key.to_bits(), flight)),
-            Attempt::Done(result, buffer) => self.finish(ring, key, &flight, result, buffer),
-        }
-    }
-
-    /// Accepts until the queue is empty; each connection is a completion of the same operation.
-    fn accept(&mut self, ring: usize, key: Key, mut flight: InFlight) {
-        if self.stage.strikes(|faults| faults.aborted_accept) {
-            return self.finish(ring, key, &flight, Err(Errno::CONNABORTED), None);
-        }
-        loop {
-            match self.network.accept(flight.descriptor, &mut self.stage) {
-                Ok(descriptor) if self.stage.strikes(|faults| faults.ended_accept) => {
-                    return self.finish(ring, key, &flight, Ok(descriptor as u32), None);
-                }
-                Ok(descriptor) => {
-                    let completion = Completion { key, result: descriptor, buffer: None, more: true };
-                    let finished = Finished { completion, descriptor: flight.descriptor };
-                    self.deliver(ring, finished, &mut flight.delivered_until);
-                }
-                Err(Errno::AGAIN) => break,
-                Err(errno) => return self.finish(ring, key, &flight, Err(errno), None),
-            }
-        }
-        self.rings[ring].in_flight.insert(key.to_bits(), flight);
-    }
-
-    /// Receives into a lent buffer. Without one it fails at once, whether data is there or not.
-    fn receive(&mut self, ring: usize, descriptor: RawFd) -> Attempt {
-        let Some(buffer) = self.rings[ring].lent.pop_front() else {
-            return Attempt::Done(Err(Errno::NOBUFS), None);
-        };
-        let most = match self.stage.strikes(|faults| faults.short_receive) {
-            true => 1 + self.stage.random().below(500) as usize,
-            false => BUFFER_SIZE,
-        };
-        match self.network.receive(descriptor, most, &mut self.stage) {
-            Ok(bytes) if !bytes.is_empty() => {
-                self.rings[ring].pool.fill(&buffer, &bytes);
-                Attempt::Done(Ok(bytes.len() as u32), Some(buffer))
-            }
-            Err(Errno::AGAIN) => {
-                self.rings[ring].lent.push_front(buffer);
-                Attempt::Wait
-            }
-            ended if self.stage.strikes(|faults| faults.stray_buffer) => Attempt::Done(ended.map(|_| 0), Some(buffer)),
-            ended => {
-                self.rings[ring].lent.push_front(buffer);
-                Attempt::Done(ended.map(|_| 0), None)
-            }
-        }
-    }
-
-    /// With MSG_WAITALL a send goes on until its last byte; what it has sent before an error counts.
-    fn send(&mut self, descriptor: RawFd, bytes: &[u8], sent: &mut usize) -> Attempt {
-        let end = match self.stage.strikes(|faults| faults.short_send) {
-            true => *sent + self.stage.random().below((bytes.len() - *sent) as u64) as usize + 1,
-            false => bytes.len(),
-        };
-        let end = end.min(bytes.len());
-        match self.network.send(descriptor, &bytes[*sent..end], &mut self.stage) {
-            Ok(count) => {
-                *sent += count;
-                if *sent == end { Attempt::Done(Ok(end as u32), None) } else { Attempt::Wait }
-            }
-            Err(Errno::AGAIN) => Attempt::Wait,
-            Err(_) if *sent > 0 => Attempt::Done(Ok(*sent as u32), None),
-            Err(errno) => Attempt::Done(Err(errno), None),
-        }
-    }
-
     fn finish(
         &mut self,
         ring: usize,
@@ -364,7 +267,8 @@ impl World {
             let delay = self.stage.up_to(LATE);
             *not_before = (*not_before).max(now + delay);
         }
-        if *not_before <= now {
+        // Behind one that was late every other goes by way of its event: the time of that may have passed, and it be due.
+        if *not_before == Instant::ZERO {
             return self.arrive(ring, finished);
         }
         self.rings[ring].travelling += 1;
@@ -430,13 +334,5 @@ impl World {
     /// Something has been done; whoever sleeps may have been woken by it.
     pub fn rouse(&mut self) {
         self.rings.iter_mut().for_each(|ring| ring.sleep = Sleep::Awake);
-    }
-}
-
-fn settled(result: Result<impl TryInto<u32>, Errno>) -> Attempt {
-    match result {
-        Ok(count) => Attempt::Done(Ok(count.try_into().unwrap_or(u32::MAX)), None),
-        Err(Errno::AGAIN) => Attempt::Wait,
-        Err(errno) => Attempt::Done(Err(errno), None),
     }
 }

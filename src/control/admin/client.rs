@@ -1,11 +1,12 @@
 //! Asks a running balancer over its admin address: what `elbow status` and its like are made of.
 
+use super::command::COMMAND_FIELD;
 use super::listener::{AdminStream, connect};
 use crate::model::AdminAddress;
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::fmt::Display;
@@ -14,6 +15,9 @@ use std::time::Duration;
 
 /// For the whole exchange; a running balancer answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For a command, which may look names up.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest answer taken: several times the largest page of a node at its limits.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -35,23 +39,39 @@ pub struct Reply {
 /// Nobody listens there, no answer in time, or what came was not HTTP. The message names address and path. An answer
 /// with an error status is a reply, not an error.
 pub fn get(address: &AdminAddress, path: &str) -> io::Result<Reply> {
+    converse(address, Method::GET, path, Bytes::new(), TIMEOUT)
+}
+
+/// Commands the balancer at `address`: `POST path` with a body. Blocks for up to a minute, as names may have to be looked
+/// up.
+///
+/// # Errors
+///
+/// As [`get`].
+pub fn post(address: &AdminAddress, path: &str, body: impl Into<Bytes>) -> io::Result<Reply> {
+    converse(address, Method::POST, path, body.into(), COMMAND_TIMEOUT)
+}
+
+fn converse(address: &AdminAddress, method: Method, path: &str, body: Bytes, timeout: Duration) -> io::Result<Reply> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reply = runtime.block_on(async { tokio::time::timeout(TIMEOUT, exchange(address, Method::GET, path)).await });
-    let reply = reply.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in 10 seconds")));
+    let reply = runtime.block_on(async { tokio::time::timeout(timeout, exchange(address, method, path, body)).await });
+    let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no answer in {} seconds", timeout.as_secs()));
+    let reply = reply.unwrap_or_else(|_| Err(late()));
     reply.map_err(|error| io::Error::new(error.kind(), format!("admin address {address}, {path}: {error}")))
 }
 
-async fn exchange(address: &AdminAddress, method: Method, path: &str) -> io::Result<Reply> {
+async fn exchange(address: &AdminAddress, method: Method, path: &str, body: Bytes) -> io::Result<Reply> {
     let host = match address {
         AdminAddress::Tcp(address) => address.to_string(),
         AdminAddress::Unix(_) => "localhost".to_owned(),
     };
-    let request = Request::builder().method(method).uri(path).header(HOST, host).body(Empty::new());
+    let request =
+        Request::builder().method(method).uri(path).header(HOST, host).header(COMMAND_FIELD, "1").body(Full::new(body));
     let request = request.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     ask(connect(address).await?, request).await
 }
 
-async fn ask(stream: AdminStream, request: Request<Empty<Bytes>>) -> io::Result<Reply> {
+async fn ask(stream: AdminStream, request: Request<Full<Bytes>>) -> io::Result<Reply> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(not_http)?;
     let answer = async {
         let (head, body) = sender.send_request(request).await.map_err(not_http)?.into_parts();

@@ -1,17 +1,23 @@
 //! Which request gets which answer. The whole of the admin interface is in [`ROUTES`].
 
+use super::command::{Command, forbidden};
 use super::{AdminSource, Readiness};
 use crate::telemetry;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Body;
+use std::fmt::Display;
 use std::io;
 use std::time::SystemTime;
 use tokio::sync::Semaphore;
 
 /// An answer, whole: hyper sends it as the client takes it.
 pub(super) type Answer = Response<Full<Bytes>>;
+
+/// The longest body of a command: a configuration of far more than 10,000 instances.
+const COMMAND_BYTES_MAX: usize = 16 << 20;
 
 /// What there is to ask for.
 #[derive(Debug, Clone, Copy)]
@@ -23,13 +29,27 @@ enum Page {
     Histograms,
 }
 
-/// Method, path and page. `GET` answers `HEAD` too.
-const ROUTES: &[(Method, &str, Page)] = &[
-    (Method::GET, "/healthz", Page::Health),
-    (Method::GET, "/readyz", Page::Readiness),
-    (Method::GET, "/metrics", Page::Metrics),
-    (Method::GET, "/status", Page::Status),
-    (Method::GET, "/histograms.hlog", Page::Histograms),
+/// What a method and a path stand for.
+#[derive(Debug, Clone, Copy)]
+enum Route {
+    Page(Page),
+    /// The text of the body makes the command whole.
+    Command(fn(String) -> Command),
+}
+
+/// Method, path and what they stand for. `GET` answers `HEAD` too.
+const ROUTES: &[(Method, &str, Route)] = &[
+    (Method::GET, "/healthz", Route::Page(Page::Health)),
+    (Method::GET, "/readyz", Route::Page(Page::Readiness)),
+    (Method::GET, "/metrics", Route::Page(Page::Metrics)),
+    (Method::GET, "/status", Route::Page(Page::Status)),
+    (Method::GET, "/histograms.hlog", Route::Page(Page::Histograms)),
+    (Method::POST, "/reload", Route::Command(|_| Command::Reload)),
+    (Method::POST, "/reload/plan", Route::Command(|file| Command::Plan((!file.is_empty()).then_some(file)))),
+    (Method::POST, "/drain", Route::Command(Command::Drain)),
+    (Method::POST, "/undrain", Route::Command(Command::Undrain)),
+    (Method::POST, "/import", Route::Command(Command::Import)),
+    (Method::POST, "/export", Route::Command(|_| Command::Export)),
 ];
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -48,15 +68,41 @@ impl Pages {
         Self { source, formatting: Semaphore::new(1) }
     }
 
-    /// The answer to a request. Its body is not read.
-    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Answer {
+    /// The answer to a request. Only the body of a command is read.
+    pub(super) async fn answer<B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>>(
+        &self,
+        request: Request<B>,
+    ) -> Answer {
         match find(request.method(), request.uri().path()) {
-            Found::Page(page) => self.page(page).await.unwrap_or_else(|error| {
+            Found::Route(Route::Command(command)) => match forbidden(request.headers()) {
+                Some(why) => text(StatusCode::FORBIDDEN, why),
+                None => self.command(command, request.into_body()).await,
+            },
+            Found::Route(Route::Page(page)) => self.page(page).await.unwrap_or_else(|error| {
                 tracing::error!(path = request.uri().path(), %error, "admin page failed");
                 text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
             }),
             Found::OtherMethods(allowed) => not_allowed(&allowed),
             Found::Nothing => text(StatusCode::NOT_FOUND, "no such page\n"),
+        }
+    }
+
+    async fn command<B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>>>(
+        &self,
+        command: fn(String) -> Command,
+        body: B,
+    ) -> Answer {
+        let bad = |error: &dyn Display| text(StatusCode::BAD_REQUEST, format!("{error}\n"));
+        let body = match Limited::new(body, COMMAND_BYTES_MAX).collect().await {
+            Ok(body) => body.to_bytes().to_vec(),
+            Err(error) => return bad(&error),
+        };
+        match String::from_utf8(body) {
+            Ok(body) => match (self.source.command)(command(body)).await {
+                Ok(done) => text(StatusCode::OK, done),
+                Err(refused) => text(refused.status, refused.message),
+            },
+            Err(error) => bad(&error),
         }
     }
 
@@ -90,7 +136,7 @@ impl Pages {
 }
 
 enum Found {
-    Page(Page),
+    Route(Route),
     OtherMethods(String),
     Nothing,
 }
@@ -98,8 +144,8 @@ enum Found {
 fn find(method: &Method, path: &str) -> Found {
     let method = if method == Method::HEAD { &Method::GET } else { method };
     let here = || ROUTES.iter().filter(|(_, known, _)| *known == path);
-    if let Some((_, _, page)) = here().find(|(known, _, _)| known == method) {
-        return Found::Page(*page);
+    if let Some((_, _, route)) = here().find(|(known, _, _)| known == method) {
+        return Found::Route(*route);
     }
     let allowed: Vec<&str> = here().map(|(known, _, _)| known.as_str()).collect();
     if allowed.is_empty() { Found::Nothing } else { Found::OtherMethods(allowed.join(", ")) }

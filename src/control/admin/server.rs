@@ -72,7 +72,7 @@ async fn serve_within(limits: Limits, listener: AdminListener, source: AdminSour
 async fn converse(limits: Limits, stream: AdminStream, pages: Rc<Pages>) {
     let service = service_fn(|request| {
         let pages = Rc::clone(&pages);
-        async move { Ok::<_, Infallible>(pages.answer(&request).await) }
+        async move { Ok::<_, Infallible>(pages.answer(request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -167,6 +167,7 @@ mod tests {
             }),
             reading: Box::new(move || reading(instances)),
             status: Box::new(example),
+            command: Box::new(|command| Box::pin(async move { Ok(format!("{command:?}\n")) })),
         }
     }
 
@@ -184,7 +185,10 @@ mod tests {
                 name: LoadBalancerName::new("web").expect("a name"),
                 listeners: vec![listener],
                 instances: (0..instances).map(instance).collect(),
+                draining_instances: 0,
+                access_log_lines_dropped: 0,
             }],
+            ..Reading::default()
         }
     }
 
@@ -220,6 +224,19 @@ mod tests {
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 3"), "{head}");
         assert!(head.ends_with("\r\n\r\n"), "{head}");
         assert!(server.say("nonsense\r\n\r\n").starts_with("HTTP/1.1 400 "));
+        server.stop();
+    }
+
+    #[test]
+    fn commands_come_with_their_field_and_their_text() {
+        let server = Running::on_loopback(LIMITS, 0);
+        let told = client::post(&server.address, "/drain", "web/web-2").expect("a reply");
+        assert_eq!((told.status.as_u16(), &told.body[..]), (200, &b"Drain(\"web/web-2\")\n"[..]));
+        let told = client::post(&server.address, "/reload/plan", "").expect("a reply");
+        assert_eq!(&told.body[..], b"Plan(None)\n");
+        let foreign = server.say("POST /reload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n");
+        assert!(foreign.starts_with("HTTP/1.1 403 "), "{foreign}");
+        assert_eq!(server.get("/reload").0, 405);
         server.stop();
     }
 

@@ -1,5 +1,6 @@
-//! Where the admin pages get their facts.
+//! Where the admin pages get their facts, and whom they tell commands.
 
+use super::command::{Carrying, Command};
 use super::status::Status;
 use crate::telemetry::Reading;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ pub struct AdminSource {
     pub reading: Box<dyn Fn() -> Reading>,
     /// What `/status` shows.
     pub status: Box<dyn Fn() -> Status>,
+    /// Does what it is told. What has begun goes on when the answer is not waited for.
+    pub command: Box<dyn Fn(Command) -> Carrying>,
 }
 
 /// Whether the node wants new traffic.

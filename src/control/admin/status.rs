@@ -95,6 +95,8 @@ pub struct InstanceStatus {
     pub reason_code: ReasonCode,
     /// Why it gets none, in ELB's sentences; `N/A` when there is nothing to say.
     pub description: String,
+    /// Whether it gets no new work because it is to leave.
+    pub draining: bool,
     /// Requests (TCP: connections) it works on now, over all cores.
     pub in_flight: u64,
 }
@@ -157,6 +159,7 @@ pub(super) mod tests {
                     state: InstanceState::OutOfService,
                     reason_code: ReasonCode::Elb,
                     description: "Instance registration is still in progress.".into(),
+                    draining: false,
                     in_flight: 0,
                 }],
             }],

@@ -12,11 +12,12 @@ use super::error::{ApiError, ErrorCode};
 use super::operation::Done;
 use super::restore::{self, Current, RestoreError, Restored};
 use super::settings::Settings;
-use super::state::{Change, Origin, Record, State, Surroundings, difference};
+use super::state::{Change, Draft, Origin, Record, State, Surroundings, difference};
 use super::store::{Revision, Store, StoreError, Write, codec};
 use crate::control::config;
-use crate::model::{Configuration, LoadBalancer, LoadBalancerName};
+use crate::model::{Configuration, Instance, InstanceId, LoadBalancer, LoadBalancerName};
 use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -241,8 +242,28 @@ fn write(store: &dyn Store, expected: Revision, change: &Change) -> Result<(Revi
         None => Write::Delete(name),
     };
     let revision = store.compare_and_swap(expected, &write)?;
-    let tree = |record: &Option<Arc<Record>>| record.as_deref().map(codec::tree).unwrap_or_default();
-    Ok((revision, difference(&tree(&change.before), &tree(&change.after))))
+    Ok((revision, what_differs(change)))
+}
+
+fn what_differs(change: &Change) -> String {
+    let draft = |record: &Option<Arc<Record>>| record.as_deref().map(Record::draft);
+    let (mut before, mut after) = (draft(&change.before), draft(&change.after));
+    if let (Some(before), Some(after)) = (&mut before, &mut after) {
+        drop_common(&mut before.parts.instances, &mut after.parts.instances);
+    }
+    let tree = |draft: Option<Draft>| draft.as_ref().map(codec::tree).unwrap_or_default();
+    difference(&tree(before), &tree(after))
+}
+
+/// Leaves what differs: to write down and compare a thousand instances takes as long as to store them.
+fn drop_common(before: &mut Vec<Instance>, after: &mut Vec<Instance>) {
+    let known: HashMap<InstanceId, Instance> =
+        before.iter().map(|instance| (instance.id.clone(), instance.clone())).collect();
+    let is_common = |instance: &Instance| known.get(&instance.id) == Some(instance);
+    let common: HashSet<InstanceId> =
+        after.iter().filter(|instance| is_common(instance)).map(|instance| instance.id.clone()).collect();
+    before.retain(|instance| !common.contains(&instance.id));
+    after.retain(|instance| !common.contains(&instance.id));
 }
 
 fn serving(record: &Option<Arc<Record>>) -> Option<&LoadBalancer> {

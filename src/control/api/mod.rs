@@ -38,6 +38,7 @@ pub mod state;
 pub mod store;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 pub use error::{ApiError, ErrorCode};
 pub use ledger::{EnterError, Publish, PublishError};
@@ -45,3 +46,4 @@ pub use restore::{RestoreError, Restored};
 pub use server::{ApiListener, serve};
 pub use service::{Answer, Received, Service};
 pub use settings::{AccountId, AccountLimits, Settings};
+pub use tls::server_tls;

@@ -3,6 +3,8 @@
 use super::answer::RequestId;
 use super::error::{ApiError, ErrorCode};
 use super::service::{Answer, Received, Service};
+use super::tls::TlsStream;
+use crate::tls::ServerTls;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Request, Response};
@@ -17,6 +19,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -56,17 +59,22 @@ const LIMITS: Limits = Limits {
 
 /// A bound and listening API address.
 #[derive(Debug)]
-pub struct ApiListener(TcpListener);
+pub struct ApiListener {
+    tcp: TcpListener,
+    tls: Option<ServerTls>,
+}
 
 impl ApiListener {
-    /// Binds `address`, inside a tokio runtime.
+    /// Binds `address`, inside a tokio runtime; without `tls` calls come in the clear.
     ///
     /// # Errors
     ///
     /// What the kernel refuses. The message names the address.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
+    pub async fn bind(address: SocketAddr, tls: Option<ServerTls>) -> io::Result<Self> {
         let bound = TcpListener::bind(address).await;
-        bound.map(Self).map_err(|error| io::Error::new(error.kind(), format!("API address {address}: {error}")))
+        bound
+            .map(|tcp| Self { tcp, tls })
+            .map_err(|error| io::Error::new(error.kind(), format!("API address {address}: {error}")))
     }
 
     /// The address in use, with the port the kernel chose where 0 was asked for.
@@ -75,7 +83,7 @@ impl ApiListener {
     ///
     /// None that is known.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.tcp.local_addr()
     }
 }
 
@@ -94,10 +102,10 @@ async fn serve_within(limits: Limits, listener: ApiListener, service: Rc<Service
         tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.0.accept(), if connections.len() < limits.connections => match accepted {
+            accepted = listener.tcp.accept(), if connections.len() < limits.connections => match accepted {
                 Ok((stream, source)) => {
                     let caller = Connection { limits, source, service: Rc::clone(&service) };
-                    connections.spawn_local(caller.converse(stream, stopped.clone()));
+                    connections.spawn_local(caller.serve(stream, listener.tls.clone(), stopped.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "API address cannot accept");
@@ -119,8 +127,17 @@ struct Connection {
 }
 
 impl Connection {
-    /// Answers requests until the caller goes, time is up, or the server stops.
-    async fn converse(self, stream: TcpStream, mut stopped: watch::Receiver<()>) {
+    async fn serve(self, stream: TcpStream, tls: Option<ServerTls>, stopped: watch::Receiver<()>) {
+        let Some(tls) = tls else { return self.converse(stream, stopped).await };
+        match TlsStream::new(stream, &tls) {
+            Ok(stream) => self.converse(stream, stopped).await,
+            Err(error) => tracing::error!(%error, source = %self.source, "API cannot speak TLS"),
+        }
+    }
+
+    /// Answers requests until the caller goes, time is up, or the server stops. A handshake is a part of the time for
+    /// the first head.
+    async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin, mut stopped: watch::Receiver<()>) {
         let limits = self.limits;
         let service = service_fn(|request| async { Ok::<_, Infallible>(self.answer(request).await) });
         let mut builder = http1::Builder::new();

@@ -7,9 +7,9 @@ use super::ledger::{EnterError, Ledger, Publish};
 use super::operation::{Call, Done, HealthSource, Operation};
 use super::query::{Parameters, form};
 use super::restore::{Current, Restored};
-use super::signature::{self, Access, Caller, KeyRing, SignedRequest};
+use super::signature::{self, Caller, KeyRing, SignedRequest};
 use super::state::Surroundings;
-use crate::model::{Configuration, LoadBalancerName};
+use crate::model::{Access, Configuration, LoadBalancerName};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -97,7 +97,9 @@ impl Service {
     ///
     /// There is none of this name in the file, or it cannot be stored.
     pub async fn import(&self, name: &LoadBalancerName) -> Result<(), ApiError> {
-        self.ledger.import(name).await
+        let imported = self.ledger.import(name).await;
+        audit::import(name, &imported);
+        imported
     }
 
     /// The load balancers of the API as a configuration file, with what the present file says of the node. What has no

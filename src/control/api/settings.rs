@@ -2,7 +2,7 @@
 
 use crate::model::{ApiSettings, HostName, Invalid, Node, Region};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,8 +13,7 @@ pub struct Settings {
     pub region: Region,
     /// Whose load balancers these are, in ARNs and in paths of access logs.
     pub account: AccountId,
-    /// What the DNS names of load balancers end in; `None`: the region and `elb.internal`, a domain that ICANN keeps
-    /// out of the public DNS.
+    /// What the DNS names of load balancers end in; `None`: the region and `elb.internal`.
     pub dns_suffix: Option<HostName>,
     /// Where listeners of `internet-facing` load balancers are.
     pub internet_facing_address: IpAddr,
@@ -27,15 +26,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of `api` on `node`. What they do not say: `internet-facing` is every address of the machine,
-    /// `internal` is loopback, so that a mistake publishes nothing; access logs lie beside the state; limits are ELB's.
+    /// The settings of `api` on `node`. What they do not say: access logs lie beside the state; limits are ELB's.
     pub fn new(api: &ApiSettings, node: &Node) -> Self {
         Self {
             region: api.region.clone(),
             account: AccountId::default(),
-            dns_suffix: None,
-            internet_facing_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            internal_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            dns_suffix: api.dns_suffix.clone(),
+            internet_facing_address: api.internet_facing_address,
+            internal_address: api.internal_address,
             bucket_directory: node.state_dir.join("buckets"),
             limits: AccountLimits::default(),
         }

@@ -4,11 +4,11 @@ use super::ledger::Publish;
 use super::restore::Restored;
 use super::service::{Received, Service};
 use super::settings::Settings;
+use super::signature::KeyRing;
 use super::signature::testing::{SECRET, authorization};
-use super::signature::{Access, KeyFile, KeyRing};
 use super::store::MemoryStore;
 use crate::control::config;
-use crate::model::{AccessKeyId, ApiSettings, Node, Region};
+use crate::model::{Access, AccessKey, AccessKeyId, ApiSettings, Node};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use jiff::Timestamp;
@@ -38,10 +38,9 @@ pub(super) fn service(publish: Box<Publish>) -> Rc<Service> {
     let secret_file = directory.path().join("secret");
     fs::write(&secret_file, SECRET).unwrap();
     fs::set_permissions(&secret_file, Permissions::from_mode(0o600)).unwrap();
-    let key = |id, access| KeyFile { id: AccessKeyId::new(id).unwrap(), secret_file: secret_file.clone(), access };
+    let key = |id, access| AccessKey { id: AccessKeyId::new(id).unwrap(), secret_file: secret_file.clone(), access };
     let keys = KeyRing::load(&[key("LOCALKEY", Access::Full), key("READKEY", Access::ReadOnly)]).unwrap();
-    let api = ApiSettings { address: ApiSettings::DEFAULT_ADDRESS, region: Region::default(), access_keys: Vec::new() };
-    let settings = Settings::new(&api, &Node::default());
+    let settings = Settings::new(&ApiSettings::new(Vec::new()), &Node::default());
     let restored = Restored::read(settings, Arc::new(MemoryStore::default()), config::for_tests(FILE)).unwrap();
     Service::new(restored, keys, publish, Box::new(|_| Vec::new()))
 }

@@ -18,10 +18,21 @@ pub(super) struct Draft {
     pub admin_span: Range<usize>,
     /// The ELB API.
     pub api: Option<ApiSettings>,
+    /// Where that is said.
+    pub api_spans: ApiSpans,
     /// What the API may name.
     pub inventory: Inventory,
     /// The load balancers, in order of their names.
     pub load_balancers: Vec<DraftLoadBalancer>,
+}
+
+/// Where the parts of `[api]` stand, or the table itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ApiSpans {
+    /// The address.
+    pub address: Range<usize>,
+    /// The certificate.
+    pub certificate: Range<usize>,
 }
 
 /// A load balancer of the file.

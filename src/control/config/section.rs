@@ -28,6 +28,8 @@ pub(super) struct Reading {
 pub(super) enum FileRole {
     /// It is read: it must be there.
     Input,
+    /// It holds a secret: it must be there, and for its owner alone.
+    Secret,
     /// It is written: its directory should be there.
     Log,
 }

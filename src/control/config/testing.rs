@@ -1,6 +1,7 @@
 //! For tests: a file that says everything, and arbitrary configurations.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use proptest::collection::{btree_map, btree_set, vec};
@@ -25,7 +26,11 @@ address = "unix:/run/elbow/admin.sock"
 [api]
 address = "127.0.0.1:9901"
 region = "us-east-1"
-access_keys = [{ id = "LOCALKEY", secret_file = "elbow.secret" }]
+access_keys = [{ id = "LOCALKEY", secret_file = "elbow.secret" }, { id = "READER", secret_file = "elbow.secret", access = "read_only" }]
+certificate = { chain = "web.crt", key = "web.key" }
+dns_suffix = "lb.example.org"
+internet_facing_address = "192.0.2.1"
+internal_address = "10.0.0.1"
 
 [inventory.instances.web-9]
 address = "10.0.0.19"
@@ -206,14 +211,26 @@ fn admin() -> impl Strategy<Value = AdminAddress> {
 }
 
 fn api(file: PathBuf) -> impl Strategy<Value = ApiSettings> {
-    ("[a-z]{2}-[a-z]{2,9}-[0-9]", btree_set("[A-Z0-9]{1,20}", 1..4)).prop_map(move |(region, ids)| ApiSettings {
-        address: ApiSettings::DEFAULT_ADDRESS,
-        region: made(Region::new(&region)),
-        access_keys: ids
-            .iter()
-            .map(|id| AccessKey { id: made(AccessKeyId::new(id)), secret_file: file.clone() })
-            .collect(),
-    })
+    let keys = btree_map("[A-Z0-9]{1,20}", select(Access::ALL), 1..4);
+    let suffix = proptest::option::of("[a-z]{1,8}\\.example");
+    let region = "[a-z]{2}-[a-z]{2,9}-[0-9]";
+    (region, keys, suffix, any::<bool>(), any::<[IpAddr; 2]>()).prop_map(
+        move |(region, keys, suffix, is_secure, [internet_facing_address, internal_address])| {
+            let key = |(id, access): (String, Access)| AccessKey {
+                id: made(AccessKeyId::new(&id)),
+                secret_file: file.clone(),
+                access,
+            };
+            ApiSettings {
+                region: made(Region::new(&region)),
+                certificate: is_secure.then(|| CertificateFiles { chain: file.clone(), key: file.clone() }),
+                dns_suffix: suffix.map(|suffix| made(HostName::new(&suffix))),
+                internet_facing_address,
+                internal_address,
+                ..ApiSettings::new(keys.into_iter().map(key).collect())
+            }
+        },
+    )
 }
 
 fn inventory(file: PathBuf) -> impl Strategy<Value = Inventory> {

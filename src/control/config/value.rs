@@ -8,9 +8,9 @@ use toml::de::DeValue;
 
 use super::suggestion::did_you_mean;
 use crate::model::{
-    AccessKeyId, AdminAddress, CookieName, CoreList, Cores, Count, Endpoint, HealthTarget, InstanceId, Invalid,
-    Keyword, LoadBalancerName, PolicyName, Port, ProxyProtocolVersion, PublicKey, Region, ResourceName, Seconds,
-    Unlimited, Zone,
+    AccessKeyId, AdminAddress, CookieName, CoreList, Cores, Count, Endpoint, HealthTarget, HostName, InstanceId,
+    Invalid, Keyword, LoadBalancerName, PolicyName, Port, ProxyProtocolVersion, PublicKey, Region, ResourceName,
+    Seconds, Unlimited, Zone,
 };
 
 /// What can be read from a TOML value.
@@ -189,6 +189,7 @@ from_text! {
     CookieName = Self::new,
     Endpoint = str::parse,
     HealthTarget = str::parse,
+    HostName = Self::new,
     InstanceId = Self::new,
     LoadBalancerName = Self::new,
     PolicyName = Self::new,

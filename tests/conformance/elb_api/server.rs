@@ -1,6 +1,6 @@
 //! A server of the API in this process, with a store in a directory of its own; what it publishes is kept, not served.
 
-use elbow::control::api::signature::{Access, KeyFile, KeyRing};
+use elbow::control::api::signature::KeyRing;
 use elbow::control::api::store::{EmbeddedStore, Store};
 use elbow::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings, serve};
 use elbow::health::{Condition, Report};
@@ -45,12 +45,12 @@ pub struct Outcome {
 pub fn drive(scenario: &str) -> Outcome {
     let server = Running::start();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = root.join("tests/conformance/elb_api/scenarios").join(format!("{scenario}.py"));
+    let program = root.join("tests/e2e/api/scenarios").join(format!("{scenario}.py"));
     let mut command = Command::new(root.join(".venv/bin/python"));
     command.arg(program).env_clear();
     command.env("ENDPOINT", format!("http://{}", server.address));
     command.env("SECRET", SECRET);
-    command.env("BUCKETS", server.directory.path().join("buckets"));
+    command.env("WELL", "10.0.0.1:8080").env("ILL", ILL);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     // Nothing of the machine's own, and no look for credentials on the network.
     command.env("HOME", server.directory.path()).env("AWS_EC2_METADATA_DISABLED", "true");
@@ -113,7 +113,7 @@ impl Running {
         let state = directory.path().to_owned();
         let thread = std::thread::spawn(move || {
             tokio_uring::start(async move {
-                let listener = ApiListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("bound");
+                let listener = ApiListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None).await.expect("bound");
                 let (service, published) = service(&state, secret_file);
                 bound.send((listener.local_address().expect("bound"), published)).expect("awaited");
                 serve(listener, service, async { drop(stopped.await) }).await;
@@ -134,14 +134,13 @@ impl Running {
 }
 
 fn service(state: &Path, secret_file: PathBuf) -> (std::rc::Rc<Service>, Arc<Mutex<Published>>) {
-    let key = |id: &str, access| KeyFile {
+    let key = |id: &str, access| AccessKey {
         id: AccessKeyId::new(id).expect("an id"),
         secret_file: secret_file.clone(),
         access,
     };
     let keys = KeyRing::load(&[key("LOCALKEY", Access::Full), key("READKEY", Access::ReadOnly)]).expect("keys");
-    let api = ApiSettings { address: ApiSettings::DEFAULT_ADDRESS, region: Region::default(), access_keys: Vec::new() };
-    let mut settings = Settings::new(&api, &Node::default());
+    let mut settings = Settings::new(&ApiSettings::new(Vec::new()), &Node::default());
     settings.bucket_directory = state.join("buckets");
     let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(state).expect("a store"));
     let restored = Restored::read(settings, store, file()).expect("nothing is stored yet");

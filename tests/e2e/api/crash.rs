@@ -2,21 +2,26 @@
 //! all.
 
 use super::installation::{Client, Installation, texts};
-use crate::harness::{Elbow, free_address};
+use crate::harness::{Elbow, Process, free_address};
 use elbow::base::random::Random;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-/// Crashes of an ordinary run; `CRASH_ROUNDS` asks for more.
-const ROUNDS: u32 = 25;
+/// Crashes of an ordinary run; `CRASH_ROUNDS` asks for more, as `scripts/crash` does.
+const ROUNDS: u32 = 60;
 
 /// How long a balancer lives at most.
 const LIFE_MS: u64 = 120;
+
+/// How long a start takes, about.
+const START_MS: u64 = 60;
 
 /// The port of the first listener; every later one has the next.
 const FIRST_PORT: u16 = 1_024;
@@ -114,34 +119,42 @@ fn no_crash_loses_an_answered_change_or_leaves_half_of_one() {
     let mut random = Random::new(rounds.into());
     let (mut model, mut port) = (Model::new(), FIRST_PORT);
     let (mut answered, mut cut) = (0_u32, 0_u32);
+    let mut elbow = installation.start();
     for round in 0..rounds {
-        let elbow = installation.start();
         let mut client = installation.client();
-        assert_eq!(known(&mut client), model, "after crash {round}");
         let killer = kill_later(&elbow, Duration::from_micros(random.below(LIFE_MS * 1_000)));
-        loop {
+        let unanswered = loop {
             let change = Change::random(&mut random, &model, port, nobody);
             port += u16::from(matches!(change, Change::Create(..)));
-            match change.call(&mut client, ports) {
-                Ok(()) => {
-                    model = change.apply(model, ports);
-                    answered += 1;
-                }
-                Err(_) => {
-                    killer.join().expect("killed");
-                    drop(elbow);
-                    let (without, with) = (model.clone(), change.apply(model, ports));
-                    let _elbow = installation.start();
-                    model = known(&mut installation.client());
-                    assert!(model == without || model == with, "{model:?}\nis neither {without:?}\nnor {with:?}");
-                    cut += u32::from(model == with && with != without);
-                    break;
-                }
+            if change.call(&mut client, ports).is_err() {
+                break change;
             }
+            model = change.apply(model, ports);
+            answered += 1;
+        };
+        killer.join().expect("killed");
+        drop(elbow);
+        if random.below(3) == 0 {
+            die_at_the_start(&installation, Duration::from_micros(random.below(START_MS * 1_000)));
         }
+        elbow = installation.start();
+        let (without, with) = (model.clone(), unanswered.apply(model, ports));
+        model = known(&mut installation.client());
+        assert!(model == without || model == with, "{round}: {model:?}\nis neither {without:?}\nnor {with:?}");
+        assert_eq!(in_effect(&elbow), instances_of(&model), "{round}");
+        cut += u32::from(model == with && with != without);
     }
     println!("{rounds} crashes, {answered} changes answered, {cut} made and not answered");
     assert!(answered > rounds, "hardly anything happened between two crashes");
+}
+
+/// Starts the balancer and kills it before it is ready, perhaps.
+fn die_at_the_start(installation: &Installation, delay: Duration) {
+    let mut command = installation.command();
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let process = Process::start(command);
+    thread::sleep(delay);
+    drop(process);
 }
 
 fn kill_later(elbow: &Elbow, delay: Duration) -> thread::JoinHandle<()> {
@@ -164,4 +177,17 @@ fn known(client: &mut Client) -> Model {
         model.insert(name, Expected { tags: pairs.collect(), instances });
     }
     model
+}
+
+/// The instances of each load balancer that the data plane has.
+fn in_effect(elbow: &Elbow) -> BTreeMap<String, BTreeSet<String>> {
+    let status = elbow.admin().status();
+    let text = |value: &Value, key: &str| value[key].as_str().expect("text").to_owned();
+    let list = |value: &Value, key: &str| value[key].as_array().expect("a list").clone();
+    let instances = |balancer| list(balancer, "instances").iter().map(|instance| text(instance, "id")).collect();
+    list(&status, "load_balancers").iter().map(|balancer| (text(balancer, "name"), instances(balancer))).collect()
+}
+
+fn instances_of(model: &Model) -> BTreeMap<String, BTreeSet<String>> {
+    model.iter().map(|(name, expected)| (name.clone(), expected.instances.clone())).collect()
 }

@@ -14,6 +14,7 @@ pub struct Balancer {
     attributes: String,
     limits: String,
     listener: String,
+    more_addresses: Vec<SocketAddr>,
     tables: String,
 }
 
@@ -43,7 +44,13 @@ impl Balancer {
         self.listener(&format!("certificates = [{}]", certificates.join(", ")))
     }
 
-    /// A key of the listener.
+    /// A further listener, as the first one.
+    pub fn also_at(mut self, address: SocketAddr) -> Balancer {
+        self.more_addresses.push(address);
+        self
+    }
+
+    /// A key of every listener.
     pub fn listener(mut self, pair: &str) -> Balancer {
         write!(self.listener, ", {pair}").expect("room");
         self
@@ -65,6 +72,7 @@ impl Balancer {
             attributes: String::new(),
             limits: String::new(),
             listener: String::new(),
+            more_addresses: Vec::new(),
             tables: String::new(),
         }
     }
@@ -103,8 +111,12 @@ impl Balancer {
 
     /// The text of its file.
     pub fn text(&self, listener: SocketAddr, admin: SocketAddr) -> String {
-        let Balancer { protocol, instances, node, health_check, attributes, limits, listener: extra, tables } = self;
-        let (address, port) = (listener.ip(), listener.port());
+        let Balancer { protocol, instances, node, health_check, attributes, limits, tables, .. } = self;
+        let listeners = std::iter::once(&listener).chain(&self.more_addresses).map(|listener| {
+            let (address, port, extra) = (listener.ip(), listener.port(), &self.listener);
+            format!("{{ protocol = \"{protocol}\", address = \"{address}\", port = {port}, instance_port = 1{extra} }}")
+        });
+        let listeners = listeners.collect::<Vec<String>>().join(", ");
         let instances = instances.join(", ");
         format!(
             r#"
@@ -114,7 +126,7 @@ impl Balancer {
 address = "{admin}"
 
 [load_balancers.web]
-listeners = [{{ protocol = "{protocol}", address = "{address}", port = {port}, instance_port = 1{extra} }}]
+listeners = [{listeners}]
 instances = [{instances}]
 
 [load_balancers.web.health_check]

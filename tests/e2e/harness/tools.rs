@@ -54,6 +54,8 @@ pub struct Wrk {
     pub read_errors: u64,
     pub write_errors: u64,
     pub timeouts: u64,
+    /// What all answers but the slowest hundredth took at most.
+    pub percentile_99: Duration,
 }
 
 impl Wrk {
@@ -76,7 +78,21 @@ impl Wrk {
             read_errors: error(1),
             write_errors: error(2),
             timeouts: error(3),
+            percentile_99: Wrk::percentile(output, "99%"),
         }
+    }
+
+    fn percentile(output: &str, mark: &str) -> Duration {
+        let value = output.lines().find_map(|line| line.trim().strip_prefix(mark)).unwrap_or("0us").trim();
+        let digits = value.trim_end_matches(char::is_alphabetic);
+        let seconds = match &value[digits.len()..] {
+            "us" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            unit => panic!("{unit:?} in {output}"),
+        };
+        Duration::from_secs_f64(digits.parse::<f64>().expect("a number") * seconds)
     }
 }
 
@@ -85,7 +101,7 @@ impl Wrk {
 pub fn wrk(address: SocketAddr, connections: usize, time: Duration) -> Wrk {
     let mut command = Command::new("wrk");
     command.args(["-t", "1", "-c", &connections.to_string(), "-d", &format!("{}s", time.as_secs())]);
-    command.args(["--timeout", "10s", &format!("http://{address}/")]);
+    command.args(["--latency", "--timeout", "10s", &format!("http://{address}/")]);
     Wrk::parse(&text(run(&mut command)))
 }
 
@@ -159,11 +175,13 @@ mod tests {
 
     #[test]
     fn what_wrk_says_is_understood() {
-        let output = "Running 2s test @ http://127.0.0.1/\n  1 threads and 8 connections\n  Thread Stats   Avg\n  \
+        let output = "Running 2s test @ http://127.0.0.1/\n  1 threads and 8 connections\n  Thread Stats   Avg\n     \
+                      90%  900.00us\n     99%    1.50ms\n  \
                       4711 requests in 2.10s, 1.20MB read\n  Socket errors: connect 1, read 2, write 3, timeout 4\n  \
                       Non-2xx or 3xx responses: 7\nRequests/sec: 2355.50\n";
         let counted = Wrk::parse(output);
         assert_eq!((counted.requests, counted.bad_statuses, counted.failures()), (4711, 7, 17));
+        assert_eq!(counted.percentile_99, Duration::from_micros(1_500));
         assert_eq!(Wrk::parse("  12 requests in 2.10s, 1.20MB read\n").failures(), 0);
     }
 }

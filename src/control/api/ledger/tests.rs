@@ -4,7 +4,7 @@ use super::*;
 use crate::control::api::operation::{Call, Operation};
 use crate::control::api::query::{Parameters, form};
 use crate::control::api::store::{Contents, EmbeddedStore, MemoryStore};
-use crate::model::{ApiSettings, Node, Region};
+use crate::model::{ApiSettings, Node};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
@@ -51,8 +51,7 @@ struct TestNode {
 }
 
 fn settings() -> Settings {
-    let address = ApiSettings::DEFAULT_ADDRESS;
-    Settings::new(&ApiSettings { address, region: Region::default(), access_keys: Vec::new() }, &Node::default())
+    Settings::new(&ApiSettings::new(Vec::new()), &Node::default())
 }
 
 impl TestNode {

@@ -7,7 +7,7 @@ use crate::control::api::settings::Settings;
 use crate::control::api::state::{Origin, Record, State, Surroundings};
 use crate::control::config;
 use crate::health::{Condition, Report};
-use crate::model::{Configuration, InstanceId, LoadBalancerName, Node, Region, Zone};
+use crate::model::{Configuration, InstanceId, LoadBalancerName, Node, Zone};
 
 /// What the file says: one load balancer of its own, and an inventory.
 const FILE: &str = r#"
@@ -44,11 +44,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let api = crate::model::ApiSettings {
-            address: crate::model::ApiSettings::DEFAULT_ADDRESS,
-            region: Region::default(),
-            access_keys: Vec::new(),
-        };
+        let api = crate::model::ApiSettings::new(Vec::new());
         let zone = Zone::new("a").unwrap();
         let file = config::for_tests(FILE);
         let mut parts = file.into_parts();

@@ -22,7 +22,7 @@ impl Running {
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             tokio_uring::start(async move {
-                let listener = ApiListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+                let listener = ApiListener::bind(SocketAddr::from(([127, 0, 0, 1], 0)), None).await.unwrap();
                 bound.send(listener.local_address().unwrap()).unwrap();
                 let service = service(Box::new(move |_| {
                     Box::pin(async move {

@@ -10,10 +10,10 @@ mod keys;
 
 pub use canonical::SignedRequest;
 pub use claim::Claim;
-pub use keys::{Access, KeyFile, KeyRing};
+pub use keys::KeyRing;
 
 use super::error::{ApiError, ErrorCode};
-use crate::model::{AccessKeyId, Region};
+use crate::model::{Access, AccessKeyId, Region};
 use aws_lc_rs::{digest, hmac};
 use canonical::hex;
 use claim::Scope;

@@ -2,7 +2,7 @@
 
 use super::testing::{SECRET, signature, unsigned};
 use super::*;
-use crate::model::AccessKeyId;
+use crate::model::{Access, AccessKey, AccessKeyId};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -117,7 +117,7 @@ fn ring(access: Access) -> KeyRing {
     let secret_file = directory.path().join("secret");
     let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(&secret_file).unwrap();
     file.write_all(SECRET.as_bytes()).unwrap();
-    KeyRing::load(&[KeyFile { id: AccessKeyId::new("AKIDEXAMPLE").unwrap(), secret_file, access }]).unwrap()
+    KeyRing::load(&[AccessKey { id: AccessKeyId::new("AKIDEXAMPLE").unwrap(), secret_file, access }]).unwrap()
 }
 
 const BODY: &[u8] = b"Action=DescribeLoadBalancers&Version=2012-06-01";

@@ -36,14 +36,13 @@ pub fn decode(bytes: &[u8]) -> Result<(Draft, Origin), Invalid> {
     Ok((Draft { parts, facts: written.facts.read()? }, origin))
 }
 
-/// A record as a tree of names and values, to be compared.
-pub fn tree(record: &Record) -> Value {
-    let written = Written::of(record);
-    let section: Option<Value> = toml::from_str(&written.load_balancer).ok();
-    let facts = serde_json::to_value(&written.facts).unwrap_or_default();
+/// What a record holds as a tree of names and values, to be compared.
+pub fn tree(draft: &Draft) -> Value {
+    let section: Option<Value> = toml::from_str(&config::write_load_balancer(&draft.parts)).ok();
+    let facts = serde_json::to_value(WrittenFacts::of(&draft.facts)).unwrap_or_default();
     // The one entry of `load_balancers`, whatever its name.
-    let section =
-        section.and_then(|mut file| file.get_mut("load_balancers")?.get_mut(record.name.as_str()).map(Value::take));
+    let name = draft.parts.name.as_str();
+    let section = section.and_then(|mut file| file.get_mut("load_balancers")?.get_mut(name).map(Value::take));
     serde_json::json!({ "load_balancer": section, "facts": facts })
 }
 

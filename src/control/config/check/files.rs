@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::super::Problem;
 use super::super::section::{FileRole, MentionedFile};
+use crate::control::secret;
 
-/// An error for every file that cannot be read, a warning for every log whose directory is not there.
+/// An error for every file that cannot be read or is no secret, a warning for every log whose directory is not there.
 pub(in super::super) fn files(files: &[MentionedFile]) -> Vec<Problem> {
     files.iter().filter_map(problem).collect()
 }
@@ -17,6 +18,11 @@ fn problem(file: &MentionedFile) -> Option<Problem> {
         FileRole::Input => {
             let why = unreadable(path)?;
             let message = format!("{key}: cannot read {}: {why}", path.display());
+            Some(Problem::error(span.clone(), object.as_str(), message))
+        }
+        FileRole::Secret => {
+            let why = secret::read(path).err()?;
+            let message = format!("{key}: {}: {why}", path.display());
             Some(Problem::error(span.clone(), object.as_str(), message))
         }
         FileRole::Log => {

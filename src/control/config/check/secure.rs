@@ -2,7 +2,7 @@
 //! instances that nobody verifies.
 
 use super::super::Problem;
-use super::super::draft::{Draft, DraftLoadBalancer, Places};
+use super::super::draft::{Draft, DraftLoadBalancer, Places, Site};
 use crate::model::{CertificateFiles, Listener, LoadBalancerParts, Place, Policy, PolicyType};
 use crate::registry::{CertificateError, read_certificate};
 use crate::tls::{TlsPolicy, Validity, WallClock};
@@ -14,12 +14,13 @@ const EXPIRY_WARNING_DAYS: i64 = 21;
 
 /// Every such problem. Reads the certificates' files; one that cannot be read is left to `files`.
 pub(in super::super) fn secure(draft: &Draft) -> Vec<Problem> {
-    let mut problems = Vec::new();
+    let mut problems: Vec<Problem> = of_api(draft).into_iter().collect();
     for DraftLoadBalancer { parts, places } in &draft.load_balancers {
         for (index, listener) in parts.listeners.iter().enumerate() {
             if listener.protocols.front().is_secure() {
+                let site = places.site(&Place::ListenerCertificates(index));
                 let certificates = listener.certificates.iter();
-                problems.extend(certificates.filter_map(|files| in_certificate(files, index, places)));
+                problems.extend(certificates.filter_map(|files| in_certificate(files, site)));
                 problems.extend(in_policy(parts, listener, index, places));
             }
             if listener.protocols.back().is_secure() && !is_authenticated(parts, listener) {
@@ -35,15 +36,20 @@ pub(in super::super) fn secure(draft: &Draft) -> Vec<Problem> {
     problems
 }
 
-fn in_certificate(files: &CertificateFiles, index: usize, places: &Places) -> Option<Problem> {
-    let (place, chain) = (Place::ListenerCertificates(index), files.chain.display());
+fn of_api(draft: &Draft) -> Option<Problem> {
+    let files = draft.api.as_ref()?.certificate.as_ref()?;
+    in_certificate(files, &Site { span: draft.api_spans.certificate.clone(), object: "api".to_owned() })
+}
+
+fn in_certificate(files: &CertificateFiles, site: &Site) -> Option<Problem> {
+    let (span, object, chain) = (site.span.clone(), site.object.as_str(), files.chain.display());
     match read_certificate(files) {
         Ok(certificate) => {
             let message = doubt(certificate.validity(), WallClock::System.now_seconds())?;
-            Some(problem(Problem::warning, places, &place, format!("certificate {chain} {message}")))
+            Some(Problem::warning(span, object, format!("certificate {chain} {message}")))
         }
         Err(CertificateError::Fault(fault)) => {
-            Some(problem(Problem::error, places, &place, format!("certificate {chain}: {fault}")))
+            Some(Problem::error(span, object, format!("certificate {chain}: {fault}")))
         }
         Err(CertificateError::Unreadable { .. }) => None,
     }

@@ -14,6 +14,12 @@ pub(in super::super) fn warnings(draft: &Draft) -> Vec<Problem> {
     {
         warnings.push(open_admin(draft, address));
     }
+    if let Some(api) = &draft.api
+        && api.certificate.is_none()
+        && !api.address.ip().is_loopback()
+    {
+        warnings.push(readable_api(draft, api.address));
+    }
     if draft.load_balancers.is_empty() && draft.api.is_none() {
         warnings.push(Problem::warning(0..0, "", "there is no load balancer, so nothing will be served").absence());
     }
@@ -27,6 +33,12 @@ pub(in super::super) fn warnings(draft: &Draft) -> Vec<Problem> {
 fn open_admin(draft: &Draft, address: SocketAddr) -> Problem {
     let message = format!("address: {address} is not loopback, and the admin pages ask nobody who they are");
     Problem::warning(draft.admin_span.clone(), "admin", message)
+}
+
+fn readable_api(draft: &Draft, address: SocketAddr) -> Problem {
+    let message =
+        format!("address: {address} is not loopback, and without a certificate calls can be read on their way");
+    Problem::warning(draft.api_spans.address.clone(), "api", message)
 }
 
 /// Instances that are not there, or that no request from this node will reach.

@@ -26,11 +26,13 @@ pub(super) fn draft<'a>(table: &'a Spanned<DeTable<'a>>, reading: &'a Reading) -
     let mut root = Section::root(table, reading);
     let node = root.section("node").map_or_else(Node::default, node::read);
     let (admin, admin_span) = root.section("admin").map_or((AdminAddress::DEFAULT, 0..0), node::read_admin);
-    let api = root.section("api").map(api::read);
+    let (api, api_spans) = root.section("api").map(api::read).unzip();
+    let api_spans = api_spans.unwrap_or_default();
     let inventory = root.section("inventory").map(|section| inventory::read(section, &node.zone)).unwrap_or_default();
     let load_balancers = root.section("load_balancers").map(|section| load_balancers(section, &node.zone));
     root.finish();
-    Draft { node, admin, admin_span, api, inventory, load_balancers: load_balancers.unwrap_or_default() }
+    let load_balancers = load_balancers.unwrap_or_default();
+    Draft { node, admin, admin_span, api, api_spans, inventory, load_balancers }
 }
 
 /// The load balancers. One whose name is wrong is read as well, for its other errors.

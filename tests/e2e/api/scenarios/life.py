@@ -26,7 +26,7 @@ same(
             {
                 "Listener": {
                     "Protocol": "HTTP",
-                    "LoadBalancerPort": 80,
+                    "LoadBalancerPort": 1080,
                     "InstanceProtocol": "HTTP",
                     "InstancePort": 8080,
                 },
@@ -102,9 +102,9 @@ same((told["AvailabilityZones"], told["Subnets"], told["SecurityGroups"]), (["de
 same(told["SourceSecurityGroup"]["GroupName"], "sg-office")
 
 for index in range(19):
-    create(client, f"more-{index:02}", 100 + index)
+    create(client, f"more-{index:02}", 1100 + index)
 with refused("TooManyLoadBalancers"):
-    create(client, "one-more", 99)
+    create(client, "one-more", 1099)
 pages = client.get_paginator("describe_load_balancers").paginate(PaginationConfig={"PageSize": 6})
 names = [told["LoadBalancerName"] for page in pages for told in page["LoadBalancerDescriptions"]]
 same(names, ["filed"] + [f"more-{index:02}" for index in range(19)] + ["web"])

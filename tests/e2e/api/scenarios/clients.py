@@ -9,8 +9,11 @@ from botocore.exceptions import ClientError
 
 ENDPOINT = os.environ["ENDPOINT"]
 SECRET = os.environ["SECRET"]
+# An instance that answers, and one that nobody is at.
+WELL = os.environ["WELL"]
+ILL = os.environ["ILL"]
 CERTIFICATE = "arn:aws:iam::000000000000:server-certificate/shop"
-HTTP = {"Protocol": "HTTP", "LoadBalancerPort": 80, "InstanceProtocol": "HTTP", "InstancePort": 8080}
+HTTP = {"Protocol": "HTTP", "LoadBalancerPort": 1080, "InstanceProtocol": "HTTP", "InstancePort": 8080}
 
 
 def elb(key="LOCALKEY", secret=SECRET, region="us-east-1", **more):
@@ -27,7 +30,7 @@ def elb(key="LOCALKEY", secret=SECRET, region="us-east-1", **more):
     )
 
 
-def create(client, name="web", port=80, **more):
+def create(client, name="web", port=1080, **more):
     """Creates a load balancer with one HTTP listener; its DNS name."""
     listener = HTTP | {"LoadBalancerPort": port}
     arguments = {"Listeners": [listener], "AvailabilityZones": ["default"]} | more

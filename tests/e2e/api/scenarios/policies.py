@@ -9,7 +9,7 @@ create(client)
 
 https = {
     "Protocol": "https",
-    "LoadBalancerPort": 443,
+    "LoadBalancerPort": 1443,
     "InstancePort": 8080,
     "SSLCertificateId": CERTIFICATE,
 }
@@ -23,7 +23,7 @@ same(
     {
         "Listener": {
             "Protocol": "HTTPS",
-            "LoadBalancerPort": 443,
+            "LoadBalancerPort": 1443,
             "InstanceProtocol": "HTTP",
             "InstancePort": 8080,
             "SSLCertificateId": CERTIFICATE,
@@ -34,9 +34,9 @@ same(
 same(told["Policies"]["OtherPolicies"], ["ELBSecurityPolicy-2016-08"])
 
 other = CERTIFICATE.replace("shop", "other")
-client.set_load_balancer_listener_ssl_certificate(LoadBalancerName="web", LoadBalancerPort=443, SSLCertificateId=other)
+client.set_load_balancer_listener_ssl_certificate(LoadBalancerName="web", LoadBalancerPort=1443, SSLCertificateId=other)
 with refused("ListenerNotFound"):
-    client.set_load_balancer_listener_ssl_certificate(LoadBalancerName="web", LoadBalancerPort=444, SSLCertificateId=other)
+    client.set_load_balancer_listener_ssl_certificate(LoadBalancerName="web", LoadBalancerPort=1444, SSLCertificateId=other)
 same(describe(client)["ListenerDescriptions"][1]["Listener"]["SSLCertificateId"], other)
 
 client.create_lb_cookie_stickiness_policy(LoadBalancerName="web", PolicyName="sticky", CookieExpirationPeriod=900)
@@ -49,9 +49,9 @@ client.create_load_balancer_policy(**modern, PolicyAttributes=reference)
 with refused("DuplicatePolicyName"):
     client.create_load_balancer_policy(**modern)
 
-client.set_load_balancer_policies_of_listener(LoadBalancerName="web", LoadBalancerPort=80, PolicyNames=["app"])
-client.set_load_balancer_policies_of_listener(LoadBalancerName="web", LoadBalancerPort=80, PolicyNames=[])
-client.set_load_balancer_policies_of_listener(LoadBalancerName="web", LoadBalancerPort=443, PolicyNames=["modern", "sticky"])
+client.set_load_balancer_policies_of_listener(LoadBalancerName="web", LoadBalancerPort=1080, PolicyNames=["app"])
+client.set_load_balancer_policies_of_listener(LoadBalancerName="web", LoadBalancerPort=1080, PolicyNames=[])
+client.set_load_balancer_policies_of_listener(LoadBalancerName="web", LoadBalancerPort=1443, PolicyNames=["modern", "sticky"])
 with refused("InvalidConfigurationRequest", 409, "cannot delete policy [sticky]"):
     client.delete_load_balancer_policy(LoadBalancerName="web", PolicyName="sticky")
 client.delete_load_balancer_policy(LoadBalancerName="web", PolicyName="session")

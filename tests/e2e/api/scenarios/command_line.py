@@ -28,13 +28,13 @@ def aws(*arguments, refused=None):
 
 
 web = ("--load-balancer-name", "web")
-listener = "Protocol=HTTP,LoadBalancerPort=80,InstanceProtocol=HTTP,InstancePort=80"
+listener = "Protocol=HTTP,LoadBalancerPort=1080,InstanceProtocol=HTTP,InstancePort=80"
 aws("create-load-balancer", *web, "--listeners", listener, "--availability-zones", "default", "--tags", "Key=a,Value=b")
 aws("create-load-balancer", *web, "--listeners", listener, "--availability-zones", "default", refused="DuplicateLoadBalancerName")
 aws("register-instances-with-load-balancer", *web, "--instances", "web-9", "i-0aa11bb22cc33dd44")
 aws("create-lb-cookie-stickiness-policy", *web, "--policy-name", "p")
-aws("set-load-balancer-policies-of-listener", *web, "--load-balancer-port", "80", "--policy-names", "p")
-aws("set-load-balancer-policies-of-listener", *web, "--load-balancer-port", "80", "--policy-names", "[]")
+aws("set-load-balancer-policies-of-listener", *web, "--load-balancer-port", "1080", "--policy-names", "p")
+aws("set-load-balancer-policies-of-listener", *web, "--load-balancer-port", "1080", "--policy-names", "[]")
 aws("enable-availability-zones-for-load-balancer", *web, "--availability-zones", "rack-b")
 aws("remove-tags", "--load-balancer-name", "web", "--tags", "a")
 aws("wait", "any-instance-in-service", *web)

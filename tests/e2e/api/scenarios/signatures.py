@@ -1,4 +1,5 @@
-"""Signatures that are wrong in every way, bodies that are cut, swapped, too large or no form: each has ELB's error."""
+"""Signatures that are wrong in every way, bodies that are cut, swapped, too large or no form: each has ELB's error, and
+nothing comes of the call."""
 
 import socket
 import xml.etree.ElementTree as xml
@@ -9,17 +10,18 @@ import botocore.auth
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from clients import ENDPOINT, SECRET, elb, refused, same
+from clients import ENDPOINT, SECRET, create, elb, refused, same
 
 PLACE = urlsplit(ENDPOINT)
 NAMESPACE = "{http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/}"
 DESCRIBE = b"Action=DescribeLoadBalancers&Version=2012-06-01"
-DELETE = b"Action=DeleteLoadBalancer&Version=2012-06-01&LoadBalancerName=filed"
+DELETE = b"Action=DeleteLoadBalancer&Version=2012-06-01&LoadBalancerName=web"
+TAG = b"Action=AddTags&Version=2012-06-01&LoadBalancerNames.member.1=web&Tags.member.1.Key=a"
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 
 def describe(client):
-    return client.describe_load_balancers()
+    return client.describe_load_balancers()["LoadBalancerDescriptions"]
 
 
 def at(skew):
@@ -44,7 +46,8 @@ def send(body, headers, method="POST", path="/", length=None, then_close=False):
     length = len(body) if length is None else length
     head = f"{method} {path} HTTP/1.1\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    head += f"Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    framing = "" if "Transfer-Encoding" in headers else f"Content-Length: {length}\r\n"
+    head += f"{framing}Connection: close\r\n\r\n"
     with socket.create_connection((PLACE.hostname, PLACE.port), timeout=30) as stream:
         try:
             stream.sendall(head.encode() + body)
@@ -65,6 +68,9 @@ def send(body, headers, method="POST", path="/", length=None, then_close=False):
     code = root.find(f".//{NAMESPACE}Code")
     return int(lines[0].split()[1]), None if code is None else code.text
 
+
+create(elb())
+before = describe(elb())
 
 # Good ones.
 describe(elb())
@@ -114,9 +120,11 @@ same(send(DESCRIBE[:-1], good), (403, "SignatureDoesNotMatch"))
 same(send(DESCRIBE, good | {"Host": "other"}), (403, "SignatureDoesNotMatch"))
 same(send(DESCRIBE, good, length=len(DESCRIBE) + 9, then_close=True), (404, "MalformedQueryString"))
 
-# Too large, and no form.
-large = DESCRIBE + b"&x=" + b"x" * (1 << 20)
+# Too large, whether it is announced or not, and no form.
+large = DELETE + b"&x=" + b"x" * (1 << 20)
 same(send(large, signed(large)), (413, "RequestEntityTooLarge"))
+chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(large), large)
+same(send(chunks, signed(large) | {"Transfer-Encoding": "chunked"}), (413, "RequestEntityTooLarge"))
 for body, status, code in [
     (b"", 400, "MissingAction"),
     (b"Version=2012-06-01", 400, "MissingAction"),
@@ -138,4 +146,13 @@ same(send(body, signed(body, content_type="application/x-amz-json-1.1")), (404, 
 same(send(DESCRIBE, signed(DESCRIBE, path="/elb"), path="/elb"), (400, "InvalidAction"))
 same(send(DESCRIBE, signed(DESCRIBE, "PUT"), "PUT"), (400, "InvalidAction"))
 
-describe(elb())
+
+# One body in the place of another, and a good call again: within its time it is the same call, which ELB's operations
+# are made for.
+tagged = signed(TAG)
+same([send(TAG, tagged), send(TAG, tagged)], [(200, None)] * 2)
+same(send(TAG.replace(b"Key=a", b"Key=b"), tagged), (403, "SignatureDoesNotMatch"))
+same(send(DELETE, tagged), (403, "SignatureDoesNotMatch"))
+tags = elb().describe_tags(LoadBalancerNames=["web"])["TagDescriptions"][0]["Tags"]
+same(tags, [{"Key": "a", "Value": ""}])
+same(describe(elb()), before)
