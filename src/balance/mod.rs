@@ -1,8 +1,9 @@
 //! Floor 2: which instance gets the next request, as pure decisions over live counters.
 //!
 //! Owns: the in-flight count of an instance ([`Load`]) and the guard that keeps it exact ([`Lease`]), the choice among
-//! [`Candidates`] (least outstanding or in turn), which zones a node serves, and what may be tried again. Does not
-//! own: what the candidates are (`registry`), why an instance is out of service (`health`), connections.
+//! [`Candidates`] (least outstanding or in turn), which zones a node serves, what may be tried again, the tokens that
+//! bind clients to instances, and the line of those who wait ([`SurgeQueue`]). Does not own: what the candidates are
+//! (`registry`), why an instance is out of service (`health`), connections.
 //!
 //! Counts are shared by all cores and outlive every configuration; candidates are rebuilt with each one. A choice takes
 //! no lock and allocates nothing.
@@ -11,9 +12,13 @@ mod candidates;
 mod load;
 mod retry;
 mod rotation;
+mod sticky;
+mod surge;
 mod zones;
 
 pub use candidates::{Candidates, Member, Unavailable};
 pub use load::{Lease, Limit, Load};
 pub use retry::{ATTEMPTS_MAX, Lost, Retry, RetryBudget};
+pub use sticky::{ShortSecret, StickyKey, StickyToken};
+pub use surge::{Full, SurgeQueue, Ticket};
 pub use zones::{Placement, Zoning};

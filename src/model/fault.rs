@@ -234,7 +234,7 @@ reasons! {
     TunnelBackendReset "tunnel_backend_reset" Backend Tunnel Connection - "connection_terminated"
 
     /// What was in flight on an instance that leaves was cut: draining is off, or its time was up.
-    DrainTimeout "drain_timeout" Elbow Drain Connection - "connection_terminated"
+    DrainTimeout "drain_timeout" Elbow Drain Request 504 "connection_terminated"
     /// What was in flight was cut because the node stops.
     Shutdown "shutdown" Elbow Drain Connection - "connection_terminated"
 

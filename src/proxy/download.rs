@@ -15,6 +15,7 @@ pub struct Download<'a> {
     session: &'a Session,
     request: &'a RequestHead,
     response: &'a ResponseHead,
+    additions: Additions<'a>,
 }
 
 /// An answer that was relayed whole.
@@ -29,7 +30,12 @@ pub struct Downloaded {
 impl<'a> Download<'a> {
     /// The answer whose head is `response`, to `request`.
     pub fn new(session: &'a Session, request: &'a RequestHead, response: &'a ResponseHead) -> Download<'a> {
-        Download { session, request, response }
+        Download { session, request, response, additions: Additions::default() }
+    }
+
+    /// The same, with fields beside those of the instance.
+    pub fn with(self, additions: Additions<'a>) -> Download<'a> {
+        Download { additions, ..self }
     }
 
     /// Sends a head without a body: an interim answer, or one that switches protocols.
@@ -82,7 +88,7 @@ impl<'a> Download<'a> {
     }
 
     fn begin(&self, reply: Reply, persistence: Persistence, writer: &mut Http1Writer) -> Persistence {
-        let forward = ResponseForward { client: self.request.version(), persistence, additions: Additions::default() };
+        let forward = ResponseForward { client: self.request.version(), persistence, additions: self.additions };
         writer.begin(|out| {
             let sent = write_response_head(self.response, reply, &forward, out);
             (sent.framing, sent.persistence)

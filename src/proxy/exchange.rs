@@ -10,6 +10,8 @@ use std::task::Poll;
 
 use crate::balance::{Lost, Retry};
 use crate::model::Reason;
+use crate::proxy::account::{Account, Attempt};
+use crate::proxy::affinity::Affinity;
 use crate::proxy::backend::Backend;
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
@@ -66,8 +68,12 @@ pub struct Exchange<'a> {
     pub node: IpAddr,
     /// An instance has had its whole time for the answer already.
     pub has_waited: bool,
+    /// The instance may read another request out of it than we do: its connection carries no other afterwards.
+    pub is_doubtful: bool,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
+    /// What becomes of it.
+    pub account: &'a mut Account,
 }
 
 impl Exchange<'_> {
@@ -75,10 +81,16 @@ impl Exchange<'_> {
     pub async fn run(mut self, client: &mut Client<'_>) -> Ended {
         let mut search = Search::new(self.session);
         let mut fresh_only = false;
+        let affinity = self.session.entry.stickiness.as_ref().map(|sticky| Affinity::of(sticky, self.request));
+        let mut bound_to = affinity.as_ref().and_then(Affinity::bound_to);
         loop {
-            let choice = match search.choose() {
-                Ok(choice) => choice,
-                Err(reason) => return Ended::Refused(reason),
+            let bound = bound_to.take().and_then(|live| search.bound_to(live));
+            let choice = match bound {
+                Some(choice) => choice,
+                None => match search.choose(left_in_queue(client.reader)).await {
+                    Ok(choice) => choice,
+                    Err(reason) => return Ended::Refused(reason),
+                },
             };
             let (backend, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
@@ -91,7 +103,7 @@ impl Exchange<'_> {
                 },
             };
             let progress = Progress::default();
-            let (reason, choice) = match self.attempt(backend, choice, &progress, client).await {
+            let (reason, choice) = match self.attempt(backend, choice, &progress, client, affinity.as_ref()).await {
                 Ok(ended) => return ended,
                 Err(failed) => failed,
             };
@@ -123,10 +135,11 @@ impl Exchange<'_> {
         choice: Choice,
         progress: &Progress,
         client: &mut Client<'_>,
+        affinity: Option<&Affinity<'_>>,
     ) -> Result<Ended, (Reason, Choice)> {
-        match self.converse(&mut backend, &choice, progress, client).await {
+        match self.converse(&mut backend, &choice, progress, client, affinity).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
-                if reusable {
+                if reusable && !self.is_doubtful {
                     self.session.core.keep(choice.target(), backend);
                 }
                 Ok(Ended::Answered(persistence))
@@ -152,6 +165,7 @@ impl Exchange<'_> {
         choice: &Choice,
         progress: &Progress,
         client: &mut Client<'_>,
+        affinity: Option<&Affinity<'_>>,
     ) -> Result<Conversed, Reason> {
         let session = self.session;
         self.invite_body(client).await?;
@@ -163,11 +177,16 @@ impl Exchange<'_> {
         let mut uploading = pin!(Upload::new(session, progress).run(client.reader, &mut backend.writer));
         let reply = {
             let answering = pin!(self.read_answer(&mut backend.reader, client.writer));
-            first_byte(session, progress, answering, uploading.as_mut()).await?
+            first_byte(session, choice, progress, answering, uploading.as_mut()).await?
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
         choice.cells().backend_latency.record(session.now().since(sent_at));
-        let download = Download::new(session, self.request, self.response);
+        self.account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
+        self.account.backend_status = self.response.status();
+        let bond = affinity.map(|affinity| affinity.bond(choice.live(), self.response)).unwrap_or_default();
+        let cookies = bond.fields();
+        let additions = Additions { replace: &[], append: &cookies };
+        let download = Download::new(session, self.request, self.response).with(additions);
         let framing = match reply {
             Reply::Final(framing) => framing,
             Reply::SwitchingProtocols | Reply::Interim => {
@@ -182,12 +201,15 @@ impl Exchange<'_> {
         let goes_on = progress.is_whole() && session.core.draining_since().is_none();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
         let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
-        match race(downloading, uploading.as_mut()).await {
-            Either::First(Ok(Downloaded { persistence, reusable })) => {
+        let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;
+        self.account.sent_bytes = backend.reader.body_bytes();
+        match ended {
+            Either::First(Either::First(Ok(Downloaded { persistence, reusable }))) => {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
                 Ok(Conversed::Answered { persistence, reusable: reusable && progress.is_whole() })
             }
-            Either::First(Err(reason)) | Either::Second(reason) => Ok(Conversed::Cut(reason)),
+            Either::First(Either::First(Err(reason)) | Either::Second(reason)) => Ok(Conversed::Cut(reason)),
+            Either::Second(()) => Ok(Conversed::Cut(Reason::DrainTimeout)),
         }
     }
 
@@ -263,10 +285,17 @@ enum Conversed {
     Cut(Reason),
 }
 
+/// Waits for the client to break its connection.
+async fn left_in_queue(reader: &mut Http1Reader) -> Reason {
+    reader.broken().await;
+    Reason::ClientClosedInQueue
+}
+
 /// Waits for the head of the answer. The time allowed runs from the end of the request; `uploading` ends only
 /// when the client fails.
 async fn first_byte(
     session: &Session,
+    choice: &Choice,
     progress: &Progress,
     mut answering: Pin<&mut impl Future<Output = Result<Reply, Reason>>>,
     mut uploading: Pin<&mut impl Future<Output = Reason>>,
@@ -278,6 +307,9 @@ async fn first_byte(
         }
         if let Poll::Ready(answered) = answering.as_mut().poll(context) {
             return Poll::Ready(answered);
+        }
+        if choice.is_cut() {
+            return Poll::Ready(Err(Reason::DrainTimeout));
         }
         let Some(ended_at) = progress.ended_at() else { return Poll::Pending };
         let until = ended_at + session.first_byte_timeout();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::Reason;
+use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
 use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure;
@@ -17,6 +18,8 @@ use crate::telemetry::AnswerSource;
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
+use crate::wire::desync::{self, Action};
+use crate::wire::framing::BodyFraming;
 use crate::wire::head::RequestHead;
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
@@ -87,17 +90,23 @@ impl Front {
         }
     }
 
-    /// Waits for the first byte of a request.
+    /// Waits for the first byte of a request. When the node stops, or the listener has gone, it waits but for one that
+    /// the client may just be sending.
     async fn wait(&mut self, idle_since: Instant) -> Wake {
         let core = &self.session.core;
         let idle_until = idle_since + self.session.idle_timeout();
         let reader = &mut self.reader;
+        let session = &self.session;
+        let mut leaving_since = None;
         let mut deadline = core.io.sleep_until(idle_until);
         poll_fn(|context| {
             if let Poll::Ready(arrived) = reader.poll_wait(context) {
                 return Poll::Ready(if matches!(arrived, Ok(true)) { Wake::Request } else { Wake::Part });
             }
-            if let Some(since) = core.draining_since() {
+            if leaving_since.is_none() {
+                leaving_since = core.draining_since().or_else(|| session.has_lost_listener().then(|| core.io.now()));
+            }
+            if let Some(since) = leaving_since {
                 deadline.reset((since + DRAIN_GRACE).min(idle_until));
             }
             Pin::new(&mut deadline).poll(context).map(|()| Wake::Part)
@@ -123,18 +132,35 @@ impl Front {
     }
 
     async fn serve_request(&mut self, heads: &mut Heads) -> Next {
-        let began = self.session.now();
+        heads.account = Account::new(self.session.now());
         self.session.refresh();
+        let next = self.carry_request(heads).await;
+        heads.account.received_bytes = self.reader.body_bytes();
+        heads.account.log_request(&self.session, &heads.request);
+        next
+    }
+
+    async fn carry_request(&mut self, heads: &mut Heads) -> Next {
+        let began = heads.account.began;
         if let Err(reason) = self.read_head(heads, began).await {
             // The memory goes to another client: it must not go on where this head stopped.
             heads.request.clear();
+            self.reader.begin_body(BodyFraming::None);
+            heads.account.failed = Some(reason);
             return self.refuse(reason, Persistence::Close).await;
         }
         self.carried = self.carried.saturating_add(1);
+        let action = self.session.judge(&heads.request);
+        if action == Action::Block {
+            heads.account.failed = Some(Reason::DesyncBlocked);
+            return self.refuse(Reason::DesyncBlocked, Persistence::Close).await;
+        }
         let wanted = heads.request.persistence();
-        let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
+        let goes_on = self.may_carry_more() && action == Action::Allow;
+        let persistence = if goes_on { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
         if let Err(reason) = self.session.may_request() {
+            heads.account.failed = Some(reason);
             return self.refuse(reason, persistence).await;
         }
         let exchange = Exchange {
@@ -144,7 +170,9 @@ impl Front {
             persistence,
             node: self.node(&heads.request),
             has_waited: false,
+            is_doubtful: action == Action::AllowAndClose,
             expects_continue: heads.request.expects_continue(),
+            account: &mut heads.account,
         };
         let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
         let ended = exchange.run(&mut client).await;
@@ -159,8 +187,12 @@ impl Front {
             }
             Ended::Answered(_) => Next::Part(Parting::Linger),
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
-            Ended::Refused(reason) => self.refuse(reason, persistence).await,
+            Ended::Refused(reason) => {
+                heads.account.failed = Some(reason);
+                self.refuse(reason, persistence).await
+            }
             Ended::Cut(reason) => {
+                heads.account.failed = Some(reason);
                 self.session.count_failure(reason);
                 Next::Part(Parting::Reset)
             }
@@ -169,9 +201,13 @@ impl Front {
 
     async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Reason> {
         let limits = self.session.request_limits();
-        let reading = self
-            .reader
-            .read_head(|bytes| heads.request.parse(bytes, &limits).map_err(|fault| failure::of_request(bytes, &fault)));
+        let session = &self.session;
+        let reading = self.reader.read_head(|bytes| {
+            heads.request.parse(bytes, &limits).map_err(|fault| {
+                session.count_class(desync::of_bytes(bytes).class());
+                failure::of_request(bytes, &fault)
+            })
+        });
         let deadline = began + self.session.client_header_timeout();
         match self.session.core.io.within(deadline, reading).await {
             Ok(Ok(())) => Ok(()),
@@ -189,7 +225,9 @@ impl Front {
     }
 
     fn may_carry_more(&self) -> bool {
-        self.session.core.draining_since().is_none() && u64::from(self.carried) < self.session.requests_per_connection()
+        self.session.core.draining_since().is_none()
+            && !self.session.has_lost_listener()
+            && u64::from(self.carried) < self.session.requests_per_connection()
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
@@ -222,11 +260,11 @@ impl Front {
 
     /// Carries the switched protocol until both sides have ended it.
     async fn tunnel(mut self, switched: Switched) {
-        let Switched { mut backend, choice: _busy } = switched;
+        let Switched { mut backend, choice } = switched;
         let early = (self.reader.take_unread(), backend.reader.take_unread());
         let client = tunnel::End::of((self.reader.into_receiver(), self.writer.into_sender()), early.0);
         let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early.1);
-        let timeout = self.session.tunnel_timeout();
-        tunnel::run(&self.session, client, instance, timeout, Reason::TunnelTimeout).await;
+        let silence = tunnel::Silence { limit: self.session.tunnel_timeout(), reason: Reason::TunnelTimeout };
+        tunnel::run(&self.session, client, instance, &choice, silence).await;
     }
 }

@@ -10,7 +10,9 @@
 //! bytes.
 
 pub mod acceptor;
+pub mod account;
 pub mod admission;
+pub mod affinity;
 pub mod backend;
 pub mod core;
 pub mod download;

@@ -6,12 +6,13 @@ use crate::proxy::session::Session;
 use crate::transport::{Accepted, HandshakeError, PlainReceiver, accept_tls, linger, plain_halves};
 
 /// Shakes hands with a client of a secure listener and serves it, or counts why not.
-pub async fn serve(session: Session, receiver: PlainReceiver) {
+pub async fn serve(mut session: Session, receiver: PlainReceiver) {
     let Some(tls) = &session.entry.tls else { return };
     let socket = receiver.socket().clone();
     let deadline = session.now() + session.tls_handshake_timeout();
     let reason = match session.core.io.within(deadline, accept_tls(receiver, &tls.server)).await {
-        Ok(Ok(Accepted { halves, began })) => {
+        Ok(Ok(Accepted { halves, began, agreed })) => {
+            session.agreed = agreed.map(Box::new);
             session.cells().tls_handshake_duration.record(session.now().since(began));
             return entrance::serve(session, halves);
         }

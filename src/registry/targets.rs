@@ -62,13 +62,33 @@ impl Targets {
     /// Chooses an instance for a request of data-plane core number `core`, but none that was tried before.
     pub fn choose(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
         let lease = self.candidates.choose(core, |live| tried.contains(live))?;
+        Ok(self.assignment(lease))
+    }
+
+    /// As [`Targets::choose`], but none that has been deregistered since this was compiled.
+    pub(super) fn choose_registered(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
+        let lease = self.candidates.choose(core, |live| live.is_deregistered() || tried.contains(live))?;
+        Ok(self.assignment(lease))
+    }
+
+    /// Whether an instance can be full.
+    pub fn are_limited(&self) -> bool {
+        self.candidates.are_limited()
+    }
+
+    /// Gives a request to one of the instances by name, if that takes it.
+    pub fn assign(&self, live: &Arc<Live>) -> Option<Assignment> {
+        self.candidates.take_member(live).map(|lease| self.assignment(lease))
+    }
+
+    fn assignment(&self, lease: Lease) -> Assignment {
         let tls = self.tls.as_ref().map(|tls| tls.id());
-        Ok(Assignment { address: lease.record().address(self.port), lease, tls })
+        Assignment { address: lease.record().address(self.port), lease, tls }
     }
 }
 
 /// The instances that failed one request: as many as it can be tried on.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tried([Option<Arc<Live>>; ATTEMPTS_MAX]);
 
 impl Tried {

@@ -5,14 +5,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::control::api::PublishError;
 use crate::model::{Configuration, Layer};
 use crate::proxy::admission::Admission;
 use crate::registry::{CompileError, Registry};
 use crate::runtime;
+use crate::server::sticky_key;
 
 /// How often the control thread looks whether the cores have adopted a change, for some seconds in all. They do at their
 /// next turn; a core that does not is stuck. Looks are counted, not time: if the whole process gets none, nobody is.
@@ -28,17 +32,24 @@ pub(super) struct Publisher {
     admission: Arc<Admission>,
     /// Open files that the process may have.
     descriptors: u64,
+    published: Rc<Notify>,
 }
 
 impl Publisher {
     /// For `registry`, which was made from `first`.
     pub(super) fn new(registry: Registry, first: &Configuration, descriptors: u64) -> Publisher {
-        Publisher { admission: Admission::new(connection_limit(first, descriptors)), registry, descriptors }
+        let admission = Admission::new(connection_limit(first, descriptors));
+        Publisher { registry, admission, descriptors, published: Rc::default() }
     }
 
     /// The room for client connections, as the configuration wants it.
     pub(super) fn admission(&self) -> &Arc<Admission> {
         &self.admission
+    }
+
+    /// Waits for the next configuration to be in effect, or for one that nobody has waited for yet. For one waiter.
+    pub(super) async fn published(&self) {
+        self.published.notified().await;
     }
 
     /// Brings `next` into effect; done when every core has adopted it.
@@ -48,10 +59,14 @@ impl Publisher {
         // Looks names up and may wait for an address, which the probes on this thread must not.
         let applied = tokio::task::spawn_blocking(move || {
             require_free(new_addresses(&registry, &next)).map_err(|error| PublishError::Refused(error.to_string()))?;
+            let key = sticky_key::load(&next)
+                .map_err(|error| PublishError::Refused(format!("key for sticky cookies: {error}")))?;
+            key.into_iter().for_each(|key| registry.provide_sticky_key(key));
             registry.apply(&next).map_err(|errors| PublishError::Refused(join(&errors)))
         });
         applied.await.unwrap_or_else(|error| Err(PublishError::Failed(error.to_string())))?;
         self.admission.set_limit(limit);
+        self.published.notify_one();
         for _ in 0..LOOKS {
             if self.registry.is_settled() {
                 return Ok(());

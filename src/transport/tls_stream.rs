@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use crate::runtime::{BUFFER_SIZE, BufferPool, Chunk, Sending, Socket};
-use crate::tls::{Progress, Session, TlsFault};
+use crate::tls::{Agreed, Progress, Session, TlsFault};
 use crate::transport::PlainReceiver;
 
 /// What the two halves of a connection share.
@@ -50,6 +50,11 @@ impl TlsLink {
     /// Whether the handshake is still going on.
     pub fn is_handshaking(&self) -> bool {
         self.session.borrow().is_handshaking()
+    }
+
+    /// What protects the connection, once that is agreed.
+    pub fn agreed(&self) -> Option<Agreed> {
+        self.session.borrow().agreed()
     }
 
     /// Encrypts `pieces` for the next send.

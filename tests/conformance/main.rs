@@ -6,7 +6,6 @@
 
 mod config;
 mod desync;
-mod elb_api;
 mod gateway;
 mod properties;
 mod rfc9110_connection;

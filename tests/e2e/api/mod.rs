@@ -200,3 +200,33 @@ fn a_deregistered_instance_gets_nothing_more_whatever_goes_on() {
     // What was under way on it may have been cut: draining is off.
     assert_eq!([kept.stop().refused, fresh.stop().refused], [0, 0]);
 }
+
+#[test]
+fn a_reload_of_the_file_leaves_what_was_made_by_calls() {
+    let backend = Backend::saying("ok");
+    let of_file = |port: u16| {
+        format!(
+            "[load_balancers.of-file]\nlisteners = [{{ protocol = \"HTTP\", address = \"127.0.0.1\", port = {port}, \
+             instance_port = 1 }}]\ninstances = [\"{}\"]\n[load_balancers.of-file.health_check]\ninterval = 1\n",
+            backend.address()
+        )
+    };
+    let (first, second, made) = (free_address(), free_address(), free_address());
+    let ports = [first, second].map(|address| SocketAddr::from(([127, 0, 0, 1], address.port())));
+    let installation = Installation::new(&of_file(first.port()));
+    let elbow = installation.start();
+    let mut client = installation.client();
+    create(&mut client, "made", made);
+    assert_eq!(Peer::connect(made).ask(GET).status(), 503);
+    elbow.admin().wait_in_service();
+
+    installation.write(&of_file(second.port()));
+    elbow.signal(Signal::SIGHUP);
+    elbow.admin().wait_metric("elbow_reloads_total", &[("result", "applied")], |count| count == 1.0);
+    assert_eq!(Peer::connect(ports[1]).ask(GET).text(), "ok");
+    assert_eq!(Peer::connect(made).ask(GET).status(), 503, "it is still there");
+    eventually("the old one is gone", Duration::from_secs(5), || Peer::try_connect(ports[0]).is_err().then_some(()));
+
+    create(&mut client, "another", free_address());
+    assert_eq!(Peer::connect(ports[1]).ask(GET).text(), "ok", "calls build on the file as it is now");
+}
