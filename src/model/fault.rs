@@ -200,9 +200,9 @@ reasons! {
 
     /// The instance did not begin its answer in time.
     FirstByteTimeout "first_byte_timeout" Backend FirstByte Request 504 "http_response_timeout"
-    /// The instance closed the connection before its answer was there.
+    /// The instance closed the connection before the head of its answer was there whole.
     BackendClosedEarly "backend_closed_early" Backend FirstByte Request 504 "connection_terminated"
-    /// The instance reset the connection before its answer was there.
+    /// The instance reset the connection before the head of its answer was there whole.
     BackendReset "backend_reset" Backend FirstByte Request 504 "connection_terminated"
     /// The head of the answer breaks the grammar, or its framing is ambiguous.
     ResponseMalformed "response_malformed" Backend FirstByte Request 502 "http_protocol_error"

@@ -230,8 +230,7 @@ impl Exchange<'_> {
             let read = reader.read_head(|bytes| self.response.parse(bytes, &limits)).await;
             read.map_err(|error| match error {
                 ReadError::Fault(fault) => failure::of_response_head(&fault),
-                ReadError::Closed { clean: true } => Reason::BackendClosedEarly,
-                ReadError::Closed { clean: false } => Reason::ResponseMalformed,
+                ReadError::Closed { .. } => Reason::BackendClosedEarly,
                 ReadError::Broken(error) => failure::of_backend_before_answer(&error),
             })?;
             match self.response.reply(asked) {

@@ -45,7 +45,10 @@ pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Resu
         match next(&core, &mut reader).await {
             Next::Adopt => {
                 core.adopt(reader.current().clone());
-                if let Err(error) = listeners.follow(&core) {
+                // Those of a core that drains stay closed.
+                if core.draining_since().is_none()
+                    && let Err(error) = listeners.follow(&core)
+                {
                     tracing::error!(%error, core = number, "a listener could not be opened");
                 }
             }
@@ -70,24 +73,19 @@ enum Next {
 
 /// Waits for news from the registry or, while draining, for the end of the last connection.
 async fn next(core: &Rc<Core>, reader: &mut Reader) -> Next {
-    loop {
-        match (reader.lifecycle(), core.draining_since()) {
-            (Lifecycle::Stopped, _) => return Next::Stop,
-            (Lifecycle::Draining { .. }, None) => return Next::Drain,
-            (Lifecycle::Draining { deadline }, Some(_)) => {
-                let finished = core.io.within(deadline, core.finished());
-                match race(finished, reader.change()).await {
-                    Either::First(_) => return Next::Stop,
-                    Either::Second(()) => wake_those_cut(core, reader),
-                }
-            }
-            (Lifecycle::Starting | Lifecycle::Serving, _) => {
-                reader.change().await;
-                wake_those_cut(core, reader);
-                return Next::Adopt;
+    match (reader.lifecycle(), core.draining_since()) {
+        (Lifecycle::Stopped, _) => return Next::Stop,
+        (Lifecycle::Draining { .. }, None) => return Next::Drain,
+        (Lifecycle::Draining { deadline }, Some(_)) => {
+            let finished = core.io.within(deadline, core.finished());
+            if let Either::First(_) = race(finished, reader.change()).await {
+                return Next::Stop;
             }
         }
+        (Lifecycle::Starting | Lifecycle::Serving, _) => reader.change().await,
     }
+    wake_those_cut(core, reader);
+    Next::Adopt
 }
 
 /// Has every flow look whether what it does has been cut.

@@ -126,7 +126,7 @@ impl Foundation {
         let workers = Workers::start(&registry, &cpus, publisher.admission())?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
         let reloader = Reloader::new(file, of_file, publisher.clone(), service.clone());
-        let node = Rc::new(Node { reloader, service: service.clone(), publisher, registry, cpus, features, log });
+        let node = Rc::new(Node { reloader, publisher, service: service.clone(), registry, cpus, features, log });
         let pages = tokio::task::spawn_local(admin::serve(admin, node.clone().source(), async move {
             // Ends when the other half is dropped, too.
             let _ = stopped.await;
@@ -166,8 +166,8 @@ impl Foundation {
 /// The node as it serves.
 struct Node {
     reloader: Reloader,
-    service: Option<Rc<Service>>,
     publisher: Publisher,
+    service: Option<Rc<Service>>,
     registry: Registry,
     cpus: Vec<usize>,
     features: Features,

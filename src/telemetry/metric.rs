@@ -280,13 +280,11 @@ fn instances_where(reading: &Reading, samples: &mut Samples<'_>, wanted: fn(&Ins
 }
 
 fn desync(reading: &Reading, samples: &mut Samples<'_>) {
-    let classes: [(&str, fn(&ListenerCells) -> u64); 3] = [
-        ("acceptable", |cells| cells.desync.acceptable.get()),
-        ("ambiguous", |cells| cells.desync.ambiguous.get()),
-        ("severe", |cells| cells.desync.severe.get()),
-    ];
     each_listener(reading, |balancer, port, cells| {
-        classes.iter().for_each(|(class, number)| samples(&[balancer, port, class], Value::Count(cells.sum(*number))));
+        let mut class = |name, number: u64| samples(&[balancer, port, name], Value::Count(number));
+        class("acceptable", cells.sum(|cells| cells.desync.acceptable.get()));
+        class("ambiguous", cells.sum(|cells| cells.desync.ambiguous.get()));
+        class("severe", cells.sum(|cells| cells.desync.severe.get()));
     });
 }
 

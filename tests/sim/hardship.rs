@@ -1,13 +1,15 @@
-//! What happened in a run that traffic may suffer from without anybody being at fault: injected harm, instances taken out
-//! of service, connections that back ends closed, the drain.
+//! What happened in a run that traffic may suffer from without anybody being at fault: injected harm, back ends that
+//! died, instances taken out of service, connections that back ends closed, the drain.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use elbow::base::Instant;
 
 use crate::stage::{Harm, Injury};
+use crate::trace::Note;
 use crate::world::Shared;
 
 /// What was under way when something happened, or set out shortly after, may have felt it.
@@ -19,10 +21,20 @@ pub struct Hardship {
     back_ends: RefCell<Vec<SocketAddr>>,
     /// When a back end closed a connection without a word.
     closings: RefCell<Vec<Instant>>,
-    /// When no instance was in service: from, and until.
-    outages: RefCell<Vec<(Instant, Option<Instant>)>>,
+    /// When nobody was there to serve.
+    outages: RefCell<Periods>,
+    /// When so many back ends were dead that a request may have met nothing else.
+    epidemics: RefCell<Periods>,
+    /// When a back end died.
+    deaths: RefCell<Vec<Instant>>,
+    /// The back ends that must not get any new request, and since when.
+    out: RefCell<BTreeMap<SocketAddr, Instant>>,
     drained: Cell<Option<Instant>>,
 }
+
+/// From when, and until when.
+#[derive(Default)]
+struct Periods(Vec<(Instant, Option<Instant>)>);
 
 /// From the first to the last moment of something, and on which client connection it was.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +52,9 @@ impl Hardship {
             back_ends: RefCell::default(),
             closings: RefCell::default(),
             outages: RefCell::default(),
+            epidemics: RefCell::default(),
+            deaths: RefCell::default(),
+            out: RefCell::default(),
             drained: Cell::default(),
         }
     }
@@ -54,15 +69,38 @@ impl Hardship {
         self.closings.borrow_mut().push(self.now());
     }
 
-    /// From now on no instance is in service, or some are.
+    /// From now on nobody is there to serve, or somebody is.
     pub fn set_outage(&self, is_out: bool) {
-        let mut outages = self.outages.borrow_mut();
-        match outages.last_mut() {
-            Some((_, end @ None)) if !is_out => *end = Some(self.now()),
-            Some((_, None)) => {}
-            _ if is_out => outages.push((self.now(), None)),
-            _ => {}
-        }
+        self.outages.borrow_mut().set(is_out, self.now());
+    }
+
+    /// From now on several back ends are dead, or at most one is.
+    pub fn set_epidemic(&self, is_there: bool) {
+        self.epidemics.borrow_mut().set(is_there, self.now());
+    }
+
+    /// A back end dies.
+    pub fn lose(&self, back_end: SocketAddr) {
+        self.say(&format!("{back_end} dies"));
+        self.deaths.borrow_mut().push(self.now());
+    }
+
+    /// From now on a back end gets no new request.
+    pub fn is_out(&self, back_end: SocketAddr) {
+        self.say(&format!("{back_end} gets no new request"));
+        let now = self.now();
+        self.out.borrow_mut().entry(back_end).or_insert(now);
+    }
+
+    /// A back end may get requests again.
+    pub fn is_back(&self, back_end: SocketAddr) {
+        self.say(&format!("{back_end} may get requests"));
+        self.out.borrow_mut().remove(&back_end);
+    }
+
+    /// Whether a back end must not get what set out at this instant.
+    pub fn was_out(&self, back_end: SocketAddr, set_out: Instant) -> bool {
+        self.out.borrow().get(&back_end).is_some_and(|since| *since < set_out)
     }
 
     /// The node begins to drain.
@@ -70,15 +108,18 @@ impl Hardship {
         self.drained.set(Some(self.now()));
     }
 
-    /// Whether something happened that may fail what was done then.
+    /// Whether something happened that may fail what was done then, however safe it is to do twice.
     pub fn was_felt(&self, span: Span) -> bool {
-        let out = |(from, until): &(Instant, Option<Instant>)| {
-            *from <= span.ended && until.is_none_or(|until| until + AFTERMATH >= span.began)
-        };
         self.was_felt_by_client(span)
             || self.drained.get().is_some_and(|at| at <= span.began)
-            || self.outages.borrow().iter().any(out)
+            || self.outages.borrow().touch(span)
+            || self.epidemics.borrow().touch(span)
             || self.any_injury(|injury| self.is_behind(injury) && is_meanwhile(injury, span))
+    }
+
+    /// Whether a back end died that may have been at work on it, or have been asked just then.
+    pub fn was_bereaved(&self, span: Span) -> bool {
+        self.deaths.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.began)
     }
 
     /// Whether something happened to the client's own connection.
@@ -96,6 +137,10 @@ impl Hardship {
         self.world.borrow().stage.now()
     }
 
+    fn say(&self, what: &str) {
+        self.world.borrow_mut().stage.note(Note::Say(what));
+    }
+
     fn any_injury(&self, is_it: impl Fn(&Injury) -> bool) -> bool {
         self.world.borrow().stage.injuries().iter().any(is_it)
     }
@@ -103,6 +148,24 @@ impl Hardship {
     /// Whether an injury was done between the node and a back end, or to the node.
     fn is_behind(&self, injury: &Injury) -> bool {
         injury.harm == Harm::NoDescriptor || self.back_ends.borrow().contains(&injury.server)
+    }
+}
+
+impl Periods {
+    fn set(&mut self, is_on: bool, now: Instant) {
+        match self.0.last_mut() {
+            Some((_, end @ None)) if !is_on => *end = Some(now),
+            Some((_, None)) => {}
+            _ if is_on => self.0.push((now, None)),
+            _ => {}
+        }
+    }
+
+    fn touch(&self, span: Span) -> bool {
+        let touches = |(from, until): &(Instant, Option<Instant>)| {
+            *from <= span.ended && until.is_none_or(|until| until + AFTERMATH >= span.began)
+        };
+        self.0.iter().any(touches)
     }
 }
 

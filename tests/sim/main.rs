@@ -4,6 +4,7 @@
 //! `kernel.rs` is the seam; `world.rs` the kernel behind it, over `network.rs`; `simulation.rs` the executors in it.
 //! `relay.rs` tests the runtime alone. `scripts/simulate` runs many seeds, or one again with its history.
 
+mod back_end;
 mod bytes;
 mod connection;
 mod descriptors;
@@ -18,6 +19,7 @@ mod message;
 mod misuse;
 mod network;
 mod node;
+mod operator;
 mod pattern;
 mod pipe;
 mod relay;

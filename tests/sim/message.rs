@@ -41,10 +41,13 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// As fast as it goes.
+    pub const BRISK: Pace = Pace { piece: 1 << 20, pauses: 0, pause: Duration::ZERO };
+
     /// Brisk in half of all cases; never so slow that a message of a few kilobytes takes a second.
     pub fn drawn(random: &mut Random) -> Pace {
         match random.chance(1, 2) {
-            true => Pace { piece: 1 << 20, pauses: 0, pause: Duration::ZERO },
+            true => Pace::BRISK,
             false => Pace {
                 piece: 1 << random.below(16),
                 pauses: 1 << (2 + random.below(8)),

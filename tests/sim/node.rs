@@ -1,8 +1,10 @@
 //! The node under test: the program's own registry and workers on simulated cores. The only file that knows how the
 //! proxy is put together.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fmt::Write;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,24 +12,41 @@ use std::sync::Arc;
 use elbow::base::Instant;
 use elbow::control::config;
 use elbow::health::Condition;
-use elbow::model::Configuration;
+use elbow::model::{Configuration, Port};
 use elbow::proxy::admission::Admission;
 use elbow::proxy::worker::{self, WorkerSettings};
-use elbow::registry::{Lifecycle, Registry};
+use elbow::registry::{Lifecycle, Live, Registry};
 use elbow::runtime::Io;
+use elbow::telemetry::prometheus_text;
 
 /// A node with one worker per core.
 pub struct Node {
     registry: Registry,
     admission: Arc<Admission>,
+    /// The record of every instance that was ever registered.
+    lives: RefCell<Vec<Arc<Live>>>,
     opened: Rc<Cell<usize>>,
     running: Rc<Cell<usize>>,
 }
 
+/// One load balancer with one listener, as the configuration file has it.
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    pub name: &'static str,
+    /// `HTTP` or `TCP`.
+    pub protocol: &'static str,
+    pub port: u16,
+    pub instances: Vec<SocketAddr>,
+    /// What stands in its `limits`.
+    pub limits: String,
+}
+
 /// How a node is started.
 pub struct Start<'a> {
-    /// The configuration file's text.
-    pub file: &'a str,
+    /// Where it listens.
+    pub address: IpAddr,
+    /// What it balances.
+    pub balancers: &'a [Balancer],
     /// One executor per core.
     pub cores: &'a [Io],
     /// Client connections at once.
@@ -39,10 +58,12 @@ pub struct Start<'a> {
 impl Node {
     /// Starts a node; every instance is in service.
     pub fn start(start: &Start<'_>) -> Node {
-        let registry = Registry::new(&configuration(start.file), start.cores.len()).expect("addresses only");
+        let configuration = configuration(start.address, start.balancers);
+        let registry = Registry::new(&configuration, start.cores.len()).expect("addresses only");
         let admission = Admission::new(start.limit);
         let running = Rc::new(Cell::new(start.cores.len()));
-        let node = Node { registry, admission, opened: Rc::default(), running };
+        let node = Node { registry, admission, lives: RefCell::default(), opened: Rc::default(), running };
+        node.remember_lives();
         node.set_in_service(|_| true);
         for (number, io) in start.cores.iter().enumerate() {
             let settings = WorkerSettings {
@@ -70,12 +91,24 @@ impl Node {
         self.opened.get() == self.running.get()
     }
 
-    /// What probes find: the instances that `is_good` names are in service from now on, the others are not.
-    pub fn set_in_service(&self, is_good: impl Fn(usize) -> bool) {
-        for (index, (_, entry)) in self.registry.snapshot().instances().enumerate() {
-            let condition = if is_good(index) { Condition::InService } else { Condition::Failed };
-            entry.live.set_condition(condition);
+    /// What probes find: the instances at the addresses that `is_good` names are in service from now on, the others are
+    /// not.
+    pub fn set_in_service(&self, is_good: impl Fn(SocketAddr) -> bool) {
+        for (_, entry) in self.registry.snapshot().instances() {
+            let good = is_good(address(&entry.live));
+            entry.live.set_condition(if good { Condition::InService } else { Condition::Failed });
         }
+    }
+
+    /// Publishes another configuration; instances that are new in it are out of service.
+    pub fn publish(&self, address: IpAddr, balancers: &[Balancer]) {
+        self.registry.apply(&configuration(address, balancers)).expect("addresses only");
+        self.remember_lives();
+    }
+
+    /// Whether every core goes by what was published last.
+    pub fn is_settled(&self) -> bool {
+        self.registry.is_settled()
     }
 
     /// Lets what is in flight finish, until `deadline` at the latest, and takes no more.
@@ -94,17 +127,43 @@ impl Node {
         if self.admission.open() > 0 {
             left.push(format!("{} client connections are counted as open", self.admission.open()));
         }
-        let snapshot = self.registry.snapshot();
-        for (_, entry) in snapshot.instances().filter(|(_, entry)| entry.live.in_flight() > 0) {
-            let (id, count) = (&entry.instance.id, entry.live.in_flight());
-            left.push(format!("{count} requests are counted as in flight on {id}"));
+        for live in self.lives.borrow().iter().filter(|live| live.in_flight() > 0) {
+            left.push(format!("{} requests are counted as in flight on {}", live.in_flight(), live.instance()));
         }
+        let metrics = prometheus_text(&self.registry.snapshot().reading());
+        let active = metrics.lines().filter(|line| line.starts_with("elbow_connections_active{"));
+        left.extend(active.filter(|line| !line.ends_with(" 0")).map(str::to_owned));
         left
+    }
+
+    fn remember_lives(&self) {
+        let mut lives = self.lives.borrow_mut();
+        for (_, entry) in self.registry.snapshot().instances() {
+            if !lives.iter().any(|known| Arc::ptr_eq(known, &entry.live)) {
+                lives.push(entry.live.clone());
+            }
+        }
     }
 }
 
-fn configuration(file: &str) -> Configuration {
-    match config::parse(file, Path::new("sim.toml")) {
+/// Where an instance is reached; all of them have a port of their own.
+fn address(live: &Live) -> SocketAddr {
+    live.address(Port::new(1).expect("a port"))
+}
+
+fn configuration(address: IpAddr, balancers: &[Balancer]) -> Configuration {
+    let mut file = String::new();
+    for Balancer { name, protocol, port, instances, limits } in balancers {
+        let listener = format!("protocol = \"{protocol}\", address = \"{address}\", port = {port}, instance_port = 1");
+        let instances: Vec<String> = instances.iter().map(|address| format!("\"{address}\"")).collect();
+        let instances = instances.join(", ");
+        write!(
+            file,
+            "[load_balancers.{name}]\nlisteners = [{{ {listener} }}]\ninstances = [{instances}]\nlimits = {{ {limits} }}\n"
+        )
+        .expect("memory");
+    }
+    match config::parse(&file, Path::new("sim.toml")) {
         Ok(loaded) => loaded.configuration,
         Err(report) => panic!("the simulation's configuration: {report:?}"),
     }

@@ -29,6 +29,8 @@ pub struct Plan {
     pub polite: bool,
     /// The back end goes away after so many bytes; true for a reset.
     pub failing: Option<(u64, bool)>,
+    /// The client's close is a reset.
+    pub resets: bool,
     pub seed: u64,
 }
 
@@ -46,6 +48,7 @@ impl Plan {
             lengths,
             polite: random.chance(1, 3),
             failing: failing.then(|| (random.below(lengths[0] + 1), random.chance(1, 2))),
+            resets: false,
             seed: random.next_u64(),
         }
     }
@@ -72,6 +75,8 @@ struct Account {
 struct Entry {
     plan: Plan,
     client: Option<SocketAddr>,
+    /// When the client began to connect.
+    set_out: Option<Instant>,
     began: Option<Instant>,
     ended: Option<Instant>,
     arrivals: u64,
@@ -98,7 +103,7 @@ impl Streams {
     pub fn enter(&self, plan: Plan) {
         // Until it has ended otherwise, whoever disappears has left.
         let accounts = [CLIENT, SERVER].map(|_| Account { left: true, ..Account::default() });
-        let entry = Entry { plan, client: None, began: None, ended: None, arrivals: 0, accounts };
+        let entry = Entry { plan, client: None, set_out: None, began: None, ended: None, arrivals: 0, accounts };
         self.entries.borrow_mut().push(entry);
     }
 
@@ -126,17 +131,37 @@ impl Streams {
                 return Some(format!("stream {number} to side {hears} ended after {heard} of {whole} bytes"));
             }
         }
+        if entry.plan.resets && !entry.accounts[CLIENT].said_all && entry.accounts[SERVER].heard_end {
+            return Some(format!("stream {number}: its client reset it, and its back end heard it end"));
+        }
         let complete = entry.accounts.iter().all(|account| account.said_all && account.heard_end);
         let (Some(began), Some(ended)) = (entry.began, entry.ended) else {
             return perfect.then(|| format!("stream {number} did not come about in a perfect world"));
         };
-        let span = Span { client: entry.client, began, ended };
-        let excused = entry.plan.failing.is_some() || self.hardship.was_felt(span);
+        // A back end that died may have had to hear yet what its client had said.
+        let ended = if entry.accounts[SERVER].left { self.hardship.now() } else { ended };
+        let (span, hardship) = (Span { client: entry.client, began, ended }, &self.hardship);
+        let excused = hardship.was_felt(span) || hardship.was_bereaved(span);
+        let excused = excused || entry.plan.failing.is_some() || entry.plan.resets;
         (!complete && !excused).then(|| format!("stream {number} did not come through for no reason: {entry:?}"))
     }
 
     fn plan(&self, number: u64) -> Option<Plan> {
         self.entries.borrow().get(number as usize).map(|entry| entry.plan.clone())
+    }
+
+    /// A back end has got a stream.
+    fn arrive(&self, number: u64, socket: &Socket) {
+        let mut set_out = None;
+        self.change(number, |entry| {
+            entry.arrivals += 1;
+            set_out = entry.set_out;
+        });
+        if let (Some(set_out), Ok(back_end)) = (set_out, socket.local_address())
+            && self.hardship.was_out(back_end, set_out)
+        {
+            self.find(format!("stream {number} reached {back_end}, which was out before it began"));
+        }
     }
 
     fn change(&self, number: u64, change: impl FnOnce(&mut Entry)) {
@@ -153,7 +178,11 @@ impl Streams {
 /// Makes a connection through the node and carries out its plan.
 pub async fn be_client(io: Io, streams: Rc<Streams>, number: u64, target: SocketAddr) {
     let Some(plan) = streams.plan(number) else { return };
+    streams.change(number, |entry| entry.set_out = Some(io.now()));
     let Ok(socket) = timely(&io, Socket::connect(&io, target)).await else { return };
+    if plan.resets {
+        socket.reset_on_close();
+    }
     let (client, began) = (socket.local_address().ok(), Some(io.now()));
     streams.change(number, |entry| (entry.client, entry.began) = (client, began));
     let side = Side::new(&streams, &plan, socket, CLIENT);
@@ -170,7 +199,7 @@ pub async fn be_back_end(streams: Rc<Streams>, socket: Socket, seed: u64) {
     let Some(plan) = streams.plan(number) else {
         return streams.find(format!("a back end got a stream that nobody sent: {name:?}"));
     };
-    streams.change(number, |entry| entry.arrivals += 1);
+    streams.arrive(number, &socket);
     let mut side = Side::new(&streams, &plan, socket.clone(), SERVER);
     side.hearer = hearer;
     match plan.failing {
@@ -211,16 +240,15 @@ impl Side {
         let (spoken, heard) = match plan.polite && side == SERVER {
             true => {
                 let heard = hearing.await;
-                (say(&plan, side, &socket, talker).await, heard)
+                (say(&streams, &plan, side, &socket, talker).await, heard)
             }
-            false => both(say(&plan, side, &socket, talker), hearing).await,
+            false => both(say(&streams, &plan, side, &socket, talker), hearing).await,
         };
         if body.wrong {
             streams.find(format!("stream {}: side {side} was sent a wrong byte", plan.number));
         }
         streams.change(plan.number, |entry| {
             let account = &mut entry.accounts[side];
-            account.said_all = spoken.is_ok();
             account.left = false;
             account.heard = body.length;
             // When sending has failed, the end may be that of a reset whose error the send took away.
@@ -229,7 +257,7 @@ impl Side {
     }
 }
 
-async fn say(plan: &Plan, side: usize, socket: &Socket, mut talker: Talker) -> std::io::Result<()> {
+async fn say(streams: &Streams, plan: &Plan, side: usize, socket: &Socket, mut talker: Talker) -> std::io::Result<()> {
     if side == CLIENT {
         talker.say(&plan.number.to_be_bytes());
     }
@@ -243,5 +271,6 @@ async fn say(plan: &Plan, side: usize, socket: &Socket, mut talker: Talker) -> s
     }
     talker.flush().await?;
     socket.shutdown(Direction::Write);
+    streams.change(plan.number, |entry| entry.accounts[side].said_all = true);
     Ok(())
 }

@@ -1,24 +1,25 @@
-//! The proxy under mixed traffic and faults: HTTP and TCP clients, a node on several cores, back ends, and an operator that
-//! takes instances out of service.
+//! The proxy under mixed traffic and faults: HTTP and TCP clients, a node on several cores, back ends that die and revive,
+//! and an operator who takes instances out of service, registers and deregisters them.
 
 use std::cell::Cell;
-use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use elbow::base::random::Random;
-use elbow::runtime::{Io, ListenOptions, Listener, Socket};
+use elbow::runtime::Io;
 
+use crate::back_end::{BackEnd, Flow};
 use crate::faults::Faults;
-use crate::flows::{Stop, cut_short, serve};
+use crate::flows::{Stop, cut_short};
 use crate::hardship::Hardship;
-use crate::http::backend::{BackEnd, Expected};
+use crate::http::backend::{Exchanges, Expected};
 use crate::http::client::{Ending, Visit, visit};
 use crate::http::ledger::Ledger;
 use crate::http::plan::{Kinds, Plan};
 use crate::network::host;
-use crate::node::{Node, Start};
+use crate::node::{Balancer, Node, Start};
+use crate::operator::{Habits, Operator};
 use crate::seeds::Run;
 use crate::simulation::{Simulation, Verdict};
 use crate::tcp::{self, Streams};
@@ -51,8 +52,9 @@ struct Setting {
     leaving: u64,
     /// Clients send garbage at times.
     garbage: bool,
-    /// Instances go out of service and come back.
-    outages: bool,
+    /// Clients that leave do so with a reset.
+    resetting: bool,
+    habits: Habits,
     /// The node is told to drain while there is traffic.
     drained: bool,
     buffers: u16,
@@ -61,6 +63,15 @@ struct Setting {
     faults: Faults,
     /// Nothing happens that any request may suffer from.
     perfect: bool,
+}
+
+/// How long a client stays, and how it leaves.
+#[derive(Clone, Copy, Debug)]
+struct Stay {
+    /// After so many polls it is gone.
+    polls: u64,
+    /// Its close is a reset.
+    resets: bool,
 }
 
 /// Everything that one run consists of.
@@ -94,10 +105,6 @@ pub fn scenario(run: Run) -> Verdict {
     for _ in 0..traffic.setting.streams {
         traffic.start_stream();
     }
-    if traffic.setting.outages {
-        let (io, hardship, seed) = (&traffic.servers, traffic.hardship.clone(), traffic.random.next_u64());
-        io.spawn(operate(io.clone(), node.clone(), hardship, traffic.setting.back_ends, seed));
-    }
     traffic.run(&node)
 }
 
@@ -108,6 +115,8 @@ impl Setting {
         let faults = if harmful { Faults::any(random) } else { Faults::harmless(random) };
         let leaving = if random.chance(1, 2) { 0 } else { 1 << random.below(4) };
         let (outages, drained) = (random.chance(1, 4), random.chance(1, 4));
+        let (kills, publications) = (random.chance(1, 4), random.chance(1, 3));
+        let habits = Habits { kills, outages, publications };
         Setting {
             cores: 1 + random.below(3),
             back_ends: 1 + random.below(4),
@@ -119,31 +128,26 @@ impl Setting {
             troubled,
             leaving,
             garbage: random.chance(1, 4),
-            outages,
+            resetting: random.chance(1, 2),
+            habits,
             drained,
             buffers: 64 << random.below(3),
             may_splice: random.chance(3, 4),
             requests_per_connection: if random.chance(1, 4) { 1 + random.below(8) } else { 100_000 },
             faults,
-            perfect: !harmful && !troubled && leaving == 0 && !outages && !drained,
+            perfect: !harmful && !troubled && leaving == 0 && !outages && !kills && !drained,
         }
     }
 
-    /// The configuration file of a node with these back ends.
-    fn file(&self, node: IpAddr, http: &[SocketAddr], tcp: &[SocketAddr]) -> String {
-        let mut file = String::new();
-        for (name, protocol, port, back_ends) in [("web", "HTTP", HTTP, http), ("raw", "TCP", TCP, tcp)] {
-            let listener = format!("protocol = \"{protocol}\", address = \"{node}\", port = {port}, instance_port = 1");
-            let instances: Vec<String> = back_ends.iter().map(|address| format!("\"{address}\"")).collect();
-            let (instances, limit) = (instances.join(", "), self.requests_per_connection);
-            write!(
-                file,
-                "[load_balancers.{name}]\nlisteners = [{{ {listener} }}]\ninstances = [{instances}]\n\
-                 limits = {{ requests_per_connection = {limit} }}\n"
-            )
-            .expect("memory");
-        }
-        file
+    /// The load balancers in front of these back ends.
+    fn balancers(&self, http: &[Rc<BackEnd>], tcp: &[Rc<BackEnd>]) -> Vec<Balancer> {
+        let limits = format!("requests_per_connection = {}", self.requests_per_connection);
+        let listeners = [("web", "HTTP", HTTP, http), ("raw", "TCP", TCP, tcp)];
+        let balancer = |(name, protocol, port, back_ends): (_, _, _, &[Rc<BackEnd>])| {
+            let instances = back_ends.iter().map(|back_end| back_end.address()).collect();
+            Balancer { name, protocol, port, instances, limits: limits.clone() }
+        };
+        listeners.map(balancer).into()
     }
 }
 
@@ -171,55 +175,65 @@ impl Traffic {
         }
     }
 
-    /// Starts back ends and a node in front of them, and waits until it accepts.
+    /// Starts back ends, a node in front of them, and whoever operates both; waits until the node accepts.
     fn start_node(&mut self) -> Rc<Node> {
         let expected = Expected { client: host(0), port: HTTP };
-        let ledger = self.ledger.clone();
-        let http =
-            self.start_back_ends(move |socket, seed| BackEnd::new(ledger.clone(), socket, expected, seed).serve());
-        let streams = self.streams.clone();
-        let tcp = self.start_back_ends(move |socket, seed| tcp::be_back_end(streams.clone(), socket, seed));
+        let (ledger, streams) = (self.ledger.clone(), self.streams.clone());
+        let http = self.start_back_ends(Rc::new(move |socket, seed| {
+            let exchanges = Exchanges::new(ledger.clone(), socket, expected, seed);
+            Box::pin(async move {
+                if let Some(exchanges) = exchanges {
+                    exchanges.serve().await;
+                }
+            })
+        }));
+        let tcp = self
+            .start_back_ends(Rc::new(move |socket, seed| Box::pin(tcp::be_back_end(streams.clone(), socket, seed))));
         let buffers = self.setting.buffers;
         let cores: Vec<Io> = (0..self.setting.cores).map(|_| self.simulation.add_core(buffers).0).collect();
-        let file = self.setting.file(self.node_address, &http, &tcp);
-        let may_splice = self.setting.may_splice;
-        let node = Rc::new(Node::start(&Start { file: &file, cores: &cores, limit: LIMIT, may_splice }));
+        let balancers = self.setting.balancers(&http, &tcp);
+        let (address, may_splice) = (self.node_address, self.setting.may_splice);
+        let node =
+            Rc::new(Node::start(&Start { address, balancers: &balancers, cores: &cores, limit: LIMIT, may_splice }));
         self.simulation.run_until(|| node.is_open());
+        let operator = Operator {
+            io: self.servers.clone(),
+            node: node.clone(),
+            node_address: address,
+            balancers,
+            back_ends: vec![http, tcp],
+            hardship: self.hardship.clone(),
+            random: Random::new(self.random.next_u64()),
+        };
+        self.servers.spawn(operator.work(self.setting.habits));
         node
     }
 
-    fn start_back_ends<F>(&mut self, flow: impl Fn(Socket, u64) -> F + Clone + 'static) -> Vec<SocketAddr>
-    where
-        F: Future<Output = ()> + 'static,
-    {
+    fn start_back_ends(&mut self, flow: Flow) -> Vec<Rc<BackEnd>> {
+        let address = SocketAddr::new(self.servers_address, 0);
         let start = |_| {
-            let options = ListenOptions { address: SocketAddr::new(self.servers_address, 0), backlog: 256 };
-            let listener = Listener::open(&self.servers, &options).expect("it listens");
-            let address = listener.address().expect("it listens");
-            self.hardship.add_back_end(address);
-            let (io, seed, flow) = (self.servers.clone(), Cell::new(self.random.next_u64()), flow.clone());
-            self.servers.spawn(serve(io.clone(), listener, self.stop.clone(), move |socket| {
-                seed.set(seed.get().wrapping_add(1));
-                io.spawn(flow(socket, seed.get()));
-            }));
-            address
+            let seed = self.random.next_u64();
+            let back_end = BackEnd::start(&self.servers, address, seed, flow.clone(), &self.stop);
+            self.hardship.add_back_end(back_end.address());
+            back_end
         };
         (0..self.setting.back_ends).map(start).collect()
     }
 
     /// Starts an HTTP client with its connections.
     fn start_visitor(&mut self) {
-        let visits: Vec<Visit> = (0..self.setting.visits).map(|_| self.plan_visit()).collect();
+        let stay = self.draw_stay();
+        let visits: Vec<Visit> = (0..self.setting.visits).map(|_| self.plan_visit(stay.resets)).collect();
         let target = SocketAddr::new(self.node_address, HTTP);
         let (io, ledger) = (self.clients.clone(), self.ledger.clone());
-        self.start_client(async move {
+        self.start_client(stay, async move {
             for planned in visits {
                 visit(io.clone(), ledger.clone(), target, planned).await;
             }
         });
     }
 
-    fn plan_visit(&mut self) -> Visit {
+    fn plan_visit(&mut self, resets: bool) -> Visit {
         let random = &mut self.random;
         let plans: Vec<Plan> = (0..=random.below(self.setting.requests))
             .map(|_| {
@@ -233,25 +247,31 @@ impl Traffic {
             1 | 2 => Ending::HalfClose,
             _ => Ending::Close,
         };
-        Visit { plans, depth: 1 << random.below(4), ending, seed: random.next_u64() }
+        Visit { plans, depth: 1 << random.below(4), ending, resets, seed: random.next_u64() }
     }
 
     /// Starts a TCP client with its connection.
     fn start_stream(&mut self) {
         let number = self.streams.len();
-        self.streams.enter(tcp::Plan::drawn(number, self.setting.troubled, &mut self.random));
+        let stay = self.draw_stay();
+        let plan = tcp::Plan::drawn(number, self.setting.troubled, &mut self.random);
+        self.streams.enter(tcp::Plan { resets: stay.resets, ..plan });
         let target = SocketAddr::new(self.node_address, TCP);
-        self.start_client(tcp::be_client(self.clients.clone(), self.streams.clone(), number, target));
+        self.start_client(stay, tcp::be_client(self.clients.clone(), self.streams.clone(), number, target));
     }
 
-    /// Starts a client that may leave in the middle of things.
-    fn start_client(&mut self, client: impl Future<Output = ()> + 'static) {
-        let leaving = self.setting.leaving > 0 && self.random.chance(1, self.setting.leaving);
-        let polls = if leaving { self.random.below(60) } else { u64::MAX };
+    /// How long a client stays: some leave in the middle of things.
+    fn draw_stay(&mut self) -> Stay {
+        let leaves = self.setting.leaving > 0 && self.random.chance(1, self.setting.leaving);
+        let polls = if leaves { self.random.below(60) } else { u64::MAX };
+        Stay { polls, resets: leaves && self.setting.resetting }
+    }
+
+    fn start_client(&mut self, stay: Stay, client: impl Future<Output = ()> + 'static) {
         let under_way = self.under_way.clone();
         under_way.set(under_way.get() + 1);
         self.clients.spawn(async move {
-            cut_short(client, polls).await;
+            cut_short(client, stay.polls).await;
             under_way.set(under_way.get() - 1);
         });
     }
@@ -280,20 +300,6 @@ impl Traffic {
         }
         self.simulation.finish()
     }
-}
-
-/// Takes instances out of service and back, at random times; at times all of them.
-async fn operate(io: Io, node: Rc<Node>, hardship: Rc<Hardship>, back_ends: u64, seed: u64) {
-    let random = &mut Random::new(seed);
-    for _ in 0..random.below(12) {
-        let reach = 1 << random.below(22);
-        io.sleep(Duration::from_micros(random.below(reach))).await;
-        let good = random.below(1 << back_ends);
-        hardship.set_outage(good == 0);
-        node.set_in_service(|instance| good >> (instance as u64 % back_ends) & 1 == 1);
-    }
-    node.set_in_service(|_| true);
-    hardship.set_outage(false);
 }
 
 /// Bytes that are not a request, with or without an end.

@@ -125,12 +125,12 @@ fn no_crash_loses_an_answered_change_or_leaves_half_of_one() {
     let mut elbow = installation.start();
     for round in 0..rounds {
         let mut client = installation.client();
-        let (mut killer, mut left) = (None, random.below(LIFE));
+        let (mut killer, mut calls, last) = (None, 0, random.below(LIFE));
         let unanswered = loop {
-            if left == 0 {
+            if calls == last {
                 killer = Some(kill_later(&elbow, Duration::from_micros(random.below(CHANGE_MS * 1_000))));
             }
-            left = left.wrapping_sub(1);
+            calls += 1;
             let change = Change::random(&mut random, &model, port, nobody);
             port += u16::from(matches!(change, Change::Create(..)));
             if change.call(&mut client, ports).is_err() {

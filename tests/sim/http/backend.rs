@@ -1,6 +1,6 @@
 //! A back end: answers as each request's plan says, and checks what reaches it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use elbow::base::random::Random;
@@ -11,8 +11,10 @@ use crate::http::plan::{Content, Failure, HOST, Parting, Plan};
 use crate::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 
 /// One connection to a back end.
-pub struct BackEnd {
+pub struct Exchanges {
     ledger: Rc<Ledger>,
+    /// Where it listens.
+    address: SocketAddr,
     socket: Socket,
     hearer: Hearer,
     talker: Talker,
@@ -35,13 +37,14 @@ enum Next {
     Close,
 }
 
-impl BackEnd {
-    /// A connection that was accepted.
-    pub fn new(ledger: Rc<Ledger>, socket: Socket, expected: Expected, seed: u64) -> BackEnd {
+impl Exchanges {
+    /// A connection that was accepted; `None` when it is broken already.
+    pub fn new(ledger: Rc<Ledger>, socket: Socket, expected: Expected, seed: u64) -> Option<Exchanges> {
+        let address = socket.local_address().ok()?;
         let random = &mut Random::new(seed);
         let hearer = Hearer::new(socket.clone(), Pace::drawn(random), random.next_u64());
         let talker = Talker::new(socket.clone(), Pace::drawn(random), random.next_u64());
-        BackEnd { ledger, socket, hearer, talker, expected }
+        Some(Exchanges { ledger, address, socket, hearer, talker, expected })
     }
 
     /// Serves requests until one side closes.
@@ -60,7 +63,7 @@ impl BackEnd {
     async fn serve_request(&mut self) -> Result<Next, Trouble> {
         let Some(head) = self.hearer.head().await? else { return Ok(Next::Close) };
         let Some(plan) = self.recognise(&head) else { return Ok(Next::Close) };
-        let before = self.ledger.arrive(plan.number);
+        let before = self.ledger.arrive(plan.number, self.address);
         self.ledger.say(|| format!("a back end got {}", head.line));
         let framing = head.framing(Framing::None)?;
         let failing = plan.answer.failing.filter(|failing| before == 0 || !failing.once);

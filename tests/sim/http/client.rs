@@ -21,6 +21,8 @@ pub struct Visit {
     /// Most requests sent and not answered.
     pub depth: usize,
     pub ending: Ending,
+    /// Its close is a reset.
+    pub resets: bool,
     pub seed: u64,
 }
 
@@ -67,6 +69,9 @@ enum Heard {
 pub async fn visit(io: Io, ledger: Rc<Ledger>, target: SocketAddr, visit: Visit) {
     let Ok(socket) = timely(&io, Socket::connect(&io, target)).await else { return };
     let Ok(address) = socket.local_address() else { return };
+    if visit.resets {
+        socket.reset_on_close();
+    }
     let progress = Rc::new(Progress::default());
     let random = &mut Random::new(visit.seed);
     let (talks, hears) = (Pace::drawn(random), Pace::drawn(random));
@@ -260,7 +265,7 @@ impl Reader {
                 return Err(Outcome::Cut);
             }
         }
-        if framing != Framing::None && body.length != plan.answer.body.length() {
+        if framing != Framing::None && body.length != plan.answer.body.length() && !self.ledger.may_be_short(plan) {
             let (length, whole) = (body.length, plan.answer.body.length());
             self.ledger.find(format!("request {} was answered with {length} of {whole} bytes", plan.number));
         }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use elbow::base::Instant;
 
 use crate::hardship::{Hardship, Span};
-use crate::http::plan::Plan;
+use crate::http::plan::{Content, Plan};
 use crate::trace::Note;
 use crate::world::Shared;
 
@@ -101,13 +101,24 @@ impl Ledger {
     }
 
     /// A back end has got the head of a request. How often that was the case before.
-    pub fn arrive(&self, number: u64) -> usize {
-        let mut before = 0;
+    pub fn arrive(&self, number: u64, back_end: SocketAddr) -> usize {
+        let (mut before, mut began) = (0, None);
         self.change(number, |now, entry| {
-            before = entry.arrivals.len();
+            (before, began) = (entry.arrivals.len(), entry.began);
             entry.arrivals.push(now);
         });
+        if began.is_some_and(|began| self.hardship.was_out(back_end, began)) {
+            self.find(format!("request {number} reached {back_end}, which was out before it began"));
+        }
         before
+    }
+
+    /// Whether an answer may have ended early without anybody being able to tell: its end is that of the connection, and
+    /// its back end may have died.
+    pub fn may_be_short(&self, plan: &Plan) -> bool {
+        let began = self.entry(plan.number).and_then(|entry| entry.began);
+        let span = began.map(|began| Span { client: None, began, ended: self.hardship.now() });
+        matches!(plan.answer.body, Content::UntilEnd(_)) && span.is_some_and(|span| self.hardship.was_bereaved(span))
     }
 
     /// A back end closes a connection without a word.
@@ -152,11 +163,15 @@ impl Ledger {
         let excused = match outcome {
             Outcome::Answered => true,
             Outcome::Refused(400..=499) | Outcome::Silence => self.hardship.was_felt_by_client(span),
-            Outcome::Refused(502..=504) => self.is_hurt(entry, span),
+            Outcome::Refused(502..=504) => {
+                self.is_hurt(entry, span) || is_unrepeatable(entry) && self.hardship.was_bereaved(span)
+            }
             Outcome::Refused(_) => false,
             Outcome::Unanswered if entry.excuse.is_some() => true,
             // A reset takes earlier answers with it that are still on their way.
-            Outcome::Cut | Outcome::Unanswered => self.is_hurt(entry, span) || self.has_failing_neighbour(entry),
+            Outcome::Cut | Outcome::Unanswered => {
+                self.is_hurt(entry, span) || self.has_failing_neighbour(entry) || self.hardship.was_bereaved(span)
+            }
         };
         if !excused {
             let seconds = ended.since(began).as_secs_f64();
@@ -167,10 +182,8 @@ impl Ledger {
 
     /// Whether something happened that may fail this request.
     fn is_hurt(&self, entry: &Entry, span: Span) -> bool {
-        // A request that is not repeated fails with the kept connection that it was sent on.
-        let unrepeatable = !entry.plan.is_idempotent() || entry.plan.body.length() > 0;
         entry.plan.answer.failing.is_some()
-            || unrepeatable && self.hardship.was_closed(span)
+            || is_unrepeatable(entry) && self.hardship.was_closed(span)
             || self.hardship.was_felt(span)
     }
 
@@ -187,4 +200,9 @@ impl Ledger {
             None => self.find(format!("request {number} was made up")),
         }
     }
+}
+
+/// A request that is not repeated fails with the kept connection that it was sent on.
+fn is_unrepeatable(entry: &Entry) -> bool {
+    !entry.plan.is_idempotent() || entry.plan.body.length() > 0
 }
