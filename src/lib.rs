@@ -16,9 +16,9 @@
 //! | 2 | [`tls`] | security policies, certificates, a TLS session as bytes in and out |
 //! | 2 | [`telemetry`] | the one list of metrics, per-core cells, histograms, log lines |
 //! | 2 | [`runtime`] | ring, operations, executor, buffers, timers, sockets, pipes; the only `unsafe` |
-//! | 3 | [`transport`] | a protocol on a stream: dial, HTTP/1 connection, copy, splice |
+//! | 3 | [`transport`] | a protocol on a stream: dial, HTTP/1 and HTTP/2 connections, copy, splice |
 //! | 3 | [`registry`] | changes, desired state, compile to snapshot, publish, live records |
-//! | 4 | [`proxy`] | the data plane: worker, acceptor, tcp, http1, exchange, upstream, drain |
+//! | 4 | [`proxy`] | the data plane: worker, acceptor, tcp, http1, http2, exchange, upstream, drain |
 //! | 4 | [`prober`] | health probes on the control thread |
 //! | 4 | [`control`] | configuration file, admin pages, ELB API, reload |
 //! | 5 | [`server`] | builds every part once, in order; shuts down in reverse |
@@ -31,6 +31,7 @@
 //! 1. A connection completes in the ring ([`runtime::Listener::accept`]); the task of the [`proxy::acceptor`] wakes.
 //! 2. Limits, rules and the PROXY protocol first ([`proxy::entrance`]); then a session holds the listener's
 //!    [`registry::ListenerEntry`], and the flow is spawned: [`proxy::http1::serve`] or [`proxy::tcp::serve`].
+//!    A client that agreed on HTTP/2, or begins with its preface, goes on in [`proxy::http2`]: one more task per stream.
 //! 3. The flow waits in [`transport::Http1Reader::poll_wait`] and holds no buffer meanwhile. With the first byte it reads
 //!    a head ([`wire::head::RequestHead::parse`]): framed, judged, or refused with one answer ([`wire::answer::Answer`]).
 //! 4. A [`proxy::exchange::Exchange`] takes the request. [`proxy::upstream::Search`] asks [`registry::Targets::choose`],

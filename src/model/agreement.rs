@@ -2,7 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Conflict, Listener, LoadBalancerParts, Place, Policy, PolicyName, PolicyType, Port, PredefinedPolicy};
+use super::{
+    Conflict, InstanceHttp, Layer, Listener, LoadBalancerParts, Place, Policy, PolicyName, PolicyType, Port,
+    PredefinedPolicy,
+};
 
 /// Every conflict among `parts`, with its place.
 pub(super) fn conflicts_in(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
@@ -23,7 +26,7 @@ pub(super) fn conflicts_in(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> 
 
 fn in_listeners(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
     let mut conflicts = Vec::new();
-    let mut secure_ports = HashMap::new();
+    let (mut secure_ports, mut http_ports) = (HashMap::new(), HashMap::new());
     for (index, listener) in parts.listeners.iter().enumerate() {
         let front = listener.protocols.front();
         let certificates = Place::ListenerCertificates(index);
@@ -35,6 +38,18 @@ fn in_listeners(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
         let secure = listener.protocols.back().is_secure();
         if *secure_ports.entry(listener.instance_port).or_insert(secure) != secure {
             conflicts.push((Place::ListenerInstancePort(index), Conflict::MixedInstancePort(listener.instance_port)));
+        }
+        let http = listener.instance_http;
+        match listener.protocols.layer() {
+            Layer::Seven if *http_ports.entry(listener.instance_port).or_insert(http) != http => {
+                let conflict = Conflict::MixedInstanceHttp(listener.instance_port);
+                conflicts.push((Place::ListenerInstancePort(index), conflict));
+            }
+            Layer::Four if http == InstanceHttp::Http2 => {
+                let conflict = Conflict::Http2WithoutHttp(listener.protocols.back());
+                conflicts.push((Place::Listener(index), conflict));
+            }
+            _ => {}
         }
     }
     conflicts
@@ -212,6 +227,29 @@ mod tests {
         change(&mut parts);
         let conflicts = LoadBalancer::new(parts).err().unwrap_or_default();
         conflicts.into_iter().map(|(place, conflict)| (place, conflict.to_string())).collect()
+    }
+
+    #[test]
+    fn http2_is_for_instances_that_are_asked_in_http_and_for_all_of_a_port() {
+        use Protocol::*;
+        let http2 = |front: Protocol, number| Listener {
+            instance_http: InstanceHttp::Http2,
+            ..listener(front, front.default_instance_protocol(), number, &[])
+        };
+        let refused = |listeners: Vec<Listener>| conflicts_after(|parts| parts.listeners = listeners);
+        assert_eq!(refused(vec![http2(Http, 80), http2(Http, 81)]), []);
+        assert_eq!(refused(vec![http2(Http, 80), listener(Tcp, Tcp, 81, &[])]), []);
+        assert_eq!(
+            refused(vec![listener(Http, Http, 80, &[]), http2(Http, 81)]),
+            [(
+                Place::ListenerInstancePort(1),
+                "instance port 8080 is used with http2 by one listener and without it by another".into()
+            )]
+        );
+        assert_eq!(
+            refused(vec![http2(Tcp, 80)]),
+            [(Place::Listener(0), "http2 is for instances that speak HTTP or HTTPS, these speak TCP".into())]
+        );
     }
 
     #[test]

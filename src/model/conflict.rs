@@ -59,6 +59,10 @@ pub enum Conflict {
     CertificateUnused(Protocol),
     /// One instance port is reached both with and without TLS.
     MixedInstancePort(Port),
+    /// One instance port is asked in HTTP/2 by one listener and in HTTP/1.1 by another.
+    MixedInstanceHttp(Port),
+    /// A listener whose back end is not asked in HTTP at all is to ask in HTTP/2.
+    Http2WithoutHttp(Protocol),
     /// Two instances have one id.
     DuplicateInstance(InstanceId),
     /// Two instances are at one address and port.
@@ -96,6 +100,12 @@ impl fmt::Display for Conflict {
             }
             Self::MixedInstancePort(port) => {
                 write!(formatter, "instance port {port} is used with TLS by one listener and without it by another")
+            }
+            Self::MixedInstanceHttp(port) => {
+                write!(formatter, "instance port {port} is used with http2 by one listener and without it by another")
+            }
+            Self::Http2WithoutHttp(protocol) => {
+                write!(formatter, "http2 is for instances that speak HTTP or HTTPS, these speak {protocol}")
             }
             Self::DuplicateInstance(id) => write!(formatter, "instance {id} is already registered"),
             Self::DuplicateEndpoint(id) => {

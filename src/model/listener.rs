@@ -18,6 +18,8 @@ pub struct Listener {
     pub port: Port,
     /// The port of instances that name none of their own.
     pub instance_port: Port,
+    /// Which HTTP its instances are asked in.
+    pub instance_http: InstanceHttp,
     /// What a secure listener can show; the first is for clients that name no host. Empty on a plain one.
     pub certificates: Vec<CertificateFiles>,
     /// The load balancer's policies that are attached here.
@@ -32,6 +34,16 @@ pub struct Listener {
     pub proxy_protocol_from: Vec<IpNet>,
 }
 
+/// Which HTTP instances are asked in; said by the key `http2`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum InstanceHttp {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2: by prior knowledge in the clear, agreed on by ALPN inside TLS. What gRPC needs.
+    Http2,
+}
+
 impl Listener {
     /// Every IPv4 address of the machine.
     pub const ANY_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -43,6 +55,7 @@ impl Listener {
             address: Self::ANY_ADDRESS,
             port,
             instance_port,
+            instance_http: InstanceHttp::Http1,
             certificates: Vec::new(),
             policies: Vec::new(),
             max_connections: None,

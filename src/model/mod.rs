@@ -44,7 +44,7 @@ pub use instance::{DEFAULT_WEIGHT, Instance, Weight};
 pub use inventory::{Inventory, InventoryInstance};
 pub use keyword::Keyword;
 pub use limits::{TrafficLimits, Unlimited};
-pub use listener::Listener;
+pub use listener::{InstanceHttp, Listener};
 pub use load_balancer::{LoadBalancer, LoadBalancerParts};
 pub use name::{AccessKeyId, CookieName, InstanceId, LoadBalancerName, PolicyName, Region, ResourceName, Zone};
 pub use node::{AdminAddress, CoreList, Cores, Node};

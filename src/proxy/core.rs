@@ -14,6 +14,7 @@ use crate::proxy::account::Account;
 use crate::proxy::admission::Admission;
 use crate::proxy::backend::Backend;
 use crate::proxy::idle_pool::IdlePool;
+use crate::proxy::shared_pool::SharedPool;
 use crate::proxy::worker::WorkerSettings;
 use crate::registry::{ListenerEntry, LiveId, Place, Snapshot, TargetId};
 use crate::runtime::Io;
@@ -31,6 +32,8 @@ pub struct Core {
     pub number: usize,
     /// Idle connections to instances.
     pub idle: IdlePool,
+    /// Connections to instances that carry many requests at once.
+    pub shared: SharedPool,
     /// What may be repeated when instances fail.
     pub retry_budget: RefCell<RetryBudget>,
     /// Who could not be connected to just now.
@@ -76,6 +79,7 @@ impl Core {
             io,
             number: settings.number,
             idle: IdlePool::default(),
+            shared: SharedPool::default(),
             shunned: RefCell::default(),
             may_splice: settings.may_splice,
             version: Cell::new(snapshot.version()),
@@ -101,6 +105,7 @@ impl Core {
     pub fn adopt(&self, snapshot: Arc<Snapshot>) {
         self.version.set(snapshot.version());
         self.idle.retain(|target| snapshot.is_registered(target.live));
+        self.shared.retain(|target| snapshot.is_registered(target.live));
         *self.snapshot.borrow_mut() = snapshot;
     }
 
@@ -126,6 +131,7 @@ impl Core {
         if self.draining_since.get().is_none() {
             self.draining_since.set(Some(self.io.now()));
             self.idle.clear();
+            self.shared.clear();
             self.io.wake_all();
         }
     }

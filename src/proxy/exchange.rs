@@ -12,7 +12,8 @@ use crate::balance::{Lost, Retry};
 use crate::model::Reason;
 use crate::proxy::account::{Account, Attempt};
 use crate::proxy::affinity::Affinity;
-use crate::proxy::backend::{Backend, Unfinished};
+use crate::proxy::backend::Backend;
+use crate::proxy::carrier::{Answers, Carrier, Way};
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
@@ -20,10 +21,11 @@ use crate::proxy::upload::{Progress, Upload};
 use crate::proxy::upstream::{Choice, Search};
 use crate::runtime::{Either, race};
 use crate::telemetry::AnswerSource;
-use crate::transport::{Http1Reader, ReadError, Sink, Source};
+use crate::tls::ApplicationProtocol;
+use crate::transport::{Http2Client, Sink, Source};
 use crate::wire::connection::Persistence;
-use crate::wire::forward::{Additions, Expectation, RequestForward, write_request_head};
-use crate::wire::head::{Asked, Reply, RequestHead, ResponseHead};
+use crate::wire::forward::{Additions, Expectation, RequestForward};
+use crate::wire::head::{Reply, RequestHead, ResponseHead};
 
 /// The field that tells client and instance what the request is called.
 pub const REQUEST_ID: &[u8] = b"X-Request-Id";
@@ -96,7 +98,7 @@ impl Exchange<'_> {
                 Err(reason) => return Ended::Refused(reason),
             };
             self.account.note_choice(choice.address(), self.session.now());
-            let (backend, kept) = match self.connect(&choice, fresh_only).await {
+            let (way, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
                 Err(reason) => {
                     self.account.note_failure(reason, self.session.now());
@@ -111,7 +113,7 @@ impl Exchange<'_> {
             };
             self.account.note_connection(kept, self.session.now());
             let progress = Progress::default();
-            let (reason, choice) = match self.attempt(backend, choice, &progress, client, affinity.as_ref()).await {
+            let (reason, choice) = match self.attempt(way, choice, &progress, client, affinity.as_ref()).await {
                 Ok(ended) => return ended,
                 Err(failed) => failed,
             };
@@ -128,39 +130,73 @@ impl Exchange<'_> {
     }
 
     /// A kept connection to the chosen instance, or a new one. The flag says which.
-    async fn connect(&self, choice: &Choice, fresh_only: bool) -> Result<(Backend, bool), Reason> {
+    async fn connect(&self, choice: &Choice, fresh_only: bool) -> Result<(Way, bool), Reason> {
+        if self.session.asks_in_http2() {
+            // Boxed: those who ask in HTTP/1.1 do not carry its room.
+            return Box::pin(self.join(choice, fresh_only)).await;
+        }
         let kept = if fresh_only { None } else { self.session.core.idle.take(choice.target()) };
         if let Some(backend) = kept {
             choice.cells().connections_reused.increment();
-            return Ok((backend, true));
+            return Ok((Way::Connection(backend), true));
         }
         let halves = choice.dial(self.session).await?;
-        Ok((Backend::new(halves), false))
+        Ok((Way::Connection(Backend::new(halves)), false))
+    }
+
+    /// As [`Exchange::connect`], for a connection that carries other requests too.
+    async fn join(&self, choice: &Choice, fresh_only: bool) -> Result<(Way, bool), Reason> {
+        let (session, core) = (self.session, &self.session.core);
+        let shared = if fresh_only { None } else { core.shared.join(choice.target(), session.now()) };
+        if let Some(client) = shared {
+            choice.cells().connections_reused.increment();
+            return Ok((Way::Shared(client), true));
+        }
+        let halves = choice.dial(session).await?;
+        if halves.1.is_secure() && halves.1.application_protocol() != Some(ApplicationProtocol::Http2) {
+            return Err(Reason::BackendTlsFailed);
+        }
+        let begun = Http2Client::begin(halves, &session.response_limits()).await;
+        let (client, driver) = begun.map_err(|error| failure::of_call(&error))?;
+        core.io.spawn(driver);
+        core.shared.put(choice.target(), client.clone(), session.now());
+        Ok((Way::Shared(client), false))
     }
 
     async fn attempt(
         &mut self,
-        mut backend: Backend,
+        way: Way,
         choice: Choice,
         progress: &Progress,
         client: &mut Client<'_>,
         affinity: Option<&Affinity<'_>>,
     ) -> Result<Ended, (Reason, Choice)> {
-        let unfinished = Unfinished::new(&backend);
-        match self.converse(&mut backend, &choice, progress, client, affinity).await {
+        if let Err(reason) = self.invite_body(client).await {
+            return Err((reason, choice));
+        }
+        let id = self.account.id;
+        let own = [(REQUEST_ID, id.as_bytes())];
+        let mut carrier = match way.begin(self.request, &self.forward(&own), client.sink.take_memory()).await {
+            Ok(carrier) => carrier,
+            Err(reason) => return Err((reason, choice)),
+        };
+        match self.converse(&mut carrier, &choice, progress, client, affinity).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
-                unfinished.finish();
-                if reusable && !self.is_doubtful {
+                if let Some(backend) = carrier.finish().filter(|_| reusable && !self.is_doubtful) {
                     self.session.core.keep(choice.target(), backend);
                 }
                 Ok(Ended::Answered(persistence))
             }
-            Ok(Conversed::Switched) => {
-                unfinished.finish();
-                Ok(Ended::Switched(Box::new(Switched { backend, choice })))
-            }
+            Ok(Conversed::Switched) => match carrier.finish() {
+                Some(backend) => Ok(Ended::Switched(Box::new(Switched { backend, choice }))),
+                // A stream is never offered to be switched.
+                None => Ok(Ended::Cut(Reason::Internal)),
+            },
             Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),
             Err(reason) => {
+                if matches!(reason, Reason::FirstByteTimeout | Reason::BackendSendTimeout) {
+                    carrier.retire_connection();
+                }
                 // The next answer must not go on where this one's head stopped.
                 self.response.clear();
                 Err((reason, choice))
@@ -171,26 +207,20 @@ impl Exchange<'_> {
     /// Sends the request and waits for the answer while the rest of it goes out; then relays the answer.
     async fn converse(
         &mut self,
-        backend: &mut Backend,
+        carrier: &mut Carrier,
         choice: &Choice,
         progress: &Progress,
         client: &mut Client<'_>,
         affinity: Option<&Affinity<'_>>,
     ) -> Result<Conversed, Reason> {
         let session = self.session;
-        self.invite_body(client).await?;
-        backend.writer.lend_memory(client.sink.take_memory());
         let id = self.account.id;
         let own = [(REQUEST_ID, id.as_bytes())];
-        backend.writer.begin(|out| {
-            write_request_head(self.request, &self.forward(&own), out);
-            (self.request.framing(), ())
-        });
         let Client { source, sink } = client;
-        let mut to_instance = Sink::Http1(&mut backend.writer);
+        let (mut to_instance, mut answers) = carrier.halves();
         let mut uploading = pin!(Upload::new(session, progress).run(source, &mut to_instance));
         let reply = {
-            let answering = pin!(self.read_answer(&mut backend.reader, sink));
+            let answering = pin!(self.read_answer(&mut answers, sink));
             first_byte(session, choice, progress, answering, uploading.as_mut()).await?
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
@@ -201,8 +231,8 @@ impl Exchange<'_> {
         let cookies = bond.fields();
         let additions = Additions { replace: &own, append: &cookies };
         let download = Download::new(session, self.request, self.response).with(additions);
-        let framing = match reply {
-            Reply::Final(framing) => framing,
+        let (framing, body) = match reply {
+            Reply::Final(framing) => (framing, answers.into_body(framing)),
             Reply::SwitchingProtocols | Reply::Interim => {
                 return Ok(match download.send_head(reply, sink).await {
                     Ok(()) => Conversed::Switched,
@@ -210,15 +240,14 @@ impl Exchange<'_> {
                 });
             }
         };
+        let Some(mut from_instance) = body else { return Err(Reason::ResponseMalformed) };
         // When the instance answers before it has read all, the rest of the request is not waited for. The node may have
         // begun to drain since the request came.
         let goes_on = progress.is_whole() && !session.is_leaving();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
-        backend.reader.begin_body(framing);
-        let mut from_instance = Source::Http1(&mut backend.reader);
         let downloading = download.run(framing, persistence, &mut from_instance, sink);
         let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;
-        self.account.sent_bytes = backend.reader.body_bytes();
+        self.account.sent_bytes = from_instance.body_bytes();
         match ended {
             Either::First(Either::First(Ok(Downloaded { persistence, reusable }))) => {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
@@ -239,25 +268,17 @@ impl Exchange<'_> {
     }
 
     /// Reads heads until the one that answers; interim ones are passed on.
-    async fn read_answer(&mut self, reader: &mut Http1Reader, sink: &mut Sink<'_>) -> Result<Reply, Reason> {
+    async fn read_answer(&mut self, answers: &mut Answers<'_>, sink: &mut Sink<'_>) -> Result<Reply, Reason> {
         let limits = self.session.response_limits();
-        let asked = Asked { method: self.request.method_kind(), upgrade: self.request.upgrade().is_some() };
         let mut interim = 0;
         loop {
-            let read = reader.read_head(|bytes| self.response.parse(bytes, &limits)).await;
-            read.map_err(|error| match error {
-                ReadError::Fault(fault) => failure::of_response_head(&fault),
-                ReadError::Closed { .. } => Reason::BackendClosedEarly,
-                ReadError::Broken(error) => failure::of_backend_before_answer(&error),
-            })?;
-            match self.response.reply(asked) {
-                Ok(Reply::Interim) if interim < INTERIM_ANSWERS_MAX => {
+            match answers.read_head(self.request.asked(), &limits, self.response).await? {
+                Reply::Interim if interim < INTERIM_ANSWERS_MAX => {
                     interim += 1;
                     self.pass_on_interim(sink).await?;
                 }
-                Ok(Reply::Interim) => return Err(Reason::ResponseMalformed),
-                Ok(reply) => return Ok(reply),
-                Err(fault) => return Err(failure::of_response_head(&fault)),
+                Reply::Interim => return Err(Reason::ResponseMalformed),
+                reply => return Ok(reply),
             }
         }
     }

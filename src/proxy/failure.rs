@@ -89,6 +89,15 @@ pub fn of_dial(error: &DialError) -> Reason {
     }
 }
 
+/// A request that a shared connection did not take.
+pub fn of_call(error: &io::Error) -> Reason {
+    match error.kind() {
+        io::ErrorKind::InvalidInput => Reason::HostInvalid,
+        // It is going away; another may take the request.
+        _ => Reason::BackendClosedEarly,
+    }
+}
+
 /// A connection to an instance that broke before the answer began.
 pub fn of_backend_before_answer(error: &io::Error) -> Reason {
     match error.kind() {

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -281,7 +281,8 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads)
         account: &mut heads.account,
     };
     let mut client = Client { source: Source::Http2(reader), sink: Sink::Http2(writer) };
-    match race(cancellation.wait(), exchange.run(&mut client)).await {
+    // Pinned where they are: an exchange is too large to be moved about.
+    match race(pin!(cancellation.wait()), pin!(exchange.run(&mut client))).await {
         Either::First(()) => Ended::Cut(Reason::ClientClosed),
         Either::Second(ended) => ended,
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Instant;
-use crate::model::Reason;
+use crate::model::{InstanceHttp, Reason};
 use crate::proxy::core::Core;
 use crate::proxy::entrance::Seat;
 use crate::registry::{ListenerEntry, Visit};
@@ -167,6 +167,11 @@ impl Session {
     /// What the client spoke to the listener.
     pub fn scheme(&self) -> Scheme {
         if self.entry.listener.protocols.front().is_secure() { Scheme::Https } else { Scheme::Http }
+    }
+
+    /// Whether instances are asked in HTTP/2.
+    pub fn asks_in_http2(&self) -> bool {
+        self.entry.listener.instance_http == InstanceHttp::Http2
     }
 
     /// The listener's port.

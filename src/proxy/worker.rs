@@ -105,6 +105,7 @@ async fn sweep(core: Rc<Core>) {
         core.read_wall_clock();
         core.io.sleep(SWEEP_INTERVAL).await;
         core.idle.sweep(core.io.now());
+        core.shared.sweep(core.io.now());
         core.offer_lines();
     }
 }

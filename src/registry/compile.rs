@@ -304,7 +304,7 @@ impl<'a> Compiler<'a> {
         let instances = entry.instances.iter().map(|instance| instance.live.id());
         self.backend_tls_made += 1;
         let id = u64::from(self.version) << 32 | u64::from(self.backend_tls_made);
-        let tls = BackendTls::compile(balancer, listener.instance_port, instances, previous, id);
+        let tls = BackendTls::compile(balancer, listener, instances, previous, id);
         self.noted(tls, entry, listener).map(Arc::new)
     }
 

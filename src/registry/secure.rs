@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::{Keyring, LiveId};
-use crate::model::{CertificateFiles, Layer, Listener, LoadBalancerParts, Policy, Port};
+use crate::model::{CertificateFiles, InstanceHttp, Layer, Listener, LoadBalancerParts, Policy, Port};
 use crate::tls::{
     Alpn, BackendTrust, Certificate, ClientAuth, ClientSettings, ClientTls, NothingNegotiable, PinnedKey,
     ServerSettings, ServerTls, SettingsFault, TlsPolicy, TrustFault, UnknownName, WallClock,
@@ -83,6 +83,8 @@ pub(super) struct BackendTls {
     id: BackendTlsId,
     /// The keys that instances must hold; empty: any.
     keys: Vec<PinnedKey>,
+    /// What is spoken inside.
+    http: InstanceHttp,
     /// One per instance, which remembers the sessions to resume.
     clients: HashMap<LiveId, ClientTls>,
     /// For one that came up since.
@@ -94,24 +96,27 @@ impl BackendTls {
     /// taken if something has.
     pub(super) fn compile(
         parts: &LoadBalancerParts,
-        port: Port,
+        listener: &Listener,
         instances: impl Iterator<Item = LiveId>,
         previous: Option<&BackendTls>,
         id: u64,
     ) -> Result<BackendTls, TlsError> {
-        let keys = pinned_keys(parts, port)?;
-        let previous = previous.filter(|previous| previous.keys == keys);
+        let keys = pinned_keys(parts, listener.instance_port)?;
+        let http = listener.instance_http;
+        let previous = previous.filter(|previous| previous.keys == keys && previous.http == http);
         let trust = match keys.is_empty() {
             true => BackendTrust::Anyone,
             false => BackendTrust::PublicKeys(keys.clone()),
         };
         let known = |instance: &LiveId| previous.and_then(|previous| previous.clients.get(instance)).cloned();
-        let clients = instances.map(|instance| Ok((instance, known(&instance).map_or_else(|| client(&trust), Ok)?)));
+        let clients =
+            instances.map(|instance| Ok((instance, known(&instance).map_or_else(|| client(&trust, http), Ok)?)));
         Ok(BackendTls {
             id: previous.map_or(BackendTlsId(id), |previous| previous.id),
             clients: clients.collect::<Result<_, TlsError>>()?,
-            any: client(&trust)?,
+            any: client(&trust, http)?,
             keys,
+            http,
         })
     }
 
@@ -126,8 +131,12 @@ impl BackendTls {
 }
 
 /// As ELB does, no server name is sent and none is looked for.
-fn client(trust: &BackendTrust) -> Result<ClientTls, TlsError> {
-    let settings = ClientSettings { trust, server_name: None, alpn: Alpn::Off, clock: WallClock::System };
+fn client(trust: &BackendTrust, http: InstanceHttp) -> Result<ClientTls, TlsError> {
+    let alpn = match http {
+        InstanceHttp::Http1 => Alpn::Off,
+        InstanceHttp::Http2 => Alpn::Http2,
+    };
+    let settings = ClientSettings { trust, server_name: None, alpn, clock: WallClock::System };
     ClientTls::new(settings).map_err(TlsError::Settings)
 }
 

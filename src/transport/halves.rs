@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::runtime::{Chunk, Direction, Outgoing, Sending, Socket};
+use crate::tls::ApplicationProtocol;
 use crate::transport::PlainReceiver;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 
@@ -172,6 +173,16 @@ impl Sender {
     /// Whether bytes may go to the socket by other means.
     pub fn is_spliceable(&self) -> bool {
         matches!(self.half, SendingHalf::Plain(_))
+    }
+
+    /// The protocol that was agreed on by ALPN, inside TLS.
+    pub fn application_protocol(&self) -> Option<ApplicationProtocol> {
+        self.tls().and_then(|link| link.application_protocol())
+    }
+
+    /// Whether TLS is spoken.
+    pub fn is_secure(&self) -> bool {
+        self.tls().is_some()
     }
 
     /// What both halves share inside TLS.

@@ -3,14 +3,18 @@
 //! `h2` has judged the pseudo-header fields and the grammar of HTTP/2 (RFC 9113 sections 8.2 and 8.3); what a request
 //! means, and whether it may go on, is judged by the same rules as an HTTP/1 head.
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::request;
-use http::response::Response;
-use http::{Method, StatusCode};
+use std::io;
 
-use crate::wire::fault::{BodyFault, RequestFault, SyntaxFault};
-use crate::wire::forward::{ResponseForward, visit_response_fields};
-use crate::wire::head::{Content, HeadLimits, Reply, RequestHead, ResponseHead};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::request::{self, Request};
+use http::response::{self, Response};
+use http::{Method, StatusCode, Uri, Version};
+
+use crate::wire::fault::{BodyFault, RequestFault, ResponseFault, SyntaxFault};
+use crate::wire::forward::{
+    RequestForward, ResponseForward, visit_request_fields, visit_response_fields, write_authority,
+};
+use crate::wire::head::{Content, HeadLimits, Method as AskedMethod, Reply, RequestHead, ResponseHead};
 use crate::wire::trailers::Trailers;
 
 /// What a field line costs beside its name and value: colon, space, CR LF, so that the limits mean what they mean in
@@ -57,6 +61,44 @@ fn check_sizes(fields: &HeaderMap, limits: &HeadLimits) -> Result<(), SyntaxFaul
         total += line;
     }
     if total > limits.headers_total { Err(SyntaxFault::FieldsTooLarge) } else { Ok(()) }
+}
+
+/// A request's head as an HTTP/2 server gets it.
+///
+/// # Errors
+/// When HTTP/2 cannot say it: a host or a path that is none there.
+pub(in crate::transport) fn request(head: &RequestHead, forward: &RequestForward<'_>) -> io::Result<Request<()>> {
+    let mut authority = Vec::new();
+    write_authority(head, forward.node, &mut authority);
+    let uri = Uri::builder().scheme(forward.scheme.name()).authority(authority.as_slice()).path_and_query(head.path());
+    let built = Request::builder().version(Version::HTTP_2).method(head.method()).uri(uri.build().map_err(unsayable)?);
+    let mut request = built.body(()).map_err(unsayable)?;
+    let fields = request.headers_mut();
+    visit_request_fields(head, forward, |name, value| add(fields, name, value));
+    Ok(request)
+}
+
+fn unsayable(error: http::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error)
+}
+
+/// Takes an answer's head over into `head`; `method` is that of the request.
+///
+/// # Errors
+/// Why the answer is refused.
+pub(in crate::transport) fn read_answer(
+    parts: &response::Parts,
+    content: Content,
+    method: AskedMethod,
+    limits: &HeadLimits,
+    head: &mut ResponseHead,
+) -> Result<(), ResponseFault> {
+    check_sizes(&parts.headers, limits)?;
+    head.begin(parts.status.as_u16());
+    for (name, value) in &parts.headers {
+        head.push_field(name.as_str().as_bytes(), value.as_bytes())?;
+    }
+    head.finish(content, method)
 }
 
 /// An answer's head as an HTTP/2 client gets it.

@@ -1,5 +1,5 @@
-//! Writes one message to an HTTP/2 stream: the answer to a client. A head waits for what follows it, so that one without
-//! a body ends the stream itself.
+//! Writes one message to an HTTP/2 stream: the answer to a client, or the body of a request to a server. The head of an
+//! answer waits for what follows it, so that one without a body ends the stream itself.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -47,6 +47,15 @@ impl Http2Writer {
     /// For the answer that `respond` sends through `link`.
     pub(in crate::transport) fn new(link: Rc<Http2Link>, respond: SendResponse<Outbound>) -> Http2Writer {
         Http2Writer { link, stage: Rc::new(RefCell::new(Stage::Head(respond))), pending: None, is_ended: false }
+    }
+
+    /// For the body of a request whose head was sent through `link`; it is whole already if it has no body.
+    pub(in crate::transport) fn of_request(
+        link: Rc<Http2Link>,
+        stream: SendStream<Outbound>,
+        is_whole: bool,
+    ) -> Http2Writer {
+        Http2Writer { link, stage: Rc::new(RefCell::new(Stage::Body(stream))), pending: None, is_ended: is_whole }
     }
 
     /// What tells when the peer gives up.
@@ -156,6 +165,9 @@ impl Http2Writer {
     /// How many of `wanted` bytes, at least one, may be sent now. Nothing is waited for between heads.
     fn poll_room(&mut self, wanted: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Stage::Body(stream) = &mut *self.stage.borrow_mut() else { return Poll::Ready(Ok(wanted)) };
+        if self.is_ended {
+            return Poll::Ready(Ok(wanted));
+        }
         ready!(self.link.poll_uncrowded(context));
         stream.reserve_capacity(wanted);
         loop {

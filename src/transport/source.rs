@@ -52,6 +52,14 @@ impl Source<'_> {
         }
     }
 
+    /// Bytes of the body so far.
+    pub fn body_bytes(&self) -> u64 {
+        match self {
+            Source::Http1(reader) => reader.body_bytes(),
+            Source::Http2(reader) => reader.body_bytes(),
+        }
+    }
+
     /// Whether bytes behind what was read are known to be here.
     pub fn has_unread(&self) -> bool {
         match self {

@@ -6,7 +6,6 @@
 
 mod config;
 mod desync;
-mod elb_api;
 mod gateway;
 #[path = "../e2e/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "of the harness of end-to-end tests only a part is needed")]

@@ -9,6 +9,7 @@ mod draining;
 mod explain;
 mod failures;
 mod forwarding;
+mod grpc;
 mod harness;
 mod health;
 mod http2;

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::read::policy::{SERVER_ORDER, attribute_key};
 use crate::model::{
     ApiSettings, Attributes, CertificateFiles, Cipher, Configuration, Cores, Endpoint, HealthCheck, Instance,
-    Inventory, Keyword, Listener, LoadBalancerParts, Node, Policy, PolicyName, Port, SecurityPolicy, TlsVersion,
-    TrafficLimits, Unlimited,
+    InstanceHttp, Inventory, Keyword, Listener, LoadBalancerParts, Node, Policy, PolicyName, Port, SecurityPolicy,
+    TlsVersion, TrafficLimits, Unlimited,
 };
 
 /// The file that says all that `configuration` is. Paths are as the configuration holds them: absolute, if it was
@@ -174,6 +174,7 @@ impl File {
         self.value("port", listener.port);
         self.text("instance_protocol", listener.protocols.back());
         self.value("instance_port", listener.instance_port);
+        self.value("http2", listener.instance_http == InstanceHttp::Http2);
         self.certificates(&listener.certificates);
         self.texts("policies", &listener.policies);
         self.limit("max_connections", listener.max_connections);

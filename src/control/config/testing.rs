@@ -47,7 +47,7 @@ allow = ["10.0.0.0/8", "192.0.2.7"]
 zones = ["rack-a", "rack-b"]
 listeners = [
   { protocol = "HTTP", address = "0.0.0.0", port = 80, instance_protocol = "HTTP", instance_port = 8080 },
-  { protocol = "HTTPS", port = 443, instance_protocol = "HTTPS", instance_port = 8443, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["modern", "sticky"], max_connections = 1000, allow = ["10.0.0.0/8"], deny = ["10.1.0.0/16"], proxy_protocol_from = ["10.0.0.1"] },
+  { protocol = "HTTPS", port = 443, instance_protocol = "HTTPS", instance_port = 8443, http2 = true, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["modern", "sticky"], max_connections = 1000, allow = ["10.0.0.0/8"], deny = ["10.1.0.0/16"], proxy_protocol_from = ["10.0.0.1"] },
   { protocol = "SSL", address = "::1", port = 444, instance_port = 9000, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["exact"] },
 ]
 instances = [
@@ -304,6 +304,10 @@ fn listener(file: PathBuf) -> impl Strategy<Value = Listener> {
             let tls = tls.filter(|_| front.is_secure());
             let certificate = CertificateFiles { chain: file.clone(), key: file.clone() };
             let certificates = if front.is_secure() { vec![certificate; certificates] } else { Vec::new() };
+            let instance_http = match (front.layer(), port % 2) {
+                (Layer::Seven, 0) => InstanceHttp::Http2,
+                _ => InstanceHttp::Http1,
+            };
             let instance_port = Port::of(2 * port + u16::from(protocols.back().is_secure()));
             let policies = named(&sticky.into_iter().chain(tls).collect::<Vec<_>>());
             let port = Port::HTTP;
@@ -312,6 +316,7 @@ fn listener(file: PathBuf) -> impl Strategy<Value = Listener> {
                 address,
                 port,
                 instance_port,
+                instance_http,
                 certificates,
                 policies,
                 max_connections,

@@ -6,7 +6,7 @@
 pub mod request;
 pub mod response;
 
-pub use request::{Expectation, RequestForward, Scheme, write_request_head};
+pub use request::{Expectation, RequestForward, Scheme, visit_request_fields, write_authority, write_request_head};
 pub use response::{ResponseForward, Sent, visit_response_fields, write_response_head};
 
 use crate::wire::address::write_decimal;

@@ -7,6 +7,7 @@ use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, is_nominated, write_field, write_framing};
 use crate::wire::framing::BodyFraming;
 use crate::wire::head::{Field, FieldName, RequestHead, Version};
+use crate::wire::token::list_members;
 
 /// What a client spoke to the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,16 @@ pub enum Scheme {
     Http,
     /// HTTP over TLS.
     Https,
+}
+
+impl Scheme {
+    /// As in a URI.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
 }
 
 /// What becomes of `Expect: 100-continue`.
@@ -67,6 +78,51 @@ pub fn write_request_head(head: &RequestHead, forward: &RequestForward<'_>, out:
     out.extend_from_slice(b"\r\n");
 }
 
+/// Hands the fields of the head to `visit` as an HTTP/2 back end gets them, whose protocol frames the body itself; method,
+/// host and path go their own way. Names keep their case.
+pub fn visit_request_fields(head: &RequestHead, forward: &RequestForward<'_>, mut visit: impl FnMut(&[u8], &[u8])) {
+    let table = head.table();
+    let goes_on = |field: &&Field| match field.kind {
+        FieldName::Host => false,
+        // Split or not, they are the same cookies (RFC 9113 section 8.2.3).
+        FieldName::Cookie => !forward.additions.replaces(table.slice(field.name)),
+        _ => is_passed_on(head, forward, field),
+    };
+    for field in table.fields().iter().filter(goes_on) {
+        visit(table.slice(field.name), table.slice(field.value));
+    }
+    // The one thing that HTTP/2 lets `TE` say (RFC 9113 section 8.2.2).
+    if head.values(FieldName::Te).flat_map(list_members).any(|coding| coding.eq_ignore_ascii_case(b"trailers")) {
+        visit(b"te", b"trailers");
+    }
+    let mut text = Vec::with_capacity(64);
+    write_forwarded_for(head, forward, &mut text);
+    visit(b"x-forwarded-for", &text);
+    visit(b"x-forwarded-proto", forward.scheme.name().as_bytes());
+    text.clear();
+    write_decimal(u64::from(forward.listener_port), &mut text);
+    visit(b"x-forwarded-port", &text);
+    forward.additions.iter().for_each(|(name, value)| visit(name, value));
+    if let BodyFraming::Length(length) = head.framing() {
+        text.clear();
+        write_decimal(length, &mut text);
+        visit(b"content-length", &text);
+    }
+}
+
+/// The host that the request asks for, as a back end gets it.
+pub fn write_authority(head: &RequestHead, node: IpAddr, out: &mut Vec<u8>) {
+    match (head.host().filter(|host| !host.is_empty()), node.to_canonical()) {
+        (Some(host), _) => out.extend_from_slice(host),
+        (None, node @ IpAddr::V4(_)) => write_address(node, out),
+        (None, node @ IpAddr::V6(_)) => {
+            out.push(b'[');
+            write_address(node, out);
+            out.push(b']');
+        }
+    }
+}
+
 fn is_passed_on(head: &RequestHead, forward: &RequestForward<'_>, field: &Field) -> bool {
     let by_name = match field.kind {
         FieldName::Other => !is_nominated(head.table(), head.connection(), field),
@@ -90,14 +146,9 @@ fn is_expectation_passed_on(head: &RequestHead, forward: &RequestForward<'_>, fi
 
 fn write_host(head: &RequestHead, node: IpAddr, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Host: ");
-    match (head.host(), node.to_canonical()) {
-        (Some(host), _) => out.extend_from_slice(host),
-        (None, node @ IpAddr::V4(_)) => write_address(node, out),
-        (None, node @ IpAddr::V6(_)) => {
-            out.push(b'[');
-            write_address(node, out);
-            out.push(b']');
-        }
+    match head.host() {
+        Some(host) => out.extend_from_slice(host),
+        None => write_authority(head, node, out),
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -115,17 +166,21 @@ fn write_joined_cookies(head: &RequestHead, out: &mut Vec<u8>) {
 
 fn write_forwarded(head: &RequestHead, forward: &RequestForward<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"X-Forwarded-For: ");
-    for known in head.values(FieldName::XForwardedFor).filter(|known| !known.is_empty()) {
-        out.extend_from_slice(known);
-        out.extend_from_slice(b", ");
-    }
-    write_address(forward.client, out);
+    write_forwarded_for(head, forward, out);
     out.extend_from_slice(match forward.scheme {
         Scheme::Http => b"\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Port: ".as_slice(),
         Scheme::Https => b"\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: ",
     });
     write_decimal(u64::from(forward.listener_port), out);
     out.extend_from_slice(b"\r\n");
+}
+
+fn write_forwarded_for(head: &RequestHead, forward: &RequestForward<'_>, out: &mut Vec<u8>) {
+    for known in head.values(FieldName::XForwardedFor).filter(|known| !known.is_empty()) {
+        out.extend_from_slice(known);
+        out.extend_from_slice(b", ");
+    }
+    write_address(forward.client, out);
 }
 
 /// `keep-alive` is said aloud, as ELB does: an HTTP/1.0 back end keeps its connection only when asked.
@@ -257,6 +312,32 @@ mod tests {
                  Connection: close\r\n\r\n"
             )
         );
+    }
+
+    #[test]
+    fn http2_back_ends_get_fields_without_framing() {
+        let fields = |request: &str| {
+            let mut head = RequestHead::default();
+            head.parse(request.as_bytes(), &HeadLimits::default()).unwrap();
+            let mut seen = String::new();
+            visit_request_fields(&head, &FORWARD, |name, value| {
+                if !name.starts_with(b"x-forwarded-") {
+                    seen += &format!("{}={} ", name.escape_ascii(), value.escape_ascii());
+                }
+            });
+            let mut authority = Vec::new();
+            write_authority(&head, FORWARD.node, &mut authority);
+            seen + &String::from_utf8(authority).unwrap()
+        };
+        for (request, expected) in [
+            ("GET / HTTP/1.1\r\nHost: h\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nAccept: a\r\n\r\n", "Accept=a h"),
+            ("GET / HTTP/1.1\r\nHost: h\r\nTE: gzip, trailers\r\nCookie: a\r\n\r\n", "Cookie=a te=trailers h"),
+            ("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 05\r\n\r\n", "content-length=5 h"),
+            ("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n", "h"),
+            ("GET / HTTP/1.0\r\n\r\n", "[::1]"),
+        ] {
+            assert_eq!(fields(request), expected, "{request:?}");
+        }
     }
 
     #[test]

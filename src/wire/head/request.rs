@@ -23,7 +23,7 @@ pub struct RequestHead {
     meaning: Meaning,
 }
 
-/// Whether a request built for HTTP/2 has content.
+/// Whether a message built for HTTP/2 has content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     /// The stream ended with the head.

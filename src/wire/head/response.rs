@@ -7,7 +7,8 @@ use crate::wire::fault::{ResponseFault, SyntaxFault};
 use crate::wire::framing::{BodyFraming, DeclaredFraming};
 use crate::wire::head::limits::{HeadLimits, MAX_FIELDS};
 use crate::wire::head::scan::{HeadKind, HeadScan, Progress};
-use crate::wire::head::{FieldName, FieldTable, HeadStatus, Method, Span, Version};
+use crate::wire::head::{Content, FieldName, FieldTable, HeadStatus, Method, Span, Version};
+use crate::wire::token::{is_field_value, is_token, trim_whitespace};
 
 /// The head of one response. Reused from response to response.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +58,41 @@ impl ResponseHead {
     pub fn clear(&mut self) {
         self.table.clear();
         *self = Self { table: std::mem::take(&mut self.table), ..Self::default() };
+    }
+
+    /// Begins a head that did not come as HTTP/1 bytes.
+    pub fn begin(&mut self, status: u16) {
+        self.clear();
+        self.status = status;
+        self.version = Version::Http2;
+    }
+
+    /// Adds a field to a head that was begun; what belongs to a connection is left out.
+    pub fn push_field(&mut self, name: &[u8], value: &[u8]) -> Result<(), ResponseFault> {
+        if !is_token(name) {
+            return Err(SyntaxFault::FieldName.into());
+        }
+        if !is_field_value(value) {
+            return Err(SyntaxFault::FieldValue.into());
+        }
+        let kind = FieldName::classify(name);
+        if !kind.is_hop_by_hop() || kind == FieldName::ContentLength {
+            self.table.push_field(name, trim_whitespace(value), kind);
+        }
+        Ok(())
+    }
+
+    /// Completes a head that was begun: judges its fields together. Without a length, content goes to an HTTP/1.1 client
+    /// in chunks; without content the length is known, where the answer to `method` has one.
+    pub fn finish(&mut self, content: Content, method: Method) -> Result<(), ResponseFault> {
+        self.judge_fields()?;
+        let has_length = method != Method::Head && !matches!(self.status, 100..=199 | 204 | 304);
+        self.framing = match (self.framing, content) {
+            (DeclaredFraming::Absent, Content::Follows) if self.status >= 200 => DeclaredFraming::Chunked,
+            (DeclaredFraming::Absent, Content::Empty) if has_length => DeclaredFraming::Length(0),
+            (framing, _) => framing,
+        };
+        Ok(())
     }
 
     /// The status code, 100 to 999.
@@ -265,6 +301,35 @@ mod tests {
             let parsed = parse(&format!("HTTP/1.1 {response}\r\n")).unwrap();
             assert_eq!(parsed.reply(asked), expected, "{response:?}");
         }
+    }
+
+    #[test]
+    fn a_built_head_means_what_a_parsed_one_would() {
+        use BodyFraming::{Chunked, Length, None};
+        for (status, length, content, method, expected) in [
+            (200, Some("5"), Content::Follows, Method::Get, Length(5)),
+            (200, Option::None, Content::Follows, Method::Get, Chunked),
+            (200, Option::None, Content::Empty, Method::Get, Length(0)),
+            (200, Some("5"), Content::Empty, Method::Head, None),
+            (204, Option::None, Content::Empty, Method::Get, None),
+            (304, Some("5"), Content::Empty, Method::Get, None),
+        ] {
+            let mut head = ResponseHead::default();
+            head.begin(status);
+            for (name, value) in [("connection", "close"), ("keep-alive", "5"), ("x", " y ")] {
+                head.push_field(name.as_bytes(), value.as_bytes()).unwrap();
+            }
+            length.iter().for_each(|length: &&str| head.push_field(b"content-length", length.as_bytes()).unwrap());
+            head.finish(content, method).unwrap();
+            let asked = Asked { method, upgrade: false };
+            assert_eq!(head.reply(asked), Ok(Reply::Final(expected)), "{status} {length:?} {content:?}");
+            assert_eq!(head.fields().next(), Some((&b"x"[..], &b"y"[..])));
+        }
+        let mut head = ResponseHead::default();
+        head.begin(103);
+        head.finish(Content::Follows, Method::Get).unwrap();
+        assert_eq!(head.reply(Asked::default()), Ok(Reply::Interim));
+        assert_eq!(head.push_field(b"a", b"b\r\nc: d"), Err(SyntaxFault::FieldValue.into()));
     }
 
     #[test]

@@ -90,3 +90,21 @@ fn calls_over_tls() {
     assert_eq!(python(OVER_TLS, &[&endpoint, KEY, SECRET, &authority.path(), &port]).trim(), "verified");
     drop(elbow);
 }
+
+#[test]
+fn the_page_for_those_who_come_from_elb_shows_a_good_file() {
+    let page = include_str!("../../../src/control/api/COMING_FROM_ELB.md");
+    let shown = page.split("```").find_map(|block| block.strip_prefix("toml\n")).expect("a file is shown");
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
+    let certificate = authority.issue("api", "elb.example.org", &rcgen::PKCS_ECDSA_P256_SHA256);
+    let place = |name: &str| folder.path().join(name);
+    std::fs::copy(&certificate.chain, place("api.crt")).expect("a chain");
+    std::fs::copy(&certificate.key, place("api.key")).expect("a key");
+    for name in ["elbow.secret", "dashboard.secret"] {
+        std::fs::write(place(name), SECRET).expect("a secret");
+        std::fs::set_permissions(place(name), Permissions::from_mode(0o600)).expect("a mode");
+    }
+    std::fs::write(place("elbow.toml"), shown).expect("a file");
+    let checked = run_elbow(&["check", "-c", place("elbow.toml").to_str().expect("UTF-8")]);
+    assert_eq!((checked.status.code(), checked.stderr.as_slice()), (Some(0), &b""[..]), "{checked:?}");
+}

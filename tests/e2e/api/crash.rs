@@ -17,8 +17,11 @@ use std::time::Duration;
 /// Crashes of an ordinary run; `CRASH_ROUNDS` asks for more, as `scripts/crash` does.
 const ROUNDS: u32 = 60;
 
-/// How long a balancer lives at most.
-const LIFE_MS: u64 = 120;
+/// Changes that a balancer answers before its end may come, at most.
+const LIFE: u64 = 16;
+
+/// How long a change takes, about: the end comes at any moment of one.
+const CHANGE_MS: u64 = 8;
 
 /// How long a start takes, about.
 const START_MS: u64 = 60;
@@ -122,8 +125,12 @@ fn no_crash_loses_an_answered_change_or_leaves_half_of_one() {
     let mut elbow = installation.start();
     for round in 0..rounds {
         let mut client = installation.client();
-        let killer = kill_later(&elbow, Duration::from_micros(random.below(LIFE_MS * 1_000)));
+        let (mut killer, mut calls, last) = (None, 0, random.below(LIFE));
         let unanswered = loop {
+            if calls == last {
+                killer = Some(kill_later(&elbow, Duration::from_micros(random.below(CHANGE_MS * 1_000))));
+            }
+            calls += 1;
             let change = Change::random(&mut random, &model, port, nobody);
             port += u16::from(matches!(change, Change::Create(..)));
             if change.call(&mut client, ports).is_err() {
@@ -132,7 +139,7 @@ fn no_crash_loses_an_answered_change_or_leaves_half_of_one() {
             model = change.apply(model, ports);
             answered += 1;
         };
-        killer.join().expect("killed");
+        killer.expect("it ends by our hand alone").join().expect("killed");
         drop(elbow);
         if random.below(3) == 0 {
             die_at_the_start(&installation, Duration::from_micros(random.below(START_MS * 1_000)));

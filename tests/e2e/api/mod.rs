@@ -8,11 +8,12 @@ mod installation;
 mod registrations;
 mod scenarios;
 
-use crate::harness::{Authority, Backend, Load, Peer, eventually, free_address, python};
+use crate::harness::{Authority, Backend, PATIENCE, Peer, eventually, free_address, python};
 use installation::{Client, Installation, KEY, SECRET, texts};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -173,6 +174,34 @@ fn what_cloudwatch_counts_is_where_the_page_says() {
     }
 }
 
+/// Ends clients when the test does, whatever its end.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Asks until it is over; each request's path is the number of the epoch in which it began.
+fn ask_on(address: SocketAddr, keeps: bool, epoch: &AtomicUsize, over: &AtomicBool) {
+    let end = if keeps { "" } else { "Connection: close\r\n" };
+    let mut kept: Option<Peer> = None;
+    while !over.load(Ordering::SeqCst) {
+        let Some(mut peer) = kept.take().or_else(|| Peer::try_connect(address).ok()) else { continue };
+        let request = format!("GET /{} HTTP/1.1\r\nHost: a\r\n{end}\r\n", epoch.load(Ordering::SeqCst));
+        // What is under way on an instance that leaves may be cut: draining is off.
+        let answered = peer.try_send(request).and_then(|()| peer.try_read_message());
+        kept = answered.ok().flatten().filter(|_| keeps).map(|_| peer);
+    }
+}
+
+/// In which epochs the requests began that an instance has seen.
+fn epochs(backend: &Backend) -> Vec<usize> {
+    let requests = backend.seen().requests.lock().expect("not poisoned");
+    requests.iter().map(|request| request.head.target()[1..].parse().expect("a number")).collect()
+}
+
 #[test]
 fn a_deregistered_instance_gets_nothing_more_whatever_goes_on() {
     const ROUNDS: usize = 20;
@@ -184,21 +213,25 @@ fn a_deregistered_instance_gets_nothing_more_whatever_goes_on() {
     create(&mut client, "web", address);
     client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[stays.address()]));
     elbow.admin().wait_in_service();
-    // Some keep their connections, and so do the connections behind them; some do not.
-    let kept = Load::start(address, 4, GET);
-    let fresh = Load::start(address, 2, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-    for round in 0..ROUNDS {
-        client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[leaves.address()]));
-        let before = leaves.request_count();
-        eventually("its first request", Duration::from_secs(4), || (leaves.request_count() > before).then_some(()));
-        client.call("DeregisterInstancesFromLoadBalancer", &instances("web", &[leaves.address()]));
-        let requests = leaves.request_count();
-        kept.wait_for_more(50);
-        fresh.wait_for_more(10);
-        assert_eq!(leaves.request_count(), requests, "round {round}");
-    }
-    // What was under way on it may have been cut: draining is off.
-    assert_eq!([kept.stop().refused, fresh.stop().refused], [0, 0]);
+    let (epoch, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let _over = Over(&over);
+        // Some keep their connections, and so do the connections behind them; some do not.
+        for keeps in [true, true, true, false, false] {
+            let (epoch, over) = (&epoch, &over);
+            scope.spawn(move || ask_on(address, keeps, epoch, over));
+        }
+        for round in 1..=ROUNDS {
+            let has_begun = |backend: &Backend| epochs(backend).into_iter().filter(|begun| *begun >= round).count();
+            client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[leaves.address()]));
+            let before = leaves.request_count();
+            eventually("its first request", PATIENCE, || (leaves.request_count() > before).then_some(()));
+            client.call("DeregisterInstancesFromLoadBalancer", &instances("web", &[leaves.address()]));
+            epoch.store(round, Ordering::SeqCst);
+            eventually("requests of this epoch", PATIENCE, || (has_begun(&stays) >= 50).then_some(()));
+            assert_eq!(has_begun(&leaves), 0, "round {round}");
+        }
+    });
 }
 
 #[test]

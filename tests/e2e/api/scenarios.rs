@@ -11,6 +11,26 @@ use std::process::Command;
 const TAKEN: u16 = 6666;
 
 #[test]
+fn a_life_of_a_load_balancer() {
+    drive("life");
+}
+
+#[test]
+fn listeners_and_policies() {
+    drive("policies");
+}
+
+#[test]
+fn the_calls_that_terraform_makes() {
+    drive("terraform");
+}
+
+#[test]
+fn the_command_line() {
+    drive("command_line");
+}
+
+#[test]
 fn instances_and_waiters() {
     drive("instances");
 }

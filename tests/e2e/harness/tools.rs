@@ -32,8 +32,14 @@ pub fn openssl(arguments: &[&str], input: &str) -> String {
 /// Runs a Python program with the packages of `tests/requirements.txt`. Its standard output.
 #[track_caller]
 pub fn python(program: &str, arguments: &[&str]) -> String {
-    let interpreter = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
-    text(run(Command::new(interpreter).arg("-c").arg(program).args(arguments)))
+    text(run(&mut python_command(program, arguments)))
+}
+
+/// A Python program with the packages of `tests/requirements.txt`.
+pub fn python_command(program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"));
+    command.arg("-c").arg(program).args(arguments);
+    command
 }
 
 /// What wrk counted.

@@ -240,6 +240,8 @@ fn error_of(name: &LoadBalancerName, conflict: &Conflict) -> ApiError {
         | Conflict::DuplicateListener { .. }
         | Conflict::AddressInUse { .. }
         | Conflict::MixedInstancePort(_)
+        | Conflict::MixedInstanceHttp(_)
+        | Conflict::Http2WithoutHttp(_)
         | Conflict::ReservedPolicyName(_)
         | Conflict::DuplicatePolicy(_)
         | Conflict::PolicyMisplaced(..)

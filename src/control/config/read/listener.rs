@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::super::draft::Places;
 use super::super::section::Section;
 use super::certificate;
-use crate::model::{CertificateFiles, Listener, Place, PolicyName, Protocol, ProtocolPair};
+use crate::model::{CertificateFiles, InstanceHttp, Listener, Place, PolicyName, Protocol, ProtocolPair};
 
 /// The listener that is to stand at `index`; `None` if one of the values that it cannot be without is wrong.
 pub(super) fn read(mut section: Section<'_>, index: usize, places: &mut Places) -> Option<Listener> {
@@ -13,6 +13,10 @@ pub(super) fn read(mut section: Section<'_>, index: usize, places: &mut Places) 
     let port = section.require("port");
     let instance_port = section.require("instance_port");
     let address = section.read_or("address", Listener::ANY_ADDRESS);
+    let instance_http = match section.read_or("http2", false) {
+        true => InstanceHttp::Http2,
+        false => InstanceHttp::Http1,
+    };
     let certificates = certificates(&mut section, index, places);
     let policies = policies(&mut section, index, places);
     let max_connections = section.read_or("max_connections", None);
@@ -27,6 +31,7 @@ pub(super) fn read(mut section: Section<'_>, index: usize, places: &mut Places) 
         address,
         port: port?,
         instance_port: instance_port?,
+        instance_http,
         certificates,
         policies,
         max_connections,

@@ -1,0 +1,221 @@
+//! The client's end of an HTTP/2 connection: many requests at once to one server (RFC 9113).
+//!
+//! One task drives the connection; whoever holds a handle sends requests on it. The connection lives while it has a
+//! handle or a stream.
+
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
+
+use crate::transport::http2_heads::{read_answer, request};
+use crate::transport::http2_link::{Duplex, Http2Link, Outbound};
+use crate::transport::http2_reader::broken;
+use crate::transport::{Http2Reader, Http2Writer, Receiver, Sender};
+use crate::wire::fault::ResponseFault;
+use crate::wire::forward::RequestForward;
+use crate::wire::framing::BodyFraming;
+use crate::wire::head::{Content, HeadLimits, Method, RequestHead, ResponseHead};
+
+/// Requests at once on one connection, whatever the server allows: what one TCP connection carries well.
+const STREAMS: usize = 100;
+
+/// Bytes of answers that may be on their way on one stream, and on all of them.
+const STREAM_WINDOW: u32 = 128 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Bytes of a request that may wait to be written on one stream.
+const REQUEST_AHEAD: usize = 32 * 1024;
+
+/// A connection to a server. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Http2Client {
+    requests: SendRequest<Outbound>,
+    link: Rc<Http2Link>,
+    state: Rc<State>,
+}
+
+/// What the driver and the handles tell each other.
+#[derive(Default)]
+struct State {
+    open: Cell<usize>,
+    allowed: Cell<usize>,
+    has_ended: Cell<bool>,
+}
+
+/// Drives the connection to its end.
+pub struct Http2Driver {
+    connection: Connection<Duplex, Outbound>,
+    link: Rc<Http2Link>,
+    state: Rc<State>,
+}
+
+/// One request on its way and its answer.
+pub struct Http2Call {
+    answer: ResponseFuture,
+    open: OpenStream,
+}
+
+/// Why the head of an answer could not be read.
+#[derive(Debug)]
+pub enum CallError {
+    /// The stream or its connection broke.
+    Broken(io::Error),
+    /// The head is refused.
+    Fault(ResponseFault),
+}
+
+/// What a head that was read is followed by.
+pub enum Answered {
+    /// Another head: this one was interim.
+    Interim,
+    /// The body.
+    Final(Http2Reader),
+}
+
+impl Http2Client {
+    /// Begins to speak on a connection just made; whoever calls drives it from here on.
+    ///
+    /// # Errors
+    /// When the connection broke.
+    pub async fn begin(halves: (Receiver, Sender), limits: &HeadLimits) -> io::Result<(Http2Client, Http2Driver)> {
+        let link = Http2Link::new(halves, None);
+        let mut builder = Builder::new();
+        builder
+            .enable_push(false)
+            .initial_max_send_streams(STREAMS)
+            .initial_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(2 * limits.headers_total as u32)
+            .max_send_buffer_size(REQUEST_AHEAD);
+        let stream = Duplex::new(link.clone(), Bytes::new());
+        let (requests, connection) = builder.handshake(stream).await.map_err(broken)?;
+        let state = Rc::new(State { allowed: Cell::new(STREAMS), ..State::default() });
+        let driver = Http2Driver { connection, link: link.clone(), state: state.clone() };
+        Ok((Http2Client { requests, link, state }, driver))
+    }
+
+    /// Whether another request may be sent.
+    pub fn has_room(&self) -> bool {
+        !self.state.has_ended.get() && self.state.open.get() < self.state.allowed.get()
+    }
+
+    /// Whether no request is on its way.
+    pub fn is_idle(&self) -> bool {
+        self.state.open.get() == 0
+    }
+
+    /// Whether the connection has ended, or takes no more requests.
+    pub fn has_ended(&self) -> bool {
+        self.state.has_ended.get()
+    }
+
+    /// Sends a request's head; the body goes to the writer.
+    ///
+    /// # Errors
+    /// When the connection takes no more requests.
+    pub async fn send(
+        &mut self,
+        head: &RequestHead,
+        forward: &RequestForward<'_>,
+    ) -> io::Result<(Http2Writer, Http2Call)> {
+        if let Err(error) = poll_fn(|context| self.requests.poll_ready(context)).await {
+            self.state.has_ended.set(true);
+            return Err(broken(error));
+        }
+        let is_whole = matches!(head.framing(), BodyFraming::None | BodyFraming::Length(0));
+        let request = request(head, forward)?;
+        let (answer, stream) = self.requests.send_request(request, is_whole).map_err(broken)?;
+        let writer = Http2Writer::of_request(self.link.clone(), stream, is_whole);
+        Ok((writer, Http2Call { answer, open: OpenStream::new(&self.state) }))
+    }
+}
+
+impl Future for Http2Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            let polled = Pin::new(&mut this.connection).poll(context);
+            this.state.allowed.set(this.connection.max_concurrent_send_streams().min(STREAMS));
+            if polled.is_ready() {
+                return Poll::Ready(());
+            }
+            match this.link.send(context) {
+                Ok(true) => {}
+                Ok(false) => return Poll::Pending,
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl Drop for Http2Driver {
+    fn drop(&mut self) {
+        self.state.has_ended.set(true);
+    }
+}
+
+impl Http2Call {
+    /// Says that the connection is not good for further requests: this one got no answer in time.
+    pub fn retire_connection(&self) {
+        self.open.state.has_ended.set(true);
+    }
+
+    /// Reads the next head of the answer into `head`; `method` is that of the request.
+    ///
+    /// # Errors
+    /// When the stream ended before, or the head is refused.
+    pub async fn read_head(
+        &mut self,
+        method: Method,
+        limits: &HeadLimits,
+        head: &mut ResponseHead,
+    ) -> Result<Answered, CallError> {
+        poll_fn(|context| self.poll_head(method, limits, head, context)).await
+    }
+
+    fn poll_head(
+        &mut self,
+        method: Method,
+        limits: &HeadLimits,
+        head: &mut ResponseHead,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Answered, CallError>> {
+        if let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(context) {
+            let (parts, ()) = interim.into_parts();
+            let read = read_answer(&parts, Content::Follows, method, limits, head).map_err(CallError::Fault);
+            return Poll::Ready(read.map(|()| Answered::Interim));
+        }
+        let answered = ready!(Pin::new(&mut self.answer).poll(context));
+        let (parts, stream) = answered.map_err(|error| CallError::Broken(broken(error)))?.into_parts();
+        let reader = Http2Reader::new(stream);
+        let content = if reader.is_body_ended() { Content::Empty } else { Content::Follows };
+        let read = read_answer(&parts, content, method, limits, head).map_err(CallError::Fault);
+        Poll::Ready(read.map(|()| Answered::Final(reader)))
+    }
+}
+
+/// A stream that is counted until this is dropped.
+struct OpenStream {
+    state: Rc<State>,
+}
+
+impl OpenStream {
+    fn new(state: &Rc<State>) -> OpenStream {
+        state.open.set(state.open.get() + 1);
+        OpenStream { state: state.clone() }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.state.open.set(self.state.open.get() - 1);
+    }
+}
