@@ -51,7 +51,9 @@ const HOMES: &[(&str, Home)] = &[
     ("clap", Rooms(&["cli", "main"])),
     ("crossbeam", Anywhere),
     ("hdrhistogram", Rooms(&["telemetry"])),
-    ("http", Rooms(ON_THE_CONTROL_THREAD)),
+    ("h2", Rooms(&["transport"])),
+    // In transport: the words that h2 speaks.
+    ("http", Rooms(&["control", "prober", "server", "transport"])),
     ("http_body_util", Rooms(ON_THE_CONTROL_THREAD)),
     ("httparse", Rooms(&["wire"])),
     ("hyper", Rooms(ON_THE_CONTROL_THREAD)),
@@ -72,7 +74,8 @@ const HOMES: &[(&str, Home)] = &[
     ("serde_json", Rooms(&["cli", "control"])),
     ("socket2", Rooms(&["runtime"])),
     ("strsim", Rooms(&["control"])),
-    ("tokio", Rooms(ON_THE_CONTROL_THREAD)),
+    // In transport: the traits of streams that h2 asks for.
+    ("tokio", Rooms(&["control", "prober", "server", "transport"])),
     ("tokio_uring", Rooms(ON_THE_CONTROL_THREAD)),
     ("toml", Rooms(&["control"])),
     ("tracing", Anywhere),

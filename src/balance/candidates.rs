@@ -78,6 +78,16 @@ impl<R: AsRef<Load>> Candidates<R> {
         chosen.or_else(any).map(|(lease, _)| lease).ok_or_else(|| self.refusal(excluded))
     }
 
+    /// Whether there is a limit.
+    pub fn are_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    /// Takes one of a member that is asked for by name; `None` when it is closed or has as many as it may have.
+    pub fn take_member(&self, record: &Arc<R>) -> Option<Lease<R>> {
+        Lease::take(record, self.limit).map(|(lease, _)| lease)
+    }
+
     /// Takes the least loaded of those from `start` on, and answers how many it has in flight now.
     ///
     /// Two cores may find the same one at the same moment. Then the count that came with taking it shows the other's,

@@ -6,6 +6,8 @@
 mod check;
 mod demo;
 mod drain;
+mod export;
+mod import;
 mod reload;
 mod remote;
 mod run;
@@ -36,6 +38,8 @@ elbow check -c elbow.toml  check a file: every error at once, with its line
 elbow status               what a running balancer balances
 elbow reload [--plan]      make it read its file again, or show the difference
 elbow drain web/web-2      give an instance no more new work
+elbow import web           let the ELB API change what the file has made
+elbow export               what the ELB API has made, as a file
 elbow help [COMMAND]       all options
 ";
 
@@ -55,6 +59,8 @@ enum Command {
     Status(status::Arguments),
     Reload(reload::Arguments),
     Drain(drain::Arguments),
+    Import(import::Arguments),
+    Export(export::Arguments),
 }
 
 /// Runs the command that the process was started with.
@@ -66,6 +72,8 @@ pub fn main() -> ExitCode {
         Some(Command::Status(arguments)) => status::execute(&arguments),
         Some(Command::Reload(arguments)) => reload::execute(&arguments),
         Some(Command::Drain(arguments)) => drain::execute(&arguments),
+        Some(Command::Import(arguments)) => import::execute(&arguments),
+        Some(Command::Export(arguments)) => export::execute(&arguments),
         None => {
             terminal::print(SHORT_HELP);
             ExitCode::SUCCESS

@@ -1,5 +1,6 @@
-//! Floor 4: the control plane: configuration file, admin pages, ELB API, reload.
+//! Floor 4: the control plane: configuration file, admin pages, ELB API, reload, files of the access log.
 
+pub mod access_log;
 pub mod admin;
 pub mod api;
 pub mod config;

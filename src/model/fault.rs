@@ -154,6 +154,10 @@ reasons! {
     TransferCodingUnknown "transfer_coding_unknown" Client Head Connection 501 "http_request_error"
     /// A major version of HTTP that is not spoken here.
     VersionNotSupported "version_not_supported" Client Head Connection 505 "http_request_error"
+    /// The frames of an HTTP/2 connection break the protocol.
+    FramesMalformed "frames_malformed" Client Head Connection - "http_protocol_error"
+    /// An HTTP/2 client makes work without asking anything: resets, pings, settings, empty frames.
+    FrameFlood "frame_flood" Client Head Connection - "http_request_denied"
     /// The client address sends more requests per second than it may.
     ClientRateLimit "client_rate_limit" Client Head Request 429 "http_request_denied"
 
@@ -234,7 +238,7 @@ reasons! {
     TunnelBackendReset "tunnel_backend_reset" Backend Tunnel Connection - "connection_terminated"
 
     /// What was in flight on an instance that leaves was cut: draining is off, or its time was up.
-    DrainTimeout "drain_timeout" Elbow Drain Connection - "connection_terminated"
+    DrainTimeout "drain_timeout" Elbow Drain Request 504 "connection_terminated"
     /// What was in flight was cut because the node stops.
     Shutdown "shutdown" Elbow Drain Connection - "connection_terminated"
 

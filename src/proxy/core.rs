@@ -9,11 +9,13 @@ use std::task::{Poll, Waker};
 
 use crate::balance::{RetryBudget, Shunned};
 use crate::base::Instant;
+use crate::proxy::account::Account;
 use crate::proxy::admission::Admission;
 use crate::proxy::backend::Backend;
 use crate::proxy::idle_pool::IdlePool;
 use crate::registry::{ListenerEntry, LiveId, Place, Snapshot, TargetId};
 use crate::runtime::Io;
+use crate::telemetry::{AccessLogQueue, Block};
 use crate::wire::head::{RequestHead, ResponseHead};
 
 /// Heads kept for reuse by one core; as many as requests are usually in flight at once.
@@ -41,6 +43,8 @@ pub struct Core {
     finished: RefCell<Option<Waker>>,
     #[expect(clippy::vec_box, reason = "an exchange takes and gives back the box, not what is in it")]
     heads: RefCell<Vec<Box<Heads>>>,
+    /// Lines for access logs that have not been offered yet.
+    lines: RefCell<Vec<(Arc<AccessLogQueue>, Block)>>,
 }
 
 /// Memory for the heads of one exchange.
@@ -50,6 +54,8 @@ pub struct Heads {
     pub request: RequestHead,
     /// What the instance answers.
     pub response: ResponseHead,
+    /// What becomes of it.
+    pub account: Account,
     /// Bytes being written.
     pub memory: Vec<u8>,
 }
@@ -71,6 +77,7 @@ impl Core {
             held: Cell::new(0),
             finished: RefCell::default(),
             heads: RefCell::default(),
+            lines: RefCell::default(),
         }
     }
 
@@ -136,6 +143,27 @@ impl Core {
             if self.held.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    /// Adds the line that `write` appends to an access log.
+    pub fn log(&self, log: &Arc<AccessLogQueue>, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut lines = self.lines.borrow_mut();
+        let index = lines.iter().position(|(known, _)| Arc::ptr_eq(known, log)).unwrap_or_else(|| {
+            lines.push((log.clone(), Block::default()));
+            lines.len() - 1
+        });
+        if let Some((_, block)) = lines.get_mut(index)
+            && block.add(write)
+        {
+            log.offer(std::mem::take(block));
+        }
+    }
+
+    /// Gives away the lines that have been added, and forgets their logs.
+    pub fn offer_lines(&self) {
+        for (log, block) in self.lines.borrow_mut().drain(..) {
+            log.offer(block);
+        }
     }
 
     /// Memory for one exchange, used before if possible.

@@ -4,9 +4,10 @@ use std::io;
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
-use crate::transport::{BodyBroken, Broken, Http1Reader, Http1Writer, Piece, ReadError, splice_body};
+use crate::transport::{BodyBroken, Broken, Piece, ReadError, Sink, Source, splice_body};
 use crate::wire::connection::Persistence;
-use crate::wire::forward::{Additions, ResponseForward, write_response_head};
+use crate::wire::fault::BodyFault;
+use crate::wire::forward::{Additions, ResponseForward};
 use crate::wire::framing::BodyFraming;
 use crate::wire::head::{Reply, RequestHead, ResponseHead};
 
@@ -15,6 +16,7 @@ pub struct Download<'a> {
     session: &'a Session,
     request: &'a RequestHead,
     response: &'a ResponseHead,
+    additions: Additions<'a>,
 }
 
 /// An answer that was relayed whole.
@@ -29,19 +31,24 @@ pub struct Downloaded {
 impl<'a> Download<'a> {
     /// The answer whose head is `response`, to `request`.
     pub fn new(session: &'a Session, request: &'a RequestHead, response: &'a ResponseHead) -> Download<'a> {
-        Download { session, request, response }
+        Download { session, request, response, additions: Additions::default() }
+    }
+
+    /// The same, with fields beside those of the instance.
+    pub fn with(self, additions: Additions<'a>) -> Download<'a> {
+        Download { additions, ..self }
     }
 
     /// Sends a head without a body: an interim answer, or one that switches protocols.
     ///
     /// # Errors
     /// When the client does not take it.
-    pub async fn send_head(&self, reply: Reply, writer: &mut Http1Writer) -> Result<(), Reason> {
-        self.begin(reply, Persistence::KeepAlive, writer);
-        self.taken(writer.flush()).await
+    pub async fn send_head(&self, reply: Reply, sink: &mut Sink<'_>) -> Result<(), Reason> {
+        self.begin(reply, Persistence::KeepAlive, sink);
+        self.taken(sink.flush()).await
     }
 
-    /// Sends a final answer whose body is framed like `framing` and comes from `reader`. The head leaves together with
+    /// Sends a final answer whose body is framed like `framing` and comes from `source`. The head leaves together with
     /// the first piece of the body.
     ///
     /// # Errors
@@ -50,50 +57,43 @@ impl<'a> Download<'a> {
         &self,
         framing: BodyFraming,
         persistence: Persistence,
-        reader: &mut Http1Reader,
-        writer: &mut Http1Writer,
+        source: &mut Source<'_>,
+        sink: &mut Sink<'_>,
     ) -> Result<Downloaded, Reason> {
-        let persistence = self.begin(Reply::Final(framing), persistence, writer);
-        if persistence == Persistence::Close {
-            writer.part_after_message();
-        }
-        reader.begin_body(framing);
+        let persistence = self.begin(Reply::Final(framing), persistence, sink);
         loop {
-            let at_hand = reader.piece_at_hand().map_err(|_| Reason::ResponseBodyMalformed)?;
+            let at_hand = source.piece_at_hand().map_err(|error| of_body(&error))?;
             let piece = match at_hand {
                 Some(piece) => piece,
                 None => {
                     // The head, or what came before, does not wait for more.
-                    self.taken(writer.flush()).await?;
-                    match self.splice_rest(reader, writer).await? {
+                    self.taken(sink.flush()).await?;
+                    match self.splice_rest(source, sink).await? {
                         true => Piece::End,
-                        false => self.next_piece(reader).await?,
+                        false => self.next_piece(source).await?,
                     }
                 }
             };
             match piece {
-                Piece::Data(piece) => self.taken(writer.send_piece(piece, reader.is_finished())).await?,
+                Piece::Data(piece) => self.taken(sink.send_piece(piece, source.is_finished())).await?,
                 Piece::End => break,
             }
         }
-        self.taken(writer.finish(reader.trailers())).await?;
+        self.taken(sink.finish(source.trailers())).await?;
         let kept = self.response.persistence(framing) == Persistence::KeepAlive;
-        Ok(Downloaded { persistence, reusable: kept && !reader.has_unread() })
+        Ok(Downloaded { persistence, reusable: kept && !source.has_unread() })
     }
 
-    fn begin(&self, reply: Reply, persistence: Persistence, writer: &mut Http1Writer) -> Persistence {
-        let forward = ResponseForward { client: self.request.version(), persistence, additions: Additions::default() };
-        writer.begin(|out| {
-            let sent = write_response_head(self.response, reply, &forward, out);
-            (sent.framing, sent.persistence)
-        })
+    fn begin(&self, reply: Reply, persistence: Persistence, sink: &mut Sink<'_>) -> Persistence {
+        let forward = ResponseForward { client: self.request.version(), persistence, additions: self.additions };
+        sink.begin_answer(self.response, reply, &forward)
     }
 
-    async fn splice_rest(&self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<bool, Reason> {
+    async fn splice_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Reason> {
         if !self.session.core.may_splice {
             return Ok(false);
         }
-        splice_body(reader, writer, self.session.idle_timeout()).await.map_err(|broken| match broken {
+        splice_body(source, sink, self.session.idle_timeout()).await.map_err(|broken| match broken {
             BodyBroken::Side(Broken::Source(error)) => of_source(&error),
             BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
             BodyBroken::SourceIdle => Reason::ResponseIdleTimeout,
@@ -101,19 +101,25 @@ impl<'a> Download<'a> {
         })
     }
 
-    async fn next_piece(&self, reader: &mut Http1Reader) -> Result<Piece, Reason> {
+    async fn next_piece(&self, source: &mut Source<'_>) -> Result<Piece, Reason> {
         let deadline = self.session.now() + self.session.idle_timeout();
-        match self.session.core.io.within(deadline, reader.next_piece()).await {
+        match self.session.core.io.within(deadline, source.next_piece()).await {
             Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(ReadError::Fault(_))) => Err(Reason::ResponseBodyMalformed),
-            Ok(Err(ReadError::Closed { .. })) => Err(Reason::ResponseTruncated),
-            Ok(Err(ReadError::Broken(error))) => Err(of_source(&error)),
+            Ok(Err(error)) => Err(of_body(&error)),
             Err(_elapsed) => Err(Reason::ResponseIdleTimeout),
         }
     }
 
     async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Reason> {
         self.session.client_takes(sending).await
+    }
+}
+
+fn of_body(error: &ReadError<BodyFault>) -> Reason {
+    match error {
+        ReadError::Fault(_) => Reason::ResponseBodyMalformed,
+        ReadError::Closed { .. } => Reason::ResponseTruncated,
+        ReadError::Broken(error) => of_source(error),
     }
 }
 

@@ -10,7 +10,9 @@ use std::task::Poll;
 
 use crate::balance::{Lost, Retry};
 use crate::model::Reason;
-use crate::proxy::backend::Backend;
+use crate::proxy::account::{Account, Attempt};
+use crate::proxy::affinity::Affinity;
+use crate::proxy::backend::{Backend, Unfinished};
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
@@ -18,8 +20,7 @@ use crate::proxy::upload::{Progress, Upload};
 use crate::proxy::upstream::{Choice, Search};
 use crate::runtime::{Either, race};
 use crate::telemetry::AnswerSource;
-use crate::transport::{Http1Reader, Http1Writer, ReadError};
-use crate::wire::answer::CONTINUE;
+use crate::transport::{Http1Reader, ReadError, Sink, Source};
 use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward, write_request_head};
 use crate::wire::head::{Asked, Reply, RequestHead, ResponseHead};
@@ -52,9 +53,9 @@ pub struct Switched {
 /// The client's side of an exchange.
 pub struct Client<'a> {
     /// Where its request comes from; the head has been read.
-    pub reader: &'a mut Http1Reader,
+    pub source: Source<'a>,
     /// Where its answer goes.
-    pub writer: &'a mut Http1Writer,
+    pub sink: Sink<'a>,
 }
 
 /// The request that an exchange carries.
@@ -71,8 +72,12 @@ pub struct Exchange<'a> {
     pub node: IpAddr,
     /// An instance has had its whole time for the answer already.
     pub has_waited: bool,
+    /// The instance may read another request out of it than we do: its connection carries no other afterwards.
+    pub is_doubtful: bool,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
+    /// What becomes of it.
+    pub account: &'a mut Account,
 }
 
 impl Exchange<'_> {
@@ -80,10 +85,16 @@ impl Exchange<'_> {
     pub async fn run(mut self, client: &mut Client<'_>) -> Ended {
         let mut search = Search::new(self.session);
         let mut fresh_only = false;
+        let affinity = self.session.entry.stickiness.as_ref().map(|sticky| Affinity::of(sticky, self.request));
+        let mut bound_to = affinity.as_ref().and_then(Affinity::bound_to);
         loop {
-            let choice = match search.choose() {
-                Ok(choice) => choice,
-                Err(reason) => return Ended::Refused(reason),
+            let bound = bound_to.take().and_then(|live| search.bound_to(live));
+            let choice = match bound {
+                Some(choice) => choice,
+                None => match search.choose(left_in_queue(&mut client.source)).await {
+                    Ok(choice) => choice,
+                    Err(reason) => return Ended::Refused(reason),
+                },
             };
             let (backend, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
@@ -96,7 +107,7 @@ impl Exchange<'_> {
                 },
             };
             let progress = Progress::default();
-            let (reason, choice) = match self.attempt(backend, choice, &progress, client).await {
+            let (reason, choice) = match self.attempt(backend, choice, &progress, client, affinity.as_ref()).await {
                 Ok(ended) => return ended,
                 Err(failed) => failed,
             };
@@ -128,23 +139,25 @@ impl Exchange<'_> {
         choice: Choice,
         progress: &Progress,
         client: &mut Client<'_>,
+        affinity: Option<&Affinity<'_>>,
     ) -> Result<Ended, (Reason, Choice)> {
-        match self.converse(&mut backend, &choice, progress, client).await {
+        let unfinished = Unfinished::new(&backend);
+        match self.converse(&mut backend, &choice, progress, client, affinity).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
-                if reusable {
+                unfinished.finish();
+                if reusable && !self.is_doubtful {
                     self.session.core.keep(choice.target(), backend);
                 }
                 Ok(Ended::Answered(persistence))
             }
-            Ok(Conversed::Switched) => Ok(Ended::Switched(Box::new(Switched { backend, choice }))),
-            Ok(Conversed::Cut(reason)) => {
-                backend.abort();
-                Ok(Ended::Cut(reason))
+            Ok(Conversed::Switched) => {
+                unfinished.finish();
+                Ok(Ended::Switched(Box::new(Switched { backend, choice })))
             }
+            Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),
             Err(reason) => {
                 // The next answer must not go on where this one's head stopped.
                 self.response.clear();
-                backend.abort();
                 Err((reason, choice))
             }
         }
@@ -157,26 +170,34 @@ impl Exchange<'_> {
         choice: &Choice,
         progress: &Progress,
         client: &mut Client<'_>,
+        affinity: Option<&Affinity<'_>>,
     ) -> Result<Conversed, Reason> {
         let session = self.session;
         self.invite_body(client).await?;
-        backend.writer.lend_memory(client.writer.take_memory());
+        backend.writer.lend_memory(client.sink.take_memory());
         backend.writer.begin(|out| {
             write_request_head(self.request, &self.forward(), out);
             (self.request.framing(), ())
         });
-        let mut uploading = pin!(Upload::new(session, progress).run(client.reader, &mut backend.writer));
+        let Client { source, sink } = client;
+        let mut to_instance = Sink::Http1(&mut backend.writer);
+        let mut uploading = pin!(Upload::new(session, progress).run(source, &mut to_instance));
         let reply = {
-            let answering = pin!(self.read_answer(&mut backend.reader, client.writer));
-            first_byte(session, progress, answering, uploading.as_mut()).await?
+            let answering = pin!(self.read_answer(&mut backend.reader, sink));
+            first_byte(session, choice, progress, answering, uploading.as_mut()).await?
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
         choice.cells().backend_latency.record(session.now().since(sent_at));
-        let download = Download::new(session, self.request, self.response);
+        self.account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
+        self.account.backend_status = self.response.status();
+        let bond = affinity.map(|affinity| affinity.bond(choice.live(), self.response)).unwrap_or_default();
+        let cookies = bond.fields();
+        let additions = Additions { replace: &[], append: &cookies };
+        let download = Download::new(session, self.request, self.response).with(additions);
         let framing = match reply {
             Reply::Final(framing) => framing,
             Reply::SwitchingProtocols | Reply::Interim => {
-                return Ok(match download.send_head(reply, client.writer).await {
+                return Ok(match download.send_head(reply, sink).await {
                     Ok(()) => Conversed::Switched,
                     Err(reason) => Conversed::Cut(reason),
                 });
@@ -184,29 +205,34 @@ impl Exchange<'_> {
         };
         // When the instance answers before it has read all, the rest of the request is not waited for. The node may have
         // begun to drain since the request came.
-        let goes_on = progress.is_whole() && session.core.draining_since().is_none();
+        let goes_on = progress.is_whole() && !session.is_leaving();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
-        let downloading = download.run(framing, persistence, &mut backend.reader, client.writer);
-        match race(downloading, uploading.as_mut()).await {
-            Either::First(Ok(Downloaded { persistence, reusable })) => {
+        backend.reader.begin_body(framing);
+        let mut from_instance = Source::Http1(&mut backend.reader);
+        let downloading = download.run(framing, persistence, &mut from_instance, sink);
+        let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;
+        self.account.sent_bytes = backend.reader.body_bytes();
+        match ended {
+            Either::First(Either::First(Ok(Downloaded { persistence, reusable }))) => {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
                 Ok(Conversed::Answered { persistence, reusable: reusable && progress.is_whole() })
             }
-            Either::First(Err(reason)) | Either::Second(reason) => Ok(Conversed::Cut(reason)),
+            Either::First(Either::First(Err(reason)) | Either::Second(reason)) => Ok(Conversed::Cut(reason)),
+            Either::Second(()) => Ok(Conversed::Cut(Reason::DrainTimeout)),
         }
     }
 
     /// Answers `Expect: 100-continue` itself, as ELB does, unless the body is coming already or has been asked for.
     async fn invite_body(&mut self, client: &mut Client<'_>) -> Result<(), Reason> {
         let expected = std::mem::take(&mut self.expects_continue);
-        if !expected || client.reader.has_unread() {
+        if !expected || client.source.has_unread() {
             return Ok(());
         }
-        self.session.client_takes(client.writer.send_fixed(CONTINUE)).await
+        self.session.client_takes(client.sink.send_continue()).await
     }
 
     /// Reads heads until the one that answers; interim ones are passed on.
-    async fn read_answer(&mut self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<Reply, Reason> {
+    async fn read_answer(&mut self, reader: &mut Http1Reader, sink: &mut Sink<'_>) -> Result<Reply, Reason> {
         let limits = self.session.response_limits();
         let asked = Asked { method: self.request.method_kind(), upgrade: self.request.upgrade().is_some() };
         let mut interim = 0;
@@ -220,7 +246,7 @@ impl Exchange<'_> {
             match self.response.reply(asked) {
                 Ok(Reply::Interim) if interim < INTERIM_ANSWERS_MAX => {
                     interim += 1;
-                    self.pass_on_interim(writer).await?;
+                    self.pass_on_interim(sink).await?;
                 }
                 Ok(Reply::Interim) => return Err(Reason::ResponseMalformed),
                 Ok(reply) => return Ok(reply),
@@ -230,11 +256,11 @@ impl Exchange<'_> {
     }
 
     /// A 100 that the instance sends although the client has had Elbow's is dropped; other interim answers go on.
-    async fn pass_on_interim(&self, writer: &mut Http1Writer) -> Result<(), Reason> {
+    async fn pass_on_interim(&self, sink: &mut Sink<'_>) -> Result<(), Reason> {
         if self.response.status() == 100 {
             return Ok(());
         }
-        Download::new(self.session, self.request, self.response).send_head(Reply::Interim, writer).await
+        Download::new(self.session, self.request, self.response).send_head(Reply::Interim, sink).await
     }
 
     fn forward(&self) -> RequestForward<'_> {
@@ -272,10 +298,17 @@ enum Conversed {
     Cut(Reason),
 }
 
+/// Waits for the client to break its connection.
+async fn left_in_queue(source: &mut Source<'_>) -> Reason {
+    source.broken().await;
+    Reason::ClientClosedInQueue
+}
+
 /// Waits for the head of the answer. The time allowed runs from the end of the request; `uploading` ends only
 /// when the client fails.
 async fn first_byte(
     session: &Session,
+    choice: &Choice,
     progress: &Progress,
     mut answering: Pin<&mut impl Future<Output = Result<Reply, Reason>>>,
     mut uploading: Pin<&mut impl Future<Output = Reason>>,
@@ -287,6 +320,9 @@ async fn first_byte(
         }
         if let Poll::Ready(answered) = answering.as_mut().poll(context) {
             return Poll::Ready(answered);
+        }
+        if choice.is_cut() {
+            return Poll::Ready(Err(Reason::DrainTimeout));
         }
         let Some(ended_at) = progress.ended_at() else { return Poll::Pending };
         let until = ended_at + session.first_byte_timeout();

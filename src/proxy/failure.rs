@@ -48,6 +48,7 @@ pub fn of_request_head(fault: &RequestFault) -> Reason {
         RequestFault::Framing(_) | RequestFault::FramingLookalike => Reason::AmbiguousFraming,
         RequestFault::MethodTooLong => Reason::MethodNotAllowed,
         RequestFault::Version => Reason::VersionNotSupported,
+        RequestFault::Connect => Reason::ConnectMethod,
         RequestFault::HostMissing | RequestFault::HostRepeated | RequestFault::HostInvalid => Reason::HostInvalid,
         _ => Reason::MalformedRequest,
     }

@@ -6,21 +6,31 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::base::Instant;
 use crate::model::Reason;
+use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
 use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::proxy::tunnel;
+use crate::proxy::{http2, tunnel};
 use crate::telemetry::AnswerSource;
-use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, close, linger};
+use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, Sink, Source, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
+use crate::wire::desync::{self, Action};
+use crate::wire::fault::RequestFault;
+use crate::wire::forward::Scheme;
+use crate::wire::framing::BodyFraming;
 use crate::wire::head::RequestHead;
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// The first line that an HTTP/2 client says (RFC 9113 section 3.4).
+const PREFACE_LINE: &[u8] = b"PRI * HTTP/2.0\r\n";
 
 /// Serves one connection to its end: alternates between waiting and serving. What a request needs lives in a box that
 /// goes with it, so that an idle connection stays small.
@@ -42,6 +52,13 @@ pub fn serve(session: Session, (receiver, sender): (Receiver, Sender)) -> impl F
         };
         Box::pin(front.part(parting)).await;
     }
+}
+
+/// Why there is no request head.
+enum Unread {
+    Refused(Reason),
+    /// The client begins as HTTP/2 clients do that know the server to speak it; this is what it has said.
+    Http2(Bytes),
 }
 
 /// The connection and how many requests it has carried.
@@ -74,6 +91,8 @@ enum Parting {
     Reset,
     /// Both connections carry another protocol.
     Tunnel(Box<Switched>),
+    /// The client speaks HTTP/2; this is what it has said.
+    Http2(Bytes),
 }
 
 impl Front {
@@ -84,20 +103,30 @@ impl Front {
             Parting::Linger => linger(self.reader.into_receiver(), self.writer.into_sender()).await,
             Parting::Reset => self.writer.socket().reset_on_close(),
             Parting::Tunnel(switched) => self.tunnel(*switched).await,
+            Parting::Http2(said) => {
+                let halves = (self.reader.into_receiver(), self.writer.into_sender());
+                http2::start(self.session, halves, said);
+            }
         }
     }
 
-    /// Waits for the first byte of a request.
+    /// Waits for the first byte of a request. When the node stops, or the listener has gone, it waits but for one that
+    /// the client may just be sending.
     async fn wait(&mut self, idle_since: Instant) -> Wake {
         let core = &self.session.core;
         let idle_until = idle_since + self.session.idle_timeout();
         let reader = &mut self.reader;
+        let session = &self.session;
+        let mut leaving_since = None;
         let mut deadline = core.io.sleep_until(idle_until);
         poll_fn(|context| {
             if let Poll::Ready(arrived) = reader.poll_wait(context) {
                 return Poll::Ready(if matches!(arrived, Ok(true)) { Wake::Request } else { Wake::Part });
             }
-            if let Some(since) = core.draining_since() {
+            if leaving_since.is_none() {
+                leaving_since = core.draining_since().or_else(|| session.has_lost_listener().then(|| core.io.now()));
+            }
+            if let Some(since) = leaving_since {
                 deadline.reset((since + DRAIN_GRACE).min(idle_until));
             }
             Pin::new(&mut deadline).poll(context).map(|()| Wake::Part)
@@ -123,18 +152,43 @@ impl Front {
     }
 
     async fn serve_request(&mut self, heads: &mut Heads) -> Next {
-        let began = self.session.now();
+        heads.account = Account::new(self.session.now());
         self.session.refresh();
-        if let Err(reason) = self.read_head(heads, began).await {
+        let next = self.carry_request(heads).await;
+        // The preface of another protocol is no request.
+        if !matches!(next, Next::Part(Parting::Http2(_))) {
+            heads.account.received_bytes = self.reader.body_bytes();
+            heads.account.log_request(&self.session, &heads.request);
+        }
+        next
+    }
+
+    async fn carry_request(&mut self, heads: &mut Heads) -> Next {
+        let began = heads.account.began;
+        if let Err(unread) = self.read_head(heads, began).await {
             // The memory goes to another client: it must not go on where this head stopped.
             heads.request.clear();
-            return self.refuse(reason, Persistence::Close).await;
+            self.reader.begin_body(BodyFraming::None);
+            return match unread {
+                Unread::Refused(reason) => {
+                    heads.account.failed = Some(reason);
+                    self.refuse(reason, Persistence::Close).await
+                }
+                Unread::Http2(said) => Next::Part(Parting::Http2(said)),
+            };
         }
         self.carried = self.carried.saturating_add(1);
+        let action = self.session.judge(&heads.request);
+        if action == Action::Block {
+            heads.account.failed = Some(Reason::DesyncBlocked);
+            return self.refuse(Reason::DesyncBlocked, Persistence::Close).await;
+        }
         let wanted = heads.request.persistence();
-        let persistence = if self.may_carry_more() { wanted } else { Persistence::Close };
+        let goes_on = self.may_carry_more() && action == Action::Allow;
+        let persistence = if goes_on { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
         if let Err(reason) = self.session.may_request() {
+            heads.account.failed = Some(reason);
             return self.refuse(reason, persistence).await;
         }
         let exchange = Exchange {
@@ -144,9 +198,12 @@ impl Front {
             persistence,
             node: self.node(&heads.request),
             has_waited: false,
+            is_doubtful: action == Action::AllowAndClose,
             expects_continue: heads.request.expects_continue(),
+            account: &mut heads.account,
         };
-        let mut client = Client { reader: &mut self.reader, writer: &mut self.writer };
+        let (source, sink) = (Source::Http1(&mut self.reader), Sink::Http1(&mut self.writer));
+        let mut client = Client { source, sink };
         let ended = exchange.run(&mut client).await;
         self.session.cells().request_duration.record(self.session.now().since(began));
         match ended {
@@ -159,25 +216,43 @@ impl Front {
             }
             Ended::Answered(_) => Next::Part(Parting::Linger),
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
-            Ended::Refused(reason) => self.refuse(reason, persistence).await,
+            Ended::Refused(reason) => {
+                heads.account.failed = Some(reason);
+                self.refuse(reason, persistence).await
+            }
             Ended::Cut(reason) => {
+                heads.account.failed = Some(reason);
                 self.session.count_failure(reason);
                 Next::Part(Parting::Reset)
             }
         }
     }
 
-    async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Reason> {
+    async fn read_head(&mut self, heads: &mut Heads, began: Instant) -> Result<(), Unread> {
         let limits = self.session.request_limits();
-        let reading = self
-            .reader
-            .read_head(|bytes| heads.request.parse(bytes, &limits).map_err(|fault| failure::of_request(bytes, &fault)));
+        // Inside TLS the protocol has been agreed on (RFC 9113 section 3.3).
+        let may_be_http2 = self.carried == 0 && self.session.scheme() == Scheme::Http;
+        let mut said = None;
+        let session = &self.session;
+        let reading = self.reader.read_head(|bytes| {
+            heads.request.parse(bytes, &limits).map_err(|fault| {
+                match may_be_http2 && fault == RequestFault::Version && bytes.starts_with(PREFACE_LINE) {
+                    true => said = Some(Bytes::copy_from_slice(bytes)),
+                    false => session.count_class(desync::of_bytes(bytes).class()),
+                }
+                failure::of_request(bytes, &fault)
+            })
+        });
         let deadline = began + self.session.client_header_timeout();
-        match self.session.core.io.within(deadline, reading).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(ReadError::Fault(reason))) => Err(reason),
-            Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))) => Err(Reason::ClientClosedInHead),
-            Err(_elapsed) => Err(Reason::ClientHeaderTimeout),
+        let read = self.session.core.io.within(deadline, reading).await;
+        match (read, said) {
+            (Ok(Ok(())), _) => Ok(()),
+            (Ok(Err(ReadError::Fault(_))), Some(said)) => Err(Unread::Http2(said)),
+            (Ok(Err(ReadError::Fault(reason))), None) => Err(Unread::Refused(reason)),
+            (Ok(Err(ReadError::Closed { .. } | ReadError::Broken(_))), _) => {
+                Err(Unread::Refused(Reason::ClientClosedInHead))
+            }
+            (Err(_elapsed), _) => Err(Unread::Refused(Reason::ClientHeaderTimeout)),
         }
     }
 
@@ -189,7 +264,7 @@ impl Front {
     }
 
     fn may_carry_more(&self) -> bool {
-        self.session.core.draining_since().is_none() && u64::from(self.carried) < self.session.requests_per_connection()
+        !self.session.is_leaving() && u64::from(self.carried) < self.session.requests_per_connection()
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
@@ -222,11 +297,11 @@ impl Front {
 
     /// Carries the switched protocol until both sides have ended it.
     async fn tunnel(mut self, switched: Switched) {
-        let Switched { mut backend, choice: _busy } = switched;
+        let Switched { mut backend, choice } = switched;
         let early = (self.reader.take_unread(), backend.reader.take_unread());
         let client = tunnel::End::of((self.reader.into_receiver(), self.writer.into_sender()), early.0);
         let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early.1);
-        let timeout = self.session.tunnel_timeout();
-        tunnel::run(&self.session, client, instance, timeout, Reason::TunnelTimeout).await;
+        let silence = tunnel::Silence { limit: self.session.tunnel_timeout(), reason: Reason::TunnelTimeout };
+        tunnel::run(&self.session, client, instance, &choice, silence).await;
     }
 }

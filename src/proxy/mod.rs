@@ -10,7 +10,9 @@
 //! bytes.
 
 pub mod acceptor;
+pub mod account;
 pub mod admission;
+pub mod affinity;
 pub mod backend;
 pub mod core;
 pub mod download;
@@ -18,6 +20,7 @@ pub mod entrance;
 pub mod exchange;
 pub mod failure;
 pub mod http1;
+pub mod http2;
 pub mod idle_pool;
 pub mod secure;
 mod session;

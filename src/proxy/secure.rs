@@ -1,19 +1,26 @@
 //! A client's TLS handshake, before anything is served.
 
+use bytes::Bytes;
+
 use crate::model::Reason;
-use crate::proxy::entrance;
 use crate::proxy::session::Session;
+use crate::proxy::{entrance, http2};
+use crate::tls::ApplicationProtocol;
 use crate::transport::{Accepted, HandshakeError, PlainReceiver, accept_tls, linger, plain_halves};
 
 /// Shakes hands with a client of a secure listener and serves it, or counts why not.
-pub async fn serve(session: Session, receiver: PlainReceiver) {
+pub async fn serve(mut session: Session, receiver: PlainReceiver) {
     let Some(tls) = &session.entry.tls else { return };
     let socket = receiver.socket().clone();
     let deadline = session.now() + session.tls_handshake_timeout();
     let reason = match session.core.io.within(deadline, accept_tls(receiver, &tls.server)).await {
-        Ok(Ok(Accepted { halves, began })) => {
+        Ok(Ok(Accepted { halves, began, agreed, protocol })) => {
+            session.agreed = agreed.map(Box::new);
             session.cells().tls_handshake_duration.record(session.now().since(began));
-            return entrance::serve(session, halves);
+            return match protocol {
+                Some(ApplicationProtocol::Http2) => http2::start(session, halves, Bytes::new()),
+                Some(ApplicationProtocol::Http1) | None => entrance::serve(session, halves),
+            };
         }
         // Connections opened ahead of need, and the probes of others.
         Ok(Err(HandshakeError::NothingSaid)) => return,

@@ -13,8 +13,10 @@ use crate::proxy::core::Core;
 use crate::proxy::entrance::Seat;
 use crate::registry::{ListenerEntry, Visit};
 use crate::telemetry::{AnswerSource, ListenerCells};
+use crate::tls::Agreed;
+use crate::wire::desync::{self, Action, Class};
 use crate::wire::forward::Scheme;
-use crate::wire::head::HeadLimits;
+use crate::wire::head::{HeadLimits, RequestHead};
 
 /// A client connection as every flow on it sees it. The rules are those of the snapshot that the connection, or its
 /// latest request, began under.
@@ -25,11 +27,21 @@ pub struct Session {
     pub entry: Arc<ListenerEntry>,
     /// Between whom the connection is.
     pub ends: Ends,
+    /// What protects it, if it is inside TLS.
+    pub agreed: Option<Box<Agreed>>,
     /// The version of the snapshot that the rules are of.
     version: u32,
     /// What counts the client's connections and requests, where those are limited.
     visit: Option<Visit>,
-    _seat: Seat,
+    tenure: Tenure,
+}
+
+/// Whose a session is.
+enum Tenure {
+    /// The connection's: it is counted as active.
+    Connection { _seat: Seat },
+    /// One stream's on a connection that carries several requests at once.
+    Stream { connection: Rc<Session> },
 }
 
 /// Between whom a connection is, as the client sees it.
@@ -44,8 +56,24 @@ pub struct Ends {
 impl Session {
     /// A connection to the listener of `entry`, counted as active until this is dropped.
     pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, ends: Ends, seat: Seat, visit: Option<Visit>) -> Session {
-        let session = Session { version: core.version(), core, entry, ends, visit, _seat: seat };
+        let tenure = Tenure::Connection { _seat: seat };
+        let session = Session { version: core.version(), core, entry, ends, agreed: None, visit, tenure };
         session.cells().connections_active.increment();
+        session
+    }
+
+    /// The same client's session for one stream of its connection, under the core's present rules.
+    pub fn for_stream(self: &Rc<Session>) -> Session {
+        let mut session = Session {
+            core: self.core.clone(),
+            entry: self.entry.clone(),
+            ends: self.ends.clone(),
+            agreed: self.agreed.clone(),
+            version: self.version,
+            visit: None,
+            tenure: Tenure::Stream { connection: self.clone() },
+        };
+        session.refresh();
         session
     }
 
@@ -57,10 +85,22 @@ impl Session {
     /// Goes over to the rules of the core's present snapshot; a listener that is no more keeps its last ones.
     pub fn refresh(&mut self) {
         let version = self.core.version();
-        if self.version != version {
+        if self.version != version
+            && let Some(entry) = self.core.listener(self.entry.listener.socket_address())
+        {
             self.version = version;
-            self.entry = self.core.listener(self.entry.listener.socket_address()).unwrap_or_else(|| self.entry.clone());
+            self.entry = entry;
         }
+    }
+
+    /// Whether the connection carries nothing more than what it is at: the node drains, or the listener is no more.
+    pub fn is_leaving(&self) -> bool {
+        self.core.draining_since().is_some() || self.has_lost_listener()
+    }
+
+    /// Whether the listener is no more: the connection may finish what it is at.
+    pub fn has_lost_listener(&self) -> bool {
+        self.version != self.core.version() && self.core.listener(self.entry.listener.socket_address()).is_none()
     }
 
     /// Counts one more request (TCP: connection) of the client.
@@ -69,9 +109,31 @@ impl Session {
     /// When it sends more of them than it may.
     pub fn may_request(&self) -> Result<(), Reason> {
         let rate = self.entry.rules.limits.requests_per_second_per_client;
-        match (&self.visit, rate.and_then(|rate| NonZeroU32::new(rate.get()))) {
+        let visit = match &self.tenure {
+            Tenure::Connection { .. } => &self.visit,
+            Tenure::Stream { connection } => &connection.visit,
+        };
+        match (visit, rate.and_then(|rate| NonZeroU32::new(rate.get()))) {
             (Some(visit), Some(rate)) if !visit.may_request(rate, self.now()) => Err(Reason::ClientRateLimit),
             _ => Ok(()),
+        }
+    }
+
+    /// What desync mitigation does with a request that was accepted; what does not follow the RFC is counted.
+    pub fn judge(&self, request: &RequestHead) -> Action {
+        let verdict = desync::of_accepted(request);
+        self.count_class(verdict.class());
+        verdict.action(self.entry.rules.attributes.desync_mitigation)
+    }
+
+    /// Counts a request by its desync class.
+    pub fn count_class(&self, class: Class) {
+        let counters = &self.cells().desync;
+        match class {
+            Class::Compliant => {}
+            Class::Acceptable => counters.acceptable.increment(),
+            Class::Ambiguous => counters.ambiguous.increment(),
+            Class::Severe => counters.severe.increment(),
         }
     }
 
@@ -142,6 +204,11 @@ impl Session {
         self.entry.rules.limits.connect_timeout.get()
     }
 
+    /// How long a request may wait in the surge queue.
+    pub fn queue_timeout(&self) -> Duration {
+        self.entry.rules.limits.queue_timeout.get()
+    }
+
     /// Silence on an upgraded connection after which it is closed.
     pub fn tunnel_timeout(&self) -> Duration {
         self.entry.rules.limits.tunnel_timeout.get()
@@ -171,6 +238,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.cells().connections_active.decrement();
+        if let Tenure::Connection { .. } = self.tenure {
+            self.cells().connections_active.decrement();
+        }
     }
 }

@@ -1,36 +1,49 @@
 //! A TCP client's connection: one connection to one instance, and bytes both ways.
 
+use std::future::pending;
+
 use crate::balance::Lost;
 use crate::model::Reason;
+use crate::proxy::account::{Account, Attempt};
 use crate::proxy::session::Session;
-use crate::proxy::tunnel::{self, End};
+use crate::proxy::tunnel::{self, End, Silence};
 use crate::proxy::upstream::{Choice, Search};
 use crate::transport::{Receiver, Sender};
 
 /// Serves one connection to its end.
 pub async fn serve(session: Session, client: (Receiver, Sender)) {
-    match connect(&session).await {
+    let mut account = Account::new(session.now());
+    match connect(&session, &mut account).await {
         Ok((instance, choice)) => {
             let (client, instance) = (End::of(client, None), End::of(instance, None));
-            let timeout = session.idle_timeout();
-            tunnel::run(&session, client, instance, timeout, Reason::IdleTimeout).await;
-            drop(choice);
+            let silence = Silence { limit: session.idle_timeout(), reason: Reason::IdleTimeout };
+            let carried = tunnel::run(&session, client, instance, &choice, silence).await;
+            account.received_bytes = carried.received_bytes;
+            account.sent_bytes = carried.sent_bytes;
+            account.failed = carried.failed;
         }
         Err(reason) => {
             session.count_failure(reason);
+            account.failed = Some(reason);
             // A plain close would read as an empty but complete answer.
             client.1.socket().reset_on_close();
         }
     }
+    account.log_stream(&session);
 }
 
 /// Connects to an instance; one that cannot be reached leaves its place to the next.
-async fn connect(session: &Session) -> Result<((Receiver, Sender), Choice), Reason> {
+async fn connect(session: &Session, account: &mut Account) -> Result<((Receiver, Sender), Choice), Reason> {
     let mut search = Search::new(session);
     loop {
-        let choice = search.choose()?;
+        // Its first bytes are for the instance: that a client has left shows when they are read.
+        let choice = search.choose(pending()).await?;
+        let sent_at = session.now();
         match choice.dial(session).await {
-            Ok(halves) => return Ok((halves, choice)),
+            Ok(halves) => {
+                account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
+                return Ok((halves, choice));
+            }
             Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
                 Some(_) => session.count_failure(reason),
                 None => return Err(reason),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
+use crate::proxy::upstream::Choice;
 use crate::runtime::{Chunk, Either, race, try_join};
 use crate::transport::{Activity, Broken, Receiver, Sender, relay};
 
@@ -21,15 +22,35 @@ impl End {
     }
 }
 
+/// The silence that ends a tunnel.
+#[derive(Clone, Copy, Debug)]
+pub struct Silence {
+    /// How long it lasts.
+    pub limit: Duration,
+    /// What it is called.
+    pub reason: Reason,
+}
+
+/// What a tunnel has carried until its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Carried {
+    /// Bytes from the client.
+    pub received_bytes: u64,
+    /// Bytes to the client.
+    pub sent_bytes: u64,
+    /// Why it ended, if not because both ends had said all.
+    pub failed: Option<Reason>,
+}
+
 /// Which end a tunnel broke at.
 enum BrokenEnd {
     Client,
     Instance,
 }
 
-/// Moves bytes until both ends have said their last, one breaks, or nothing moves for `timeout`. A half that has ended
-/// is passed on as such; a broken end is passed on as a reset.
-pub async fn run(session: &Session, client: End, instance: End, timeout: Duration, on_timeout: Reason) {
+/// Moves bytes until both ends have said their last, one breaks, nothing moves for too long, or the instance's time to
+/// finish is over. A half that has ended is passed on as such; a broken end is passed on as a reset.
+pub async fn run(session: &Session, client: End, instance: End, choice: &Choice, silence: Silence) -> Carried {
     let activity = Activity::new(&session.core.io);
     let End { receiver: mut from_client, sender: mut to_client, early: client_said } = client;
     let End { receiver: mut from_instance, sender: mut to_instance, early: instance_said } = instance;
@@ -38,20 +59,24 @@ pub async fn run(session: &Session, client: End, instance: End, timeout: Duratio
         let back = one_way(session, &mut from_instance, instance_said, &mut to_client, &activity);
         let there = async { there.await.map_err(|broken| broken_end(&broken, true)) };
         let back = async { back.await.map_err(|broken| broken_end(&broken, false)) };
-        race(try_join(there, back), activity.until_idle(timeout)).await
+        let over = race(activity.until_idle(silence.limit), choice.cut());
+        race(try_join(there, back), over).await
     };
     let cells = session.cells();
-    cells.received_bytes.add(from_client.take_received());
-    cells.sent_bytes.add(to_client.take_sent());
+    let (received_bytes, sent_bytes) = (from_client.take_received(), to_client.take_sent());
+    cells.received_bytes.add(received_bytes);
+    cells.sent_bytes.add(sent_bytes);
     let reason = match ended {
-        Either::First(Ok(((), ()))) => return,
+        Either::First(Ok(((), ()))) => return Carried { received_bytes, sent_bytes, failed: None },
         Either::First(Err(BrokenEnd::Client)) => Reason::TunnelClientReset,
         Either::First(Err(BrokenEnd::Instance)) => Reason::TunnelBackendReset,
-        Either::Second(()) => on_timeout,
+        Either::Second(Either::First(())) => silence.reason,
+        Either::Second(Either::Second(())) => Reason::DrainTimeout,
     };
     session.count_failure(reason);
     to_client.socket().reset_on_close();
     to_instance.socket().reset_on_close();
+    Carried { received_bytes, sent_bytes, failed: Some(reason) }
 }
 
 async fn one_way(

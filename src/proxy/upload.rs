@@ -8,8 +8,7 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::runtime::Chunk;
-use crate::transport::{BodyBroken, Broken, Http1Reader, Http1Writer, Piece, ReadError, splice_body};
+use crate::transport::{BodyBroken, Broken, Data, Piece, ReadError, Sink, Source, splice_body};
 use crate::wire::fault::BodyFault;
 
 /// How far an upload is; read by the other half of the exchange while the upload runs.
@@ -37,7 +36,7 @@ impl Progress {
     }
 }
 
-/// Sends one request; its head is pending in the writer.
+/// Sends one request; its head is pending in the sink.
 pub struct Upload<'a> {
     session: &'a Session,
     progress: &'a Progress,
@@ -59,13 +58,13 @@ impl<'a> Upload<'a> {
 
     /// Sends head and body, then watches the client's connection for as long as it is polled. Ends only when the
     /// exchange cannot go on.
-    pub async fn run(self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Reason {
-        let sent = self.send(reader, writer).await;
+    pub async fn run(self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Reason {
+        let sent = self.send(source, sink).await;
         self.progress.whole.set(sent.is_ok());
         self.progress.ended_at.set(Some(self.session.now()));
         match sent {
             Ok(()) => {
-                reader.broken().await;
+                source.broken().await;
                 Reason::ClientClosed
             }
             Err(Interrupted::Failed(reason)) => reason,
@@ -73,44 +72,39 @@ impl<'a> Upload<'a> {
         }
     }
 
-    async fn send(&self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<(), Interrupted> {
+    async fn send(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<(), Interrupted> {
         loop {
-            let at_hand = reader.piece_at_hand().map_err(|fault| of_body(&ReadError::Fault(fault)))?;
+            let at_hand = source.piece_at_hand().map_err(|error| of_body(&error))?;
             let piece = match at_hand {
                 Some(piece) => piece,
                 None => {
                     // The instance gets the head, or what came before, while the client is waited for.
-                    self.taken(writer.flush()).await?;
-                    match self.splice_rest(reader, writer).await? {
+                    self.taken(sink.flush()).await?;
+                    match self.splice_rest(source, sink).await? {
                         true => Piece::End,
-                        false => self.next_piece(reader).await?,
+                        false => self.next_piece(source).await?,
                     }
                 }
             };
             match piece {
-                Piece::Data(piece) => self.send_piece(reader, writer, piece).await?,
-                Piece::End => return self.taken(writer.finish(reader.trailers())).await,
+                Piece::Data(piece) => self.send_piece(source, sink, piece).await?,
+                Piece::End => return self.taken(sink.finish(source.trailers())).await,
             }
         }
     }
 
-    async fn send_piece(
-        &self,
-        reader: &Http1Reader,
-        writer: &mut Http1Writer,
-        piece: Chunk,
-    ) -> Result<(), Interrupted> {
+    async fn send_piece(&self, source: &Source<'_>, sink: &mut Sink<'_>, piece: Data) -> Result<(), Interrupted> {
         self.progress.body_taken.set(true);
-        self.taken(writer.send_piece(piece, reader.is_finished())).await
+        self.taken(sink.send_piece(piece, source.is_finished())).await
     }
 
-    async fn splice_rest(&self, reader: &mut Http1Reader, writer: &mut Http1Writer) -> Result<bool, Interrupted> {
+    async fn splice_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Interrupted> {
         if !self.session.core.may_splice {
             return Ok(false);
         }
         // What a splice has moved is gone, also when it is given up half-way because the instance has gone.
         let taken = self.progress.body_taken.replace(true);
-        match splice_body(reader, writer, self.session.client_body_timeout()).await {
+        match splice_body(source, sink, self.session.client_body_timeout()).await {
             Ok(spliced) => {
                 self.progress.body_taken.set(taken || spliced);
                 Ok(spliced)
@@ -122,9 +116,9 @@ impl<'a> Upload<'a> {
         }
     }
 
-    async fn next_piece(&self, reader: &mut Http1Reader) -> Result<Piece, Interrupted> {
+    async fn next_piece(&self, source: &mut Source<'_>) -> Result<Piece, Interrupted> {
         let deadline = self.session.now() + self.session.client_body_timeout();
-        match self.session.core.io.within(deadline, reader.next_piece()).await {
+        match self.session.core.io.within(deadline, source.next_piece()).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => Err(of_body(&error)),
             Err(_elapsed) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),

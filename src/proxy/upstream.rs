@@ -1,12 +1,17 @@
 //! Finding an instance for a request and connecting to it.
 
-use crate::balance::{Lost, Retry, Unavailable};
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+
+use crate::balance::{Full, Lost, Retry, Unavailable};
 use crate::model::{ProxyProtocolVersion, Reason};
 use crate::proxy::failure;
 use crate::proxy::session::{Ends, Session};
-use crate::registry::{Assignment, TargetId, Tried};
-use crate::runtime::Socket;
-use crate::telemetry::InstanceCells;
+use crate::registry::{Assignment, Live, TargetId, Tried, Turn, Waiting};
+use crate::runtime::{Either, Socket, race};
+use crate::telemetry::{InstanceCells, ListenerCells};
 use crate::tls::ClientTls;
 use crate::transport::{HandshakeError, PlainReceiver, Receiver, Sender, connect_tls, dial, plain_halves};
 use crate::wire::proxy_protocol::{v1, v2};
@@ -26,22 +31,73 @@ impl<'a> Search<'a> {
         Search { session, tried: Tried::none(), attempts: 0, failed: None }
     }
 
-    /// The next instance to try; it counts as busy until the choice is dropped.
+    /// The instance that the client is bound to, if it takes work; it counts as busy until the choice is dropped.
+    pub fn bound_to(&mut self, live: &Arc<Live>) -> Option<Choice> {
+        if self.must_queue() {
+            return None;
+        }
+        let assignment = self.session.entry.targets.assign(live)?;
+        self.attempts += 1;
+        Some(self.choice(assignment))
+    }
+
+    /// The next instance to try; it counts as busy until the choice is dropped. Where all have as many as they may have,
+    /// its turn is waited for, until `leaving` ends: the client has left, then for this reason.
     ///
     /// # Errors
     /// Why there is none: how the last attempt failed, or else why nobody can be chosen.
-    pub fn choose(&mut self) -> Result<Choice, Reason> {
+    pub async fn choose(&mut self, leaving: impl Future<Output = Reason>) -> Result<Choice, Reason> {
         self.attempts += 1;
+        let chosen = match self.must_queue() {
+            true => Err(Unavailable::AtCapacity),
+            false => self.choose_now(),
+        };
+        let chosen = match chosen {
+            // Boxed: those who need not wait do not carry its room.
+            Err(Unavailable::AtCapacity) => Box::pin(self.wait(leaving)).await,
+            chosen => chosen.map_err(Unavailable::reason),
+        };
+        chosen.map(|assignment| self.choice(assignment)).map_err(|reason| self.failed.unwrap_or(reason))
+    }
+
+    /// Whoever could just not be connected to is chosen only when there is nobody else.
+    fn choose_now(&self) -> Result<Assignment, Unavailable> {
         let Session { core, entry, .. } = self.session;
         let mut shunned = core.shunned.borrow_mut();
-        let chosen = match shunned.is_any(self.session.now()) {
+        match shunned.is_any(self.session.now()) {
             false => entry.targets.choose(core.number, &self.tried),
             true => entry.targets.choose_beside(core.number, &self.tried, |live| shunned.contains(live)),
-        };
-        match chosen {
-            Ok(assignment) => Ok(Choice { assignment, core: core.number }),
-            Err(unavailable) => Err(self.failed.unwrap_or_else(|| Unavailable::reason(unavailable))),
         }
+    }
+
+    /// Whether others wait, who must not be overtaken.
+    fn must_queue(&self) -> bool {
+        let entry = &self.session.entry;
+        entry.targets.are_limited() && !entry.rules.surge_queue.is_empty()
+    }
+
+    /// Waits in the surge queue.
+    async fn wait(&self, leaving: impl Future<Output = Reason>) -> Result<Assignment, Reason> {
+        let session = self.session;
+        let cells = session.cells();
+        let waiting = Waiting::enter(&session.entry, session.core.number, self.tried.clone()).map_err(|Full| {
+            cells.spillover.increment();
+            Reason::SurgeQueueFull
+        })?;
+        let _queued = Queued::in_cells(cells);
+        let turn = poll_fn(|context| waiting.poll_assignment(context.waker()));
+        let deadline = session.now() + session.queue_timeout();
+        match session.core.io.within(deadline, race(turn, leaving)).await {
+            Ok(Either::First(assignment)) => Ok(assignment),
+            Ok(Either::Second(left)) => Err(left),
+            Err(_elapsed) => Err(Reason::QueueTimeout),
+        }
+    }
+
+    fn choice(&self, assignment: Assignment) -> Choice {
+        let entry = &self.session.entry;
+        let turn = entry.targets.are_limited().then(|| Turn::of(&entry.rules.surge_queue));
+        Choice { assignment, core: self.session.core.number, _turn: turn }
     }
 
     /// Takes note of a failed attempt. Whether and how to try again; `None`: not.
@@ -60,12 +116,50 @@ impl<'a> Search<'a> {
 pub struct Choice {
     assignment: Assignment,
     core: usize,
+    /// Behind the assignment: what that gives back goes to whoever waits.
+    _turn: Option<Turn>,
+}
+
+/// Counts a request as waiting until it is dropped.
+struct Queued<'a>(&'a ListenerCells);
+
+impl<'a> Queued<'a> {
+    fn in_cells(cells: &'a ListenerCells) -> Queued<'a> {
+        cells.surge_queue_length.increment();
+        Queued(cells)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.surge_queue_length.decrement();
+    }
 }
 
 impl Choice {
     /// Names the instance and its port among the idle connections of a core.
     pub fn target(&self) -> TargetId {
         self.assignment.target()
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> SocketAddr {
+        self.assignment.address
+    }
+
+    /// The instance.
+    pub fn live(&self) -> &Arc<Live> {
+        self.assignment.lease.record()
+    }
+
+    /// Whether what is in flight on the instance is to be given up. When that changes, every flow is polled once more.
+    pub fn is_cut(&self) -> bool {
+        self.assignment.lease.record().is_cut()
+    }
+
+    /// Waits until what is in flight on the instance is to be given up.
+    pub async fn cut(&self) {
+        poll_fn(|_| if self.is_cut() { Poll::Ready(()) } else { Poll::Pending }).await
     }
 
     /// What this core counts about the instance.

@@ -56,7 +56,7 @@ pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Resu
                 listeners.open.clear();
                 core.drain();
             }
-            Next::Stop => return,
+            Next::Stop => return core.offer_lines(),
         }
     }
 }
@@ -73,30 +73,34 @@ enum Next {
 
 /// Waits for news from the registry or, while draining, for the end of the last connection.
 async fn next(core: &Rc<Core>, reader: &mut Reader) -> Next {
-    loop {
-        match (reader.lifecycle(), core.draining_since()) {
-            (Lifecycle::Stopped, _) => return Next::Stop,
-            (Lifecycle::Draining { .. }, None) => return Next::Drain,
-            (Lifecycle::Draining { deadline }, Some(_)) => {
-                let finished = core.io.within(deadline, core.finished());
-                match race(finished, reader.change()).await {
-                    Either::First(_) => return Next::Stop,
-                    Either::Second(()) => return Next::Adopt,
-                }
-            }
-            (Lifecycle::Starting | Lifecycle::Serving, _) => {
-                reader.change().await;
-                return Next::Adopt;
+    match (reader.lifecycle(), core.draining_since()) {
+        (Lifecycle::Stopped, _) => return Next::Stop,
+        (Lifecycle::Draining { .. }, None) => return Next::Drain,
+        (Lifecycle::Draining { deadline }, Some(_)) => {
+            let finished = core.io.within(deadline, core.finished());
+            if let Either::First(_) = race(finished, reader.change()).await {
+                return Next::Stop;
             }
         }
+        (Lifecycle::Starting | Lifecycle::Serving, _) => reader.change().await,
+    }
+    wake_those_cut(core, reader);
+    Next::Adopt
+}
+
+/// Has every flow look whether what it does has been cut.
+fn wake_those_cut(core: &Core, reader: &mut Reader) {
+    if reader.take_cuts() {
+        core.io.wake_all();
     }
 }
 
-/// Closes idle connections that their instances have closed.
+/// Closes idle connections that their instances have closed, and gives away lines that wait for a full block.
 async fn sweep(core: Rc<Core>) {
     loop {
         core.io.sleep(SWEEP_INTERVAL).await;
         core.idle.sweep(core.io.now());
+        core.offer_lines();
     }
 }
 
@@ -111,7 +115,12 @@ impl Listeners {
     /// Opens what the core's snapshot has and is not open, and stops what it has no more. Those in both stay as they are.
     fn follow(&mut self, core: &Rc<Core>) -> io::Result<()> {
         let snapshot = core.snapshot();
+        let before = self.open.len();
         self.open.retain(|address, _| snapshot.listener(*address).is_some());
+        if self.open.len() < before {
+            // Idle connections to those that are gone end.
+            core.io.wake_all();
+        }
         let mut result = Ok(());
         for entry in snapshot.listeners() {
             let address = entry.listener.socket_address();

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
 use super::{
-    BackendTls, CertificateError, Clients, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Places,
-    Rules, Snapshot, Targets, TlsError,
+    BackendTls, CertificateError, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Places, Rules,
+    Snapshot, Stickiness, Targets, TlsError,
 };
-use crate::balance::{Candidates, Member, Placement, Zoning};
+use crate::balance::{Candidates, Member, Placement, StickyKey, Zoning};
 use crate::model::{
-    CertificateFiles, Configuration, Host, HostName, Instance, InstanceId, Listener, LoadBalancer, LoadBalancerName,
-    Port, Routing,
+    AccessLog, CertificateFiles, Configuration, Host, HostName, Instance, InstanceId, Listener, LoadBalancer,
+    LoadBalancerName, Port, Routing,
 };
-use crate::telemetry::{ListenerCells, PerCore};
+use crate::telemetry::{AccessLogQueue, ListenerCells, PerCore};
 use crate::tls::TicketFault;
 
 /// Why a valid configuration cannot be brought into effect here and now.
@@ -46,6 +46,11 @@ pub enum CompileError {
         /// Why.
         cause: TlsError,
     },
+    /// A listener keeps clients by sticky cookies, and there is no key to make them with.
+    NoStickyKey {
+        /// The load balancer.
+        load_balancer: LoadBalancerName,
+    },
 }
 
 impl fmt::Display for CompileError {
@@ -59,26 +64,37 @@ impl fmt::Display for CompileError {
             Self::Tls { load_balancer, port, cause } => {
                 write!(formatter, "load balancer {load_balancer}, listener {port}: {cause}")
             }
+            Self::NoStickyKey { load_balancer } => {
+                write!(formatter, "load balancer {load_balancer}: there is no key for its sticky cookies")
+            }
         }
     }
 }
 
 impl std::error::Error for CompileError {}
 
-/// Compiles `configuration` for `cores` data-plane threads, with the certificates of `keyring`. What it has in
-/// common with the snapshot it is to follow keeps its live records and counters: an instance with the same load balancer,
-/// id, address and port; a listener with the same load balancer and port; the clients of a load balancer with the same
-/// name.
+/// What a configuration is compiled with that it only names.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys<'a> {
+    /// The certificates of secure listeners.
+    pub keyring: &'a Keyring,
+    /// What sticky cookies are made with; without it no listener may want them.
+    pub sticky: Option<&'a StickyKey>,
+}
+
+/// Compiles `configuration` for `cores` data-plane threads. What it has in common with the snapshot it is to follow keeps
+/// its live records and counters: an instance with the same load balancer, id, address and port; a listener with the
+/// same load balancer and port; the clients and waiting requests of a load balancer with the same name; the lines that wait for the same log.
 ///
 /// Host names are looked up here, one after the other, by the system's resolver, which may take seconds; the first
 /// address counts. Answers every error, and changes nothing.
 pub fn compile(
     configuration: &Configuration,
     cores: usize,
-    keyring: &Keyring,
+    keys: Keys<'_>,
     previous: Option<&Snapshot>,
 ) -> Result<Snapshot, Vec<CompileError>> {
-    let mut compiler = Compiler::new(configuration, cores, keyring, previous);
+    let mut compiler = Compiler::new(configuration, cores, keys, previous);
     let load_balancers: Box<[_]> =
         configuration.load_balancers.values().map(|balancer| compiler.load_balancer(balancer)).collect();
     if !compiler.errors.is_empty() {
@@ -102,14 +118,15 @@ pub fn compile(
 struct Compiler<'a> {
     configuration: &'a Configuration,
     cores: usize,
-    keyring: &'a Keyring,
+    keys: Keys<'a>,
     version: u32,
     lives: HashMap<(&'a LoadBalancerName, &'a InstanceId), &'a Arc<Live>>,
-    clients: HashMap<&'a LoadBalancerName, &'a Arc<Clients>>,
+    rules: HashMap<&'a LoadBalancerName, &'a Rules>,
     listener_cells: HashMap<(LoadBalancerName, Port), Arc<PerCore<ListenerCells>>>,
     backend_tls: HashMap<(&'a LoadBalancerName, Port), &'a BackendTls>,
     backend_tls_made: u32,
     places: HashMap<SocketAddr, &'a Arc<Places>>,
+    access_logs: Vec<Arc<AccessLogQueue>>,
     resolved: HashMap<&'a HostName, Result<IpAddr, String>>,
     births: Vec<u32>,
     free_indexes: Vec<u32>,
@@ -117,12 +134,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(
-        configuration: &'a Configuration,
-        cores: usize,
-        keyring: &'a Keyring,
-        previous: Option<&'a Snapshot>,
-    ) -> Self {
+    fn new(configuration: &'a Configuration, cores: usize, keys: Keys<'a>, previous: Option<&'a Snapshot>) -> Self {
         let instances = previous.into_iter().flat_map(Snapshot::instances);
         let listeners = || previous.into_iter().flat_map(Snapshot::listeners);
         let balancers = previous.into_iter().flat_map(Snapshot::load_balancers);
@@ -134,18 +146,19 @@ impl<'a> Compiler<'a> {
         Self {
             configuration,
             cores,
-            keyring,
+            keys,
             backend_tls: backend_tls.collect(),
             backend_tls_made: 0,
             version: previous.map_or(0, Snapshot::version) + 1,
             lives: instances
                 .map(|(balancer, entry)| ((&balancer.rules.name, &entry.instance.id), &entry.live))
                 .collect(),
-            clients: balancers.map(|entry| (&entry.rules.name, &entry.rules.clients)).collect(),
+            rules: balancers.map(|entry| (&entry.rules.name, &*entry.rules)).collect(),
             places: listeners().map(|entry| (entry.listener.socket_address(), &entry.places)).collect(),
             listener_cells: listeners()
                 .map(|entry| ((entry.rules.name.clone(), entry.listener.port), Arc::clone(&entry.cells)))
                 .collect(),
+            access_logs: previous.into_iter().flat_map(Snapshot::access_logs).cloned().collect(),
             resolved: HashMap::new(),
             births: vec![0; births.len()],
             // An index that the previous snapshot used is not given to another before the next one.
@@ -155,13 +168,21 @@ impl<'a> Compiler<'a> {
     }
 
     fn load_balancer(&mut self, balancer: &'a LoadBalancer) -> LoadBalancerEntry {
+        if self.keys.sticky.is_none()
+            && balancer.listeners.iter().any(|listener| balancer.stickiness(listener).is_some())
+        {
+            self.errors.push(CompileError::NoStickyKey { load_balancer: balancer.name.clone() });
+        }
+        let previous = self.rules.get(&balancer.name).copied();
         LoadBalancerEntry {
             rules: Arc::new(Rules {
                 name: balancer.name.clone(),
                 attributes: balancer.attributes.clone(),
                 limits: balancer.limits.clone(),
                 first_byte_timeout: balancer.first_byte_timeout(),
-                clients: self.clients.get(&balancer.name).map(|clients| Arc::clone(clients)).unwrap_or_default(),
+                access_log: balancer.attributes.access_log.as_ref().map(|log| self.access_log(log)),
+                surge_queue: previous.map(|rules| Arc::clone(&rules.surge_queue)).unwrap_or_default(),
+                clients: previous.map(|rules| Arc::clone(&rules.clients)).unwrap_or_default(),
             }),
             health_check: balancer.health_check.clone(),
             instances: balancer.instances.iter().filter_map(|instance| self.instance(balancer, instance)).collect(),
@@ -229,6 +250,16 @@ impl<'a> Compiler<'a> {
         None
     }
 
+    /// The queue of a log; load balancers with the same one share it.
+    fn access_log(&mut self, log: &AccessLog) -> Arc<AccessLogQueue> {
+        if let Some(known) = self.access_logs.iter().find(|known| known.log() == log) {
+            return Arc::clone(known);
+        }
+        let queue = Arc::new(AccessLogQueue::new(log.clone()));
+        self.access_logs.push(Arc::clone(&queue));
+        queue
+    }
+
     fn listeners(&mut self, entry: &LoadBalancerEntry, balancer: &'a LoadBalancer) -> Vec<Arc<ListenerEntry>> {
         let (mut targets, mut backend_tls) = (HashMap::new(), HashMap::new());
         let mut compiled = Vec::with_capacity(balancer.listeners.len());
@@ -242,7 +273,7 @@ impl<'a> Compiler<'a> {
             let targets = targets
                 .entry((port, routing))
                 .or_insert_with(|| Arc::new(self.targets(entry, port, routing, backend_tls.get(&port).cloned())));
-            let front = FrontTls::compile(balancer, listener, self.keyring);
+            let front = FrontTls::compile(balancer, listener, self.keys.keyring);
             let Some(tls) = self.noted(front, entry, listener) else { continue };
             compiled.push(Arc::new(ListenerEntry {
                 listener: listener.clone(),
@@ -255,6 +286,7 @@ impl<'a> Compiler<'a> {
                     .get(&listener.socket_address())
                     .map(|places| Arc::clone(places))
                     .unwrap_or_default(),
+                stickiness: self.stickiness(entry, balancer, listener),
                 proxy_protocol: balancer.proxy_protocol(listener),
             }));
         }
@@ -281,6 +313,18 @@ impl<'a> Compiler<'a> {
         let (load_balancer, port) = (&entry.rules.name, listener.port);
         let error = |cause| CompileError::Tls { load_balancer: load_balancer.clone(), port, cause };
         result.map_err(|cause| self.errors.push(error(cause))).ok()
+    }
+
+    fn stickiness(
+        &self,
+        entry: &LoadBalancerEntry,
+        balancer: &LoadBalancer,
+        listener: &Listener,
+    ) -> Option<Stickiness> {
+        let (_, policy) = balancer.stickiness(listener)?;
+        let served = entry.instances.iter().filter(|entry| entry.placement == Placement::Served);
+        let lives = served.map(|entry| Arc::clone(&entry.live));
+        Stickiness::new(policy, lives, listener.instance_port, self.keys.sticky?)
     }
 
     fn targets(
@@ -314,13 +358,15 @@ mod tests {
     use super::*;
     use crate::balance::Unavailable;
     use crate::health::Condition;
-    use crate::model::{Count, LoadBalancerParts, Protocol, Weight};
+    use crate::model::{Count, LoadBalancerParts, Policy, PolicyName, Protocol, Weight};
     use crate::registry::Tried;
-    use crate::registry::testing::{balancer, configuration, instance, keyring, listener, zone};
+    use crate::registry::testing::{balancer, configuration, instance, key, keyring, listener, zone};
     use std::time::Duration;
 
     fn compiled(load_balancers: Vec<LoadBalancerParts>, previous: Option<&Snapshot>) -> Snapshot {
-        compile(&configuration(load_balancers), 2, &keyring(), previous).expect("resolvable")
+        let (keyring, key) = (keyring(), key());
+        let keys = Keys { keyring: &keyring, sticky: Some(&key) };
+        compile(&configuration(load_balancers), 2, keys, previous).expect("resolvable")
     }
 
     fn live<'a>(snapshot: &'a Snapshot, id: &str) -> &'a Arc<Live> {
@@ -339,6 +385,39 @@ mod tests {
         addresses.sort();
         addresses.dedup();
         addresses
+    }
+
+    #[test]
+    fn sticky_tokens_outlive_reloads_and_name_nobody_who_left() {
+        let sticky = |ids: &[&str]| {
+            let instances = ids.iter().map(|id| instance(id, &format!("10.0.0.{}", id.len()))).collect();
+            let mut web = balancer("web", 80, instances);
+            let name = PolicyName::new("sticky").expect("a name");
+            web.policies.insert(name.clone(), Policy::LbCookieStickiness { cookie_expiration_period: None });
+            web.listeners[0].policies.push(name);
+            web
+        };
+        let stickiness = |snapshot: &Snapshot| snapshot.listeners[0].clone();
+        let first = compiled(vec![sticky(&["a", "bb"])], None);
+        let entry = stickiness(&first);
+        let of = |entry: &ListenerEntry, id| {
+            let stickiness = entry.stickiness.as_ref().expect("sticky");
+            stickiness.token_of(live(&first, id)).map(|token| token.as_bytes().to_vec())
+        };
+        let (a, b) = (of(&entry, "a").expect("a token"), of(&entry, "bb").expect("a token"));
+        assert_ne!(a, b);
+        // A reload, and a start anew.
+        for previous in [Some(&first), None] {
+            let second = compiled(vec![sticky(&["bb"])], previous);
+            let entry = stickiness(&second);
+            let stickiness = entry.stickiness.as_ref().expect("sticky");
+            assert!(stickiness.instance_of(&a).is_none());
+            assert!(Arc::ptr_eq(stickiness.instance_of(&b).expect("registered"), live(&second, "bb")));
+        }
+        let keyring = keyring();
+        let keys = Keys { keyring: &keyring, sticky: None };
+        let errors = compile(&configuration(vec![sticky(&["a"])]), 1, keys, None).expect_err("no key");
+        assert!(errors[0].to_string().contains("no key"), "{errors:?}");
     }
 
     #[test]
@@ -462,8 +541,10 @@ mod tests {
             instance("b", "no-such-host.invalid"),
             instance("c", "no-such-host.invalid:81"),
         ];
-        let errors = compile(&configuration(vec![balancer("web", 80, unknown)]), 1, &keyring(), Some(&snapshot))
-            .expect_err("both");
+        let keyring = keyring();
+        let keys = Keys { keyring: &keyring, sticky: None };
+        let errors =
+            compile(&configuration(vec![balancer("web", 80, unknown)]), 1, keys, Some(&snapshot)).expect_err("both");
         let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 2);
         assert!(
@@ -479,10 +560,12 @@ mod tests {
         let address = |number: usize| format!("10.{}.{}.1", number / 250, number % 250);
         let instances = (0..10_000).map(|number| instance(&format!("web-{number}"), &address(number))).collect();
         let configuration = configuration(vec![balancer("web", 80, instances)]);
+        let keyring = keyring();
+        let keys = Keys { keyring: &keyring, sticky: None };
         let begun = cpu_time_used();
-        let first = compile(&configuration, 2, &keyring(), None).expect("addresses only");
+        let first = compile(&configuration, 2, keys, None).expect("addresses only");
         let of_first = cpu_time_used() - begun;
-        let second = compile(&configuration, 2, &keyring(), Some(&first)).expect("addresses only");
+        let second = compile(&configuration, 2, keys, Some(&first)).expect("addresses only");
         let of_second = cpu_time_used() - begun - of_first;
         assert!(of_first.as_millis() < 500 && of_second.as_millis() < 500, "{of_first:?} and {of_second:?}");
         assert!(

@@ -24,6 +24,10 @@ pub struct Live {
     condition: AtomicCell<Condition>,
     /// The operator wants it to get no new work.
     draining: AtomicBool,
+    /// No snapshot has it any more.
+    deregistered: AtomicBool,
+    /// What is in flight on it is to be given up.
+    cut: AtomicBool,
     id: LiveId,
     load_balancer: LoadBalancerName,
     instance: InstanceId,
@@ -65,6 +69,8 @@ impl Live {
             load: Load::new(),
             condition: AtomicCell::new(Condition::Registering),
             draining: AtomicBool::new(false),
+            deregistered: AtomicBool::new(false),
+            cut: AtomicBool::new(false),
             id: birth.id,
             load_balancer: birth.load_balancer.clone(),
             instance: birth.instance.clone(),
@@ -129,7 +135,41 @@ impl Live {
     }
 
     fn open_or_close(&self) {
-        self.load.set_in_service(self.condition().is_in_service() && !self.is_draining());
+        let open = self.condition().is_in_service() && !self.is_draining();
+        if open {
+            self.cut.store(false, Ordering::Relaxed);
+        }
+        self.load.set_in_service(open);
+    }
+
+    /// Whether it gets new work.
+    pub fn takes_work(&self) -> bool {
+        self.load.is_open()
+    }
+
+    /// Whether the snapshot published last does not have it any more.
+    pub(super) fn is_deregistered(&self) -> bool {
+        self.deregistered.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that no snapshot will have it any more. Cores that have not heard of that may still give it work.
+    pub(super) fn deregister(&self) {
+        self.deregistered.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives it no new work, for good: it is registered no longer.
+    pub(super) fn close(&self) {
+        self.load.set_in_service(false);
+    }
+
+    /// Whether what is in flight on it is to be given up: its time to finish is over.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// Has what is in flight given up, until it is in service again. Whether it was not so before.
+    pub(super) fn cut(&self) -> bool {
+        !self.cut.swap(true, Ordering::Relaxed)
     }
 
     /// What data-plane core number `core` counts about it.

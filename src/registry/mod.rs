@@ -22,6 +22,7 @@
 
 mod clients;
 mod compile;
+mod departures;
 mod keyring;
 mod lifecycle;
 mod live;
@@ -30,12 +31,15 @@ mod publication;
 mod reading;
 mod secure;
 mod snapshot;
+mod stickiness;
+mod surge;
 mod targets;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use clients::{Clients, TurnedAway, Visit};
-pub use compile::{CompileError, compile};
+pub use compile::{CompileError, Keys, compile};
+pub use departures::Deregistered;
 pub use keyring::{CertificateError, Keyring, Refreshed, read_certificate};
 pub use lifecycle::Lifecycle;
 pub use live::{Lease, Live, LiveId};
@@ -44,4 +48,6 @@ pub use publication::{Reader, Registry};
 use secure::BackendTls;
 pub use secure::{BackendTlsId, FrontTls, TlsError};
 pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot};
+pub use stickiness::{Follows, Stickiness};
+pub use surge::{SurgeQueue, Turn, Waiting};
 pub use targets::{Assignment, TargetId, Targets, Tried};

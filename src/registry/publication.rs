@@ -2,11 +2,15 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
 
+use super::departures::{Departures, Deregistered};
 use super::lifecycle::LifecycleCell;
-use super::{CertificateError, CompileError, Keyring, Lifecycle, Refreshed, Snapshot, compile};
+use super::surge::serve;
+use super::{CertificateError, CompileError, Keyring, Keys, Lifecycle, Refreshed, Snapshot, compile};
+use crate::balance::StickyKey;
+use crate::base::Instant;
 use crate::model::{CertificateFiles, Configuration};
 use crate::runtime::Published;
 use crate::tls::{TicketRing, WallClock};
@@ -22,8 +26,12 @@ struct Shared {
     /// Counts publications and steps of the lifecycle, so that one load tells a reader that there is news.
     news: AtomicU64,
     cores: usize,
+    sticky_key: OnceLock<StickyKey>,
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
     applied: Mutex<Applied>,
+    departures: Mutex<Departures>,
+    /// Counts how often requests in flight were cut.
+    cuts: AtomicU64,
     /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
     sleepers: Mutex<Vec<Weak<Sleeper>>>,
 }
@@ -44,20 +52,38 @@ struct Sleeper {
 }
 
 impl Registry {
-    /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives;
-    /// errors as of [`compile()`], and certificates that are no good.
+    /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives and
+    /// without a key for sticky cookies; errors as of [`compile()`], and certificates that are no good.
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
+        Self::with_sticky_key(configuration, cores, None)
+    }
+
+    /// As [`Registry::new`], with a key for sticky cookies.
+    pub fn with_sticky_key(
+        configuration: &Configuration,
+        cores: usize,
+        sticky: Option<StickyKey>,
+    ) -> Result<Self, Vec<CompileError>> {
         let tickets = TicketRing::random(WallClock::System).map_err(|fault| vec![CompileError::Tickets(fault)])?;
         let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_certificates)?;
-        let first = compile(configuration, cores, &keyring, None)?;
+        let first = compile(configuration, cores, Keys { keyring: &keyring, sticky: sticky.as_ref() }, None)?;
         Ok(Self(Arc::new(Shared {
             published: Published::new(Arc::new(first)),
             lifecycle: LifecycleCell::new(),
             news: AtomicU64::new(0),
             cores,
+            sticky_key: sticky.map(OnceLock::from).unwrap_or_default(),
             applied: Mutex::new(Applied { configuration: configuration.clone(), keyring }),
+            departures: Mutex::default(),
+            cuts: AtomicU64::new(0),
             sleepers: Mutex::new(Vec::new()),
         })))
+    }
+
+    /// The key for sticky cookies of configurations to come, if there is none yet.
+    pub fn provide_sticky_key(&self, key: StickyKey) {
+        // The one that cookies have been made with stays.
+        let _ = self.0.sticky_key.set(key);
     }
 
     /// Compiles the next configuration and publishes it; errors as of [`Registry::new`], and then nothing has changed.
@@ -85,7 +111,10 @@ impl Registry {
     }
 
     fn publish(&self, configuration: &Configuration, keyring: &Keyring) -> Result<(), Vec<CompileError>> {
-        let next = compile(configuration, self.0.cores, keyring, Some(&self.snapshot()))?;
+        let keys = Keys { keyring, sticky: self.0.sticky_key.get() };
+        let previous = self.snapshot();
+        let next = compile(configuration, self.0.cores, keys, Some(&previous))?;
+        self.0.departures().handle_publication(&previous, &next);
         self.0.published.replace(Arc::new(next));
         self.0.announce();
         Ok(())
@@ -98,7 +127,8 @@ impl Registry {
         let sleeper = Arc::new(Sleeper { waker: Mutex::new(None), settled: AtomicU64::new(heard) });
         shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
         let current = shared.published.get();
-        Reader { shared, current, heard, sleeper }
+        let cuts = shared.cuts.load(Ordering::Relaxed);
+        Reader { shared, current, heard, cuts, sleeper }
     }
 
     /// Whether every thread has acted upon everything published up to now: it has adopted the snapshot and come back to
@@ -108,6 +138,28 @@ impl Registry {
         let sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
         let settled = |sleeper: Arc<Sleeper>| sleeper.settled.load(Ordering::Acquire) >= news;
         sleepers.iter().filter_map(Weak::upgrade).all(settled)
+    }
+
+    /// Cuts what is in flight on instances that get no new work and whose time to finish is over, and tells every thread;
+    /// whether there was any. To be called every now and then.
+    pub fn cut_overdue(&self, now: Instant) -> bool {
+        let any = self.0.departures().look(&self.snapshot(), now);
+        if any {
+            self.0.cuts.fetch_add(1, Ordering::Relaxed);
+            self.0.announce();
+        }
+        any
+    }
+
+    /// Serves those who wait in surge queues, if room has come up otherwise than by the end of a request: an instance is
+    /// in service again, or a limit has changed. To be called every now and then.
+    pub fn serve_queues(&self) {
+        self.snapshot().load_balancers().iter().for_each(|entry| serve(&entry.rules.surge_queue));
+    }
+
+    /// Instances that are registered no longer and have not finished yet.
+    pub fn deregistered(&self) -> Vec<Deregistered> {
+        self.0.departures().deregistered().cloned().collect()
     }
 
     /// The snapshot published last. For the control thread; the data plane reads through a [`Reader`].
@@ -133,6 +185,10 @@ fn of_certificates(errors: Vec<(CertificateFiles, CertificateError)>) -> Vec<Com
 }
 
 impl Shared {
+    fn departures(&self) -> MutexGuard<'_, Departures> {
+        self.departures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells every reader that there is news, and wakes those that sleep.
     fn announce(&self) {
         self.news.fetch_add(1, Ordering::Release);
@@ -153,6 +209,8 @@ pub struct Reader {
     current: Arc<Snapshot>,
     /// The news up to which this has read.
     heard: u64,
+    /// The cuts that this thread knows of.
+    cuts: u64,
     sleeper: Arc<Sleeper>,
 }
 
@@ -184,6 +242,12 @@ impl Reader {
         .await;
     }
 
+    /// Whether requests in flight were cut since this was asked last: whoever has some should look.
+    pub fn take_cuts(&mut self) -> bool {
+        let cuts = self.shared.cuts.load(Ordering::Relaxed);
+        std::mem::replace(&mut self.cuts, cuts) != cuts
+    }
+
     /// Goes over to the snapshot published last; answers whether there was news at all.
     fn adopt(&mut self) -> bool {
         let news = self.shared.news.load(Ordering::Acquire);
@@ -200,7 +264,6 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Instant;
     use crate::registry::testing::{balancer, configuration, instance};
     use crate::runtime::{BufferPool, Executor, Ring};
     use std::sync::mpsc;

@@ -1,8 +1,21 @@
 //! What metrics read: names, cells, and what the live records say.
 
-use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Snapshot};
+use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Registry, Snapshot};
 use crate::telemetry::{CertificateReading, InstanceReading, ListenerReading, LoadBalancerReading, Reading};
 use std::sync::Arc;
+
+impl Registry {
+    /// As [`Snapshot::reading`] of the snapshot published last, with those who leave.
+    pub fn reading(&self) -> Reading {
+        let mut reading = self.snapshot().reading();
+        let leaving = self.deregistered();
+        for balancer in &mut reading.load_balancers {
+            balancer.draining_instances +=
+                leaving.iter().filter(|gone| gone.load_balancer == balancer.name).count() as u64;
+        }
+        reading
+    }
+}
 
 impl Snapshot {
     /// Every load balancer with its listeners and instances. Touches no data-plane thread.
@@ -22,6 +35,8 @@ impl Snapshot {
             name: balancer.rules.name.clone(),
             listeners,
             instances: balancer.instances.iter().map(InstanceEntry::reading).collect(),
+            draining_instances: balancer.instances.iter().filter(|entry| entry.live.is_draining()).count() as u64,
+            access_log_lines_dropped: balancer.rules.access_log.as_ref().map_or(0, |log| log.dropped()),
         }
     }
 

@@ -61,7 +61,7 @@ impl FrontTls {
             unknown_name: UnknownName::ServeDefault,
             client_auth: ClientAuth::Off,
             alpn: match listener.protocols.layer() {
-                Layer::Seven => Alpn::Http1,
+                Layer::Seven => Alpn::Http2OrHttp1,
                 Layer::Four => Alpn::Off,
             },
             tickets: keyring.tickets(),

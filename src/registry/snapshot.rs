@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Clients, FrontTls, Live, LiveId, Places, Targets};
+use super::{Clients, FrontTls, Live, LiveId, Places, Stickiness, SurgeQueue, Targets};
 use crate::balance::Placement;
 use crate::health::Report;
 use crate::model::{
     Attributes, HealthCheck, Instance, Listener, LoadBalancerName, ProxyProtocolVersion, TrafficLimits, Zone,
 };
-use crate::telemetry::{ListenerCells, PerCore};
+use crate::telemetry::{AccessLogQueue, ListenerCells, PerCore};
 
 /// One compiled configuration.
 #[derive(Debug)]
@@ -47,12 +47,16 @@ pub struct Rules {
     pub limits: TrafficLimits,
     /// From the last byte of a request to the first of its answer.
     pub first_byte_timeout: Duration,
+    /// Where lines about its requests and connections go.
+    pub access_log: Option<Arc<AccessLogQueue>>,
+    /// Who waits for one of its instances.
+    pub surge_queue: Arc<SurgeQueue>,
     /// What its clients have of it.
     pub clients: Arc<Clients>,
 }
 
 /// One registered instance.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct InstanceEntry {
     /// As it is configured.
     pub instance: Instance,
@@ -78,6 +82,8 @@ pub struct ListenerEntry {
     pub cells: Arc<PerCore<ListenerCells>>,
     /// Its client connections.
     pub places: Arc<Places>,
+    /// How clients are kept with their instances, if they are.
+    pub stickiness: Option<Stickiness>,
     /// The header that connections to instances begin with.
     pub proxy_protocol: Option<ProxyProtocolVersion>,
 }
@@ -112,6 +118,11 @@ impl Snapshot {
     /// Every registered instance of every load balancer.
     pub fn instances(&self) -> impl Iterator<Item = (&LoadBalancerEntry, &InstanceEntry)> {
         self.load_balancers.iter().flat_map(|balancer| balancer.instances.iter().map(move |entry| (balancer, entry)))
+    }
+
+    /// The access logs of all load balancers; one may be there more than once.
+    pub fn access_logs(&self) -> impl Iterator<Item = &Arc<AccessLogQueue>> {
+        self.load_balancers.iter().filter_map(|balancer| balancer.rules.access_log.as_ref())
     }
 
     /// Whether this live record's instance is registered. Once it is not, it never is again.

@@ -76,6 +76,22 @@ impl Targets {
         lease.map(|lease| self.assignment(lease)).or_else(|_| self.choose(core, tried))
     }
 
+    /// As [`Targets::choose`], but none that has been deregistered since this was compiled.
+    pub(super) fn choose_registered(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
+        let lease = self.candidates.choose(core, |live| live.is_deregistered() || tried.contains(live))?;
+        Ok(self.assignment(lease))
+    }
+
+    /// Whether an instance can be full.
+    pub fn are_limited(&self) -> bool {
+        self.candidates.are_limited()
+    }
+
+    /// Gives a request to one of the instances by name, if that takes it.
+    pub fn assign(&self, live: &Arc<Live>) -> Option<Assignment> {
+        self.candidates.take_member(live).map(|lease| self.assignment(lease))
+    }
+
     fn assignment(&self, lease: Lease) -> Assignment {
         let tls = self.tls.as_ref().map(|tls| tls.id());
         Assignment { address: lease.record().address(self.port), lease, tls }
@@ -83,7 +99,7 @@ impl Targets {
 }
 
 /// The instances that failed one request: as many as it can be tried on.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Tried([Option<Arc<Live>>; ATTEMPTS_MAX]);
 
 impl Tried {

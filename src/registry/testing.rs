@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::balance::StickyKey;
 use crate::model::{
     AdminAddress, Attributes, Configuration, ConfigurationParts, Cores, Endpoint, HealthCheck, Instance, InstanceId,
     Inventory, Listener, LoadBalancer, LoadBalancerName, LoadBalancerParts, Node, Port, Protocol, ProtocolPair,
@@ -69,6 +70,10 @@ pub(crate) fn instance(id: &str, endpoint: &str) -> Instance {
         zone: zone("here"),
         weight: Weight::of(1),
     }
+}
+
+pub(crate) fn key() -> StickyKey {
+    StickyKey::new(&[7; 32]).expect("long enough")
 }
 
 pub(crate) fn zone(name: &str) -> Zone {

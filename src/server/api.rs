@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::control::admin::command::{Done, Refused};
 use crate::control::api::signature::KeyRing;
 use crate::control::api::store::EmbeddedStore;
-use crate::control::api::{ApiListener, Publish, PublishError, Restored, Service, Settings, server_tls};
-use crate::model::{Configuration, InstanceId, LoadBalancer, LoadBalancerName, PolicyName};
+use crate::control::api::{ApiListener, Publish, Restored, Service, Settings, server_tls};
+use crate::health::Report;
+use crate::model::{Configuration, InstanceId, LoadBalancerName};
 use crate::registry::Registry;
 use crate::server::RunError;
 use crate::server::publisher::Publisher;
@@ -52,33 +54,42 @@ impl Prepared {
         let listener = ApiListener::bind(self.address, self.tls).await;
         let listener = listener.map_err(|error| RunError::Start(format!("API address {}: {error}", self.address)))?;
         let (publisher, telling) = (publisher.clone(), registry.clone());
-        let publish: Box<Publish> = Box::new(move |next| Box::pin(publish(publisher.clone(), next)));
+        let publish: Box<Publish> = Box::new(move |next| {
+            let publisher = publisher.clone();
+            Box::pin(async move { publisher.publish(next).await })
+        });
         let health = Box::new(move |name: &LoadBalancerName| health(&telling, name));
         Ok((listener, Service::new(self.restored, self.keys, publish, health)))
     }
 }
 
-async fn publish(publisher: Publisher, next: Configuration) -> Result<(), PublishError> {
-    next.load_balancers.values().try_for_each(refuse_unsupported)?;
-    publisher.publish(next).await
+/// Lets the API change a load balancer of the configuration file from now on.
+pub(super) async fn import(service: Option<&Service>, name: &str) -> Done {
+    let service = service.ok_or_else(without_api)?;
+    let refuse = |cause: String| Refused::wrong(format!("{name}: {cause}\n"));
+    let known = LoadBalancerName::new(name).map_err(|invalid| refuse(invalid.to_string()))?;
+    service.import(&known).await.map_err(|error| refuse(error.message))?;
+    Ok(format!(
+        "{name} is the API's now. Remove [load_balancers.{name}] from the file: what it says counts no longer, and after \
+         a deletion by a call it would come back.\n"
+    ))
 }
 
-/// What the data plane cannot do yet must not be accepted and then not be done.
-fn refuse_unsupported(balancer: &LoadBalancer) -> Result<(), PublishError> {
-    let mut attached = balancer.listeners.iter().flat_map(|listener| &listener.policies);
-    let is_stickiness =
-        |name: &PolicyName| balancer.policy(name).is_some_and(|policy| policy.policy_type().is_stickiness());
-    let unsupported = match balancer {
-        _ if balancer.attributes.draining.enabled => "limits to connection draining",
-        _ if attached.any(is_stickiness) => "stickiness policies",
-        _ if balancer.attributes.access_log.is_some() => "access logs",
-        _ => return Ok(()),
-    };
-    Err(PublishError::Refused(format!("{unsupported} are not supported yet")))
+/// The load balancers of the API as a configuration file.
+pub(super) fn export(service: Option<&Service>) -> Done {
+    service.map(Service::export).ok_or_else(without_api)
 }
 
-fn health(registry: &Registry, name: &LoadBalancerName) -> Vec<(InstanceId, crate::health::Report)> {
+fn without_api() -> Refused {
+    Refused::wrong("this balancer has no [api]\n")
+}
+
+fn health(registry: &Registry, name: &LoadBalancerName) -> Vec<(InstanceId, Report)> {
     let snapshot = registry.snapshot();
-    let of_this = snapshot.instances().filter(|(balancer, _)| balancer.rules.name == *name);
-    of_this.map(|(_, entry)| (entry.instance.id.clone(), entry.report())).collect()
+    let registered = snapshot.instances().filter(|(balancer, _)| balancer.rules.name == *name);
+    let registered = registered.map(|(_, entry)| (entry.instance.id.clone(), entry.report()));
+    let leaving = registry.deregistered().into_iter().filter(|gone| gone.load_balancer == *name);
+    let leaving = leaving.map(|gone| (gone.entry.instance.id, Report::DRAINING));
+    // Whoever has been registered again is what it is now.
+    leaving.chain(registered).collect()
 }

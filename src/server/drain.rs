@@ -1,8 +1,14 @@
-//! Takes an instance out of service by hand, and back. What it has in flight goes on; it gets nothing new, from any core,
-//! from the answer to the command on.
+//! Instances that leave: taken out of service by hand and back, and the end of their time to finish. A drained instance
+//! gets nothing new, from any core, from the answer to the command on.
+
+use std::time::Duration;
 
 use crate::control::admin::command::{Done, Refused};
-use crate::registry::{InstanceEntry, Snapshot};
+use crate::registry::{InstanceEntry, Registry, Snapshot};
+use crate::runtime;
+
+/// How often it is looked whether an instance's time to finish is over.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Drains the instance called `LOAD-BALANCER/INSTANCE`, or ends that.
 pub(super) fn set(snapshot: &Snapshot, name: &str, draining: bool) -> Done {
@@ -14,6 +20,15 @@ pub(super) fn set(snapshot: &Snapshot, name: &str, draining: bool) -> Done {
         true => format!("{name} drains, {in_flight} in flight\n"),
         false => format!("{name} takes new work when it is healthy\n"),
     })
+}
+
+/// Cuts what instances that leave have not finished in their time, until it is dropped.
+pub(super) async fn cut_overdue(registry: Registry) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        registry.cut_overdue(runtime::monotonic_now());
+        registry.serve_queues();
+    }
 }
 
 fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a InstanceEntry, Refused> {

@@ -15,6 +15,7 @@ mod reload;
 mod sample;
 mod signals;
 mod status;
+mod sticky_key;
 mod workers;
 
 pub use sample::start as start_sample_backend;
@@ -26,8 +27,10 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::oneshot;
 
 use crate::base::Instant;
+use crate::control::access_log::AccessLogs;
 use crate::control::admin::command::{Command, Done, Refused};
 use crate::control::admin::{self, AdminListener, AdminSource, Readiness};
+use crate::control::api::Service;
 use crate::model::{Configuration, Cores};
 use crate::prober::Prober;
 use crate::registry::{CompileError, Lifecycle, Registry};
@@ -84,7 +87,9 @@ pub fn run(configuration: Configuration, file: Option<PathBuf>, announce: impl F
     let cpus = cpus(&configuration)?;
     let of_file = configuration.clone();
     let (configuration, api) = api::prepare(configuration)?;
-    let registry = Registry::new(&configuration, cpus.len()).map_err(RunError::Compile)?;
+    let key = sticky_key::load(&configuration)
+        .map_err(|error| RunError::Start(format!("key for sticky cookies: {error}")))?;
+    let registry = Registry::with_sticky_key(&configuration, cpus.len(), key).map_err(RunError::Compile)?;
     publisher::require_free(publisher::listener_addresses(&configuration))
         .map_err(|error| RunError::Start(error.to_string()))?;
     let publisher = Publisher::new(registry.clone(), &configuration, descriptors);
@@ -117,10 +122,11 @@ impl Foundation {
         let (prober, first_round) = Prober::new(&registry);
         let probing = tokio::task::spawn_local(prober.run());
         let watching = tokio::task::spawn_local(certificates::watch(registry.clone()));
+        let cutting = tokio::task::spawn_local(drain::cut_overdue(registry.clone()));
         let workers = Workers::start(&registry, &cpus, publisher.admission())?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
-        let reloader = Reloader::new(file, of_file, publisher, service.clone());
-        let node = Rc::new(Node { reloader, registry, cpus, features, log });
+        let reloader = Reloader::new(file, of_file, publisher.clone(), service.clone());
+        let node = Rc::new(Node { reloader, publisher, service: service.clone(), registry, cpus, features, log });
         let pages = tokio::task::spawn_local(admin::serve(admin, node.clone().source(), async move {
             // Ends when the other half is dropped, too.
             let _ = stopped.await;
@@ -137,13 +143,16 @@ impl Foundation {
         announce(&node.ready_line());
         notify::notify(notify::READY);
 
-        let ended = node.until_stopped(&mut signals, &workers).await;
+        let mut logs = AccessLogs::default();
+        let ended = node.until_stopped(&mut signals, &workers, &mut logs).await;
         notify::notify(notify::STOPPING);
         drop(stop_api);
         node.registry.advance(Lifecycle::Stopped);
         workers.wait(JOIN_INTERVAL).await;
+        logs.finish().await;
         probing.abort();
         watching.abort();
+        cutting.abort();
         drop(stop_admin);
         if let Some(answering) = answering {
             let _ = answering.await;
@@ -157,6 +166,8 @@ impl Foundation {
 /// The node as it serves.
 struct Node {
     reloader: Reloader,
+    publisher: Publisher,
+    service: Option<Rc<Service>>,
     registry: Registry,
     cpus: Vec<usize>,
     features: Features,
@@ -166,11 +177,18 @@ struct Node {
 impl Node {
     /// Reloads when told to, until the signal to stop; then waits for the drain: to its end, its limit, or a second
     /// signal.
-    async fn until_stopped(&self, signals: &mut Signals, workers: &Workers) -> Result<(), RunError> {
+    async fn until_stopped(
+        &self,
+        signals: &mut Signals,
+        workers: &Workers,
+        logs: &mut AccessLogs,
+    ) -> Result<(), RunError> {
         loop {
+            logs.follow(self.registry.snapshot().access_logs().cloned());
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => break,
+                    Asked::ReopenLogs => logs.reopen(),
                     Asked::Reload => {
                         notify::reloading();
                         // The log says what came of it.
@@ -178,6 +196,7 @@ impl Node {
                         notify::notify(notify::READY);
                     }
                 },
+                () = self.publisher.published() => {}
                 () = workers.wait(JOIN_INTERVAL) => {
                     return Err(RunError::Start("every data-plane thread has ended; see the log".to_owned()));
                 }
@@ -202,7 +221,7 @@ impl Node {
             readiness: Box::new(move || for_readiness.readiness()),
             reading: Box::new(move || {
                 let reloads = for_reading.reloader.counts();
-                Reading { reloads, ..for_reading.registry.snapshot().reading() }
+                Reading { reloads, ..for_reading.registry.reading() }
             }),
             status: Box::new(move || {
                 let facts = NodeFacts {
@@ -212,7 +231,7 @@ impl Node {
                     features: &self.features,
                     log_lines_dropped: self.log.lines_dropped(),
                 };
-                status::status(&facts, &self.registry.snapshot())
+                status::status(&facts, &self.registry)
             }),
             command: Box::new(move |command| {
                 let node = for_commands.clone();
@@ -228,6 +247,8 @@ impl Node {
             Command::Plan(text) => self.reloader.plan(text).await,
             Command::Drain(name) => drain::set(&self.registry.snapshot(), &name, true),
             Command::Undrain(name) => drain::set(&self.registry.snapshot(), &name, false),
+            Command::Import(name) => api::import(self.service.as_deref(), name.trim()).await,
+            Command::Export => api::export(self.service.as_deref()),
         }
     }
 

@@ -5,19 +5,24 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::control::api::PublishError;
 use crate::model::{Configuration, Layer};
 use crate::proxy::admission::Admission;
 use crate::registry::{CompileError, Registry};
 use crate::runtime;
+use crate::server::sticky_key;
 
-/// How long the cores may take to adopt a change. They do at their next turn; a core that does not is stuck.
-const ADOPTION: Duration = Duration::from_secs(2);
+/// How often the control thread looks whether the cores have adopted a change, for some seconds in all. They do at their
+/// next turn; a core that does not is stuck. Looks are counted, not time: if the whole process gets none, nobody is.
+const LOOKS: u32 = 3_000;
 
-/// How often the control thread looks whether they have.
+/// Between two looks; the timer of the control thread makes a millisecond of it.
 const LOOK: Duration = Duration::from_micros(200);
 
 /// The way of a configuration to the data plane, whoever wants it.
@@ -27,17 +32,24 @@ pub(super) struct Publisher {
     admission: Arc<Admission>,
     /// Open files that the process may have.
     descriptors: u64,
+    published: Rc<Notify>,
 }
 
 impl Publisher {
     /// For `registry`, which was made from `first`.
     pub(super) fn new(registry: Registry, first: &Configuration, descriptors: u64) -> Publisher {
-        Publisher { admission: Admission::new(connection_limit(first, descriptors)), registry, descriptors }
+        let admission = Admission::new(connection_limit(first, descriptors));
+        Publisher { registry, admission, descriptors, published: Rc::default() }
     }
 
     /// The room for client connections, as the configuration wants it.
     pub(super) fn admission(&self) -> &Arc<Admission> {
         &self.admission
+    }
+
+    /// Waits for the next configuration to be in effect, or for one that nobody has waited for yet. For one waiter.
+    pub(super) async fn published(&self) {
+        self.published.notified().await;
     }
 
     /// Brings `next` into effect; done when every core has adopted it.
@@ -47,17 +59,21 @@ impl Publisher {
         // Looks names up and may wait for an address, which the probes on this thread must not.
         let applied = tokio::task::spawn_blocking(move || {
             require_free(new_addresses(&registry, &next)).map_err(|error| PublishError::Refused(error.to_string()))?;
+            let key = sticky_key::load(&next)
+                .map_err(|error| PublishError::Refused(format!("key for sticky cookies: {error}")))?;
+            key.into_iter().for_each(|key| registry.provide_sticky_key(key));
             registry.apply(&next).map_err(|errors| PublishError::Refused(join(&errors)))
         });
         applied.await.unwrap_or_else(|error| Err(PublishError::Failed(error.to_string())))?;
         self.admission.set_limit(limit);
-        let settled = async {
-            while !self.registry.is_settled() {
-                tokio::time::sleep(LOOK).await;
+        self.published.notify_one();
+        for _ in 0..LOOKS {
+            if self.registry.is_settled() {
+                return Ok(());
             }
-        };
-        let settled = tokio::time::timeout(ADOPTION, settled).await;
-        settled.map_err(|_| PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
     }
 }
 

@@ -115,6 +115,7 @@ impl Reloader {
         let fixed = [
             ("[node] cores", current.node.cores == next.node.cores),
             ("[node] state_dir", current.node.state_dir == next.node.state_dir),
+            ("[node] sticky_key_file", current.node.sticky_key_file == next.node.sticky_key_file),
             ("[admin] address", current.admin == next.admin),
             ("[api]", current.api == next.api),
         ];

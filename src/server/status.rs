@@ -7,8 +7,8 @@ use crate::control::admin::status::{
     FeatureState, InstanceState, InstanceStatus, KernelStatus, ListenerStatus, LoadBalancerStatus, NodeStatus,
     ReasonCode, Status,
 };
-use crate::health;
-use crate::registry::{InstanceEntry, ListenerEntry, Snapshot};
+use crate::health::{self, Report};
+use crate::registry::{InstanceEntry, ListenerEntry, Registry};
 use crate::runtime::{Features, Support};
 use crate::telemetry::Gauge;
 
@@ -22,12 +22,17 @@ pub(super) struct NodeFacts<'a> {
 }
 
 /// The whole page.
-pub(super) fn status(facts: &NodeFacts<'_>, snapshot: &Snapshot) -> Status {
+pub(super) fn status(facts: &NodeFacts<'_>, registry: &Registry) -> Status {
+    let (snapshot, leaving) = (registry.snapshot(), registry.deregistered());
     let features = facts.features.list.iter().map(|(name, support)| ((*name).to_owned(), feature(*support)));
     let load_balancers = snapshot.load_balancers().iter().map(|balancer| LoadBalancerStatus {
         name: balancer.rules.name.to_string(),
         listeners: snapshot.listeners_of(balancer).map(|entry| listener(entry)).collect(),
-        instances: balancer.instances.iter().map(instance).collect(),
+        instances: {
+            let leaving = leaving.iter().filter(|gone| gone.load_balancer == balancer.rules.name);
+            let registered = balancer.instances.iter().map(|entry| instance(entry, entry.report()));
+            registered.chain(leaving.map(|gone| instance(&gone.entry, Report::DRAINING))).collect()
+        },
     });
     Status {
         node: NodeStatus {
@@ -62,8 +67,7 @@ fn listener(entry: &ListenerEntry) -> ListenerStatus {
     }
 }
 
-fn instance(entry: &InstanceEntry) -> InstanceStatus {
-    let report = entry.report();
+fn instance(entry: &InstanceEntry, report: Report) -> InstanceStatus {
     let configured = &entry.instance;
     InstanceStatus {
         id: configured.id.to_string(),
@@ -83,7 +87,7 @@ fn instance(entry: &InstanceEntry) -> InstanceStatus {
             health::ReasonCode::Instance => ReasonCode::Instance,
         },
         description: report.description.to_owned(),
-        draining: entry.live.is_draining(),
+        draining: entry.live.is_draining() || report == Report::DRAINING,
         in_flight: entry.live.in_flight().into(),
     }
 }

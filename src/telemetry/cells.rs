@@ -23,8 +23,21 @@ pub struct ListenerCells {
     pub surge_queue_length: Gauge,
     /// Requests (TCP: connections) turned away because the surge queue was full.
     pub spillover: Counter,
+    /// Requests that do not follow the RFC, whatever became of them.
+    pub desync: DesyncCounters,
     /// What went wrong with its traffic.
     pub errors: ErrorCounters,
+}
+
+/// Requests that do not follow the RFC, by the class of the worst that speaks against them.
+#[derive(Debug, Default)]
+pub struct DesyncCounters {
+    /// Read by everyone in the same way.
+    pub acceptable: Counter,
+    /// Read in different ways by different servers.
+    pub ambiguous: Counter,
+    /// Broken, or made to be misread.
+    pub severe: Counter,
 }
 
 /// What one core counts about one instance.

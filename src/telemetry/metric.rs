@@ -162,6 +162,17 @@ pub static METRICS: &[Metric] = &[
         collect: |reading, samples| instances_where(reading, samples, |instance| !instance.in_service),
     },
     Metric {
+        name: "elbow_draining_instances",
+        kind: Kind::Gauge,
+        labels: BALANCER,
+        help: "Instances that get no new work because they are to leave, those deregistered with work in flight included",
+        collect: |reading, samples| {
+            for balancer in &reading.load_balancers {
+                samples(&[balancer.name.as_str()], Value::Level(balancer.draining_instances as i64));
+            }
+        },
+    },
+    Metric {
         name: "elbow_instance_in_flight",
         kind: Kind::Gauge,
         labels: INSTANCE,
@@ -181,6 +192,24 @@ pub static METRICS: &[Metric] = &[
         labels: &["load_balancer", "listener", "side", "phase", "reason"],
         help: "What went wrong with traffic: who caused it, where in its life, and why",
         collect: errors,
+    },
+    Metric {
+        name: "elbow_desync_requests_total",
+        kind: Kind::Counter,
+        labels: &["load_balancer", "listener", "class"],
+        help: "Requests that do not follow the RFC, by ELB's class, whatever became of them",
+        collect: desync,
+    },
+    Metric {
+        name: "elbow_access_log_lines_dropped_total",
+        kind: Kind::Counter,
+        labels: BALANCER,
+        help: "Lines of the access log that were lost because the file could not be written, or not fast enough",
+        collect: |reading, samples| {
+            for balancer in &reading.load_balancers {
+                samples(&[balancer.name.as_str()], Value::Count(balancer.access_log_lines_dropped));
+            }
+        },
     },
     Metric {
         name: "elbow_reloads_total",
@@ -248,6 +277,15 @@ fn instances_where(reading: &Reading, samples: &mut Samples<'_>, wanted: fn(&Ins
         let count = balancer.instances.iter().filter(|instance| wanted(instance)).count();
         samples(&[balancer.name.as_str()], Value::Level(count.try_into().unwrap_or(i64::MAX)));
     }
+}
+
+fn desync(reading: &Reading, samples: &mut Samples<'_>) {
+    each_listener(reading, |balancer, port, cells| {
+        let mut class = |name, number: u64| samples(&[balancer, port, name], Value::Count(number));
+        class("acceptable", cells.sum(|cells| cells.desync.acceptable.get()));
+        class("ambiguous", cells.sum(|cells| cells.desync.ambiguous.get()));
+        class("severe", cells.sum(|cells| cells.desync.severe.get()));
+    });
 }
 
 fn listener_count(reading: &Reading, samples: &mut Samples<'_>, number: fn(&ListenerCells) -> u64) {

@@ -17,6 +17,7 @@
 //! Labels come from the configuration, never from traffic. A listener has about 120 time series (half of them
 //! errors by reason), an instance 46, and no more than [`MAX_INSTANCES_TOLD_APART`] instances are told apart.
 
+mod access_log;
 mod cell;
 mod cells;
 mod distribution;
@@ -32,8 +33,9 @@ mod reading;
 #[cfg(test)]
 mod testing;
 
+pub use access_log::{AccessExchange, AccessLogQueue, AccessRecord, AccessRequestLine, AccessTls, Block, Times};
 pub use cell::{Counter, Gauge};
-pub use cells::{AnswerSource, InstanceCells, ListenerCells, RequestCounters, ResponseClass};
+pub use cells::{AnswerSource, DesyncCounters, InstanceCells, ListenerCells, RequestCounters, ResponseClass};
 pub use distribution::Distribution;
 pub use errors::ErrorCounters;
 pub use exposition::{PROMETHEUS_CONTENT_TYPE, prometheus_text};

@@ -41,6 +41,10 @@ pub struct LoadBalancerReading {
     pub listeners: Vec<ListenerReading>,
     /// Its registered instances, those draining included.
     pub instances: Vec<InstanceReading>,
+    /// Instances that get no new work because they are to leave, or have left with some in flight.
+    pub draining_instances: u64,
+    /// Lines that its access log lost.
+    pub access_log_lines_dropped: u64,
 }
 
 /// One listener.
@@ -113,6 +117,8 @@ mod tests {
             name: LoadBalancerName::new(name).expect("a name"),
             listeners: vec![],
             instances: (0..instances).map(instance).collect(),
+            draining_instances: 0,
+            access_log_lines_dropped: 0,
         }
     }
 

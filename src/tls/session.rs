@@ -69,6 +69,15 @@ pub struct Progress {
     pub missing: usize,
 }
 
+/// What a connection is protected by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// The protocol version.
+    pub protocol: Protocol,
+    /// OpenSSL's name of the cipher.
+    pub cipher: &'static str,
+}
+
 impl Session {
     /// The server's end of a new connection.
     pub fn server(tls: &ServerTls) -> Result<Self, TlsFault> {
@@ -273,6 +282,11 @@ impl Session {
     /// OpenSSL's name of the cipher, once agreed.
     pub fn cipher(&self) -> Option<&'static str> {
         self.common().negotiated_cipher_suite().and_then(|suite| suite_name(suite.suite()))
+    }
+
+    /// Protocol and cipher together, once agreed.
+    pub fn agreed(&self) -> Option<Agreed> {
+        self.protocol().zip(self.cipher()).map(|(protocol, cipher)| Agreed { protocol, cipher })
     }
 
     /// The key exchange group, once the handshake is over; none in a resumed TLS 1.2 session.

@@ -174,6 +174,14 @@ impl Sender {
         matches!(self.half, SendingHalf::Plain(_))
     }
 
+    /// What both halves share inside TLS.
+    pub(in crate::transport) fn tls(&self) -> Option<&Rc<TlsLink>> {
+        match &self.half {
+            SendingHalf::Plain(_) => None,
+            SendingHalf::Tls(link) => Some(link),
+        }
+    }
+
     /// Bytes sent since the last call, without TLS's own.
     pub fn take_sent(&mut self) -> u64 {
         std::mem::take(&mut self.sent)

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::base::Instant;
 use crate::runtime::Socket;
-use crate::tls::{ClientTls, ServerTls, Session, TlsFault};
+use crate::tls::{Agreed, ApplicationProtocol, ClientTls, ServerTls, Session, TlsFault};
 use crate::transport::halves::tls_halves;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 use crate::transport::{PlainReceiver, Receiver, Sender};
@@ -16,6 +16,10 @@ pub struct Accepted {
     pub halves: (Receiver, Sender),
     /// When its first byte arrived.
     pub began: Instant,
+    /// What protects it.
+    pub agreed: Option<Agreed>,
+    /// What it speaks inside, if it was asked (ALPN).
+    pub protocol: Option<ApplicationProtocol>,
 }
 
 /// Why there is no TLS connection.
@@ -41,8 +45,8 @@ pub async fn accept_tls(mut receiver: PlainReceiver, tls: &ServerTls) -> Result<
     let began = io.now();
     let session = Session::server(tls).map_err(HandshakeError::Fault)?;
     let link = TlsLink::new(socket, session, Vec::new());
-    let halves = shake_hands(TlsReceiver::new(receiver, link, Some(first))).await?;
-    Ok(Accepted { halves, began })
+    let halves = shake_hands(TlsReceiver::new(receiver, link.clone(), Some(first))).await?;
+    Ok(Accepted { halves, began, agreed: link.agreed(), protocol: link.application_protocol() })
 }
 
 /// Shakes hands with a server that has accepted.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::runtime::Chunk;
 use crate::transport::Receiver;
+use crate::transport::piece::{Data, Piece};
 use crate::wire::body::BodyDecoder;
 use crate::wire::fault::BodyFault;
 use crate::wire::framing::BodyFraming;
@@ -27,22 +28,33 @@ pub enum ReadError<F> {
     Fault(F),
 }
 
-/// A piece of a body.
-#[derive(Debug)]
-pub enum Piece {
-    /// Data, never empty.
-    Data(Chunk),
-    /// The body has ended; trailers can be looked at.
-    End,
-}
-
 /// The reading half of an HTTP/1 connection.
 pub struct Http1Reader {
     receiver: Receiver,
     /// Received and not yet consumed.
     unread: Option<Chunk>,
     /// Inside a message with a body, or behind one; a connection that carries none holds no memory for it.
-    body: Option<Box<BodyDecoder>>,
+    body: Option<Box<Body>>,
+}
+
+/// One body, and how much there has been of it.
+#[derive(Default)]
+struct Body {
+    decoder: BodyDecoder,
+    /// Without its framing.
+    bytes: u64,
+}
+
+impl Body {
+    fn restart(&mut self, framing: BodyFraming) {
+        self.decoder.restart(framing);
+        self.bytes = 0;
+    }
+
+    fn advance(&mut self, length: u64) {
+        self.decoder.advance(length);
+        self.bytes += length;
+    }
 }
 
 impl Http1Reader {
@@ -123,7 +135,7 @@ impl Http1Reader {
             match self.receiver.receive().await.map_err(ReadError::Broken)? {
                 Some(chunk) => self.unread = Some(chunk),
                 None => {
-                    let ended = self.body.as_mut().map_or(Ok(()), |body| body.handle_close());
+                    let ended = self.body.as_mut().map_or(Ok(()), |body| body.decoder.handle_close());
                     return ended.map(|()| Piece::End).map_err(|_| ReadError::Closed { clean: false });
                 }
             }
@@ -135,15 +147,18 @@ impl Http1Reader {
     /// # Errors
     /// A fault of the framing.
     pub fn piece_at_hand(&mut self) -> Result<Option<Piece>, BodyFault> {
-        let Some(body) = self.body.as_mut().filter(|body| !body.is_ended()) else { return Ok(Some(Piece::End)) };
+        let Some(body) = self.body.as_mut().filter(|body| !body.decoder.is_ended()) else {
+            return Ok(Some(Piece::End));
+        };
         let Some(mut unread) = self.unread.take() else { return Ok(None) };
-        let decoded = body.decode(&unread)?;
+        let decoded = body.decoder.decode(&unread)?;
         let mut data = unread.split_to(decoded.consumed);
         self.unread = (!unread.is_empty()).then_some(unread);
         if !decoded.data.is_empty() {
             data.truncate(decoded.data.end);
             data.advance(decoded.data.start);
-            return Ok(Some(Piece::Data(data)));
+            body.bytes += data.len() as u64;
+            return Ok(Some(Piece::Data(Data::Chunk(data))));
         }
         Ok(decoded.ended.then_some(Piece::End))
     }
@@ -152,7 +167,7 @@ impl Http1Reader {
     /// they may be moved without being read, and reported by [`Http1Reader::skip`].
     pub fn remaining_in_socket(&self) -> Option<u64> {
         let unbuffered = !self.has_unread() && self.receiver.is_spliceable();
-        self.body.as_ref()?.remaining_known().filter(|_| unbuffered)
+        self.body.as_ref()?.decoder.remaining_known().filter(|_| unbuffered)
     }
 
     /// Takes note that `length` bytes of the body were moved by other means.
@@ -161,9 +176,14 @@ impl Http1Reader {
         self.receiver.count_received(length);
     }
 
+    /// Bytes of the current body so far, without its framing.
+    pub fn body_bytes(&self) -> u64 {
+        self.body.as_ref().map_or(0, |body| body.bytes)
+    }
+
     /// Whether the current body has ended.
     pub fn is_body_ended(&self) -> bool {
-        self.body.as_ref().is_none_or(|body| body.is_ended())
+        self.body.as_ref().is_none_or(|body| body.decoder.is_ended())
     }
 
     /// Whether the piece just read was the last one and no trailers follow.
@@ -173,7 +193,7 @@ impl Http1Reader {
 
     /// The trailers of a body that has ended, where there was one.
     pub fn trailers(&self) -> Option<&Trailers> {
-        self.body.as_ref().map(|body| body.trailers())
+        self.body.as_ref().map(|body| body.decoder.trailers())
     }
 
     /// Whether bytes behind the current message are here already.

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::runtime::{Chunk, Outgoing, Socket};
 use crate::transport::Sender;
+use crate::transport::piece::Data;
 use crate::wire::chunk::{CRLF, LAST_CHUNK, chunk_header};
 use crate::wire::framing::BodyFraming;
 use crate::wire::trailers::Trailers;
@@ -64,9 +65,18 @@ impl Http1Writer {
     ///
     /// # Errors
     /// As send(2).
-    pub async fn send_piece(&mut self, piece: Chunk, is_last: bool) -> io::Result<()> {
+    pub async fn send_piece(&mut self, piece: Data, is_last: bool) -> io::Result<()> {
+        let outgoing = match piece {
+            Data::Chunk(chunk) => self.frame_chunk(chunk, is_last),
+            Data::Frame(bytes) => self.frame_bytes(&bytes, is_last),
+        };
+        self.in_chunks &= !is_last;
+        self.send(outgoing, is_last).await
+    }
+
+    fn frame_chunk(&mut self, piece: Chunk, is_last: bool) -> Outgoing {
         let mut front = std::mem::take(&mut self.pending);
-        let outgoing = match self.in_chunks {
+        match self.in_chunks {
             true => {
                 front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
                 Outgoing::gather(front, piece, if is_last { END_OF_LAST } else { CRLF })
@@ -76,9 +86,20 @@ impl Http1Writer {
                 Outgoing::from(piece)
             }
             false => Outgoing::gather(front, piece, b""),
-        };
-        self.in_chunks &= !is_last;
-        self.send(outgoing, is_last).await
+        }
+    }
+
+    /// What came in other memory than receive buffers is copied behind the head.
+    fn frame_bytes(&mut self, piece: &[u8], is_last: bool) -> Outgoing {
+        let mut front = std::mem::take(&mut self.pending);
+        if self.in_chunks {
+            front.extend_from_slice(chunk_header(piece.len() as u64).as_bytes());
+        }
+        front.extend_from_slice(piece);
+        if self.in_chunks {
+            front.extend_from_slice(if is_last { END_OF_LAST } else { CRLF });
+        }
+        front.into()
     }
 
     /// Ends the message: sends what is pending, the last chunk and the trailers.

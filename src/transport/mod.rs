@@ -1,4 +1,4 @@
-//! Floor 3: a protocol on a stream. Owns dialling, the two halves of a connection, HTTP/1 messages on it, and moving
+//! Floor 3: a protocol on a stream. Owns dialling, the two halves of a connection, HTTP messages on it, and moving
 //! bytes from one connection to another; reaches the kernel through `runtime` only.
 //!
 //! Not here: which instance to dial, what a failure means to a client (`proxy`).
@@ -13,10 +13,20 @@ mod halves;
 mod handshake;
 mod http1_reader;
 mod http1_writer;
+mod http2_flood;
+mod http2_heads;
+mod http2_link;
+mod http2_reader;
+mod http2_server;
+mod http2_writer;
 mod linger;
+mod outlet;
+mod piece;
 mod plain;
 mod preface;
 mod relay;
+mod sink;
+mod source;
 mod splice;
 mod tls_stream;
 
@@ -24,10 +34,16 @@ pub use activity::Activity;
 pub use dial::{DialError, dial};
 pub use halves::{Receiver, Sender, plain_halves};
 pub use handshake::{Accepted, HandshakeError, accept_tls, connect_tls};
-pub use http1_reader::{Http1Reader, Piece, ReadError};
+pub use http1_reader::{Http1Reader, ReadError};
 pub use http1_writer::Http1Writer;
+pub use http2_reader::Http2Reader;
+pub use http2_server::{Http2Ended, Http2Request, Http2Server};
+pub use http2_writer::{Http2Cancellation, Http2Writer};
 pub use linger::{close, linger};
+pub use piece::{Data, Piece};
 pub use plain::PlainReceiver;
 pub use preface::{PrefaceError, read_preface};
 pub use relay::{Broken, relay};
+pub use sink::Sink;
+pub use source::Source;
 pub use splice::{BodyBroken, splice_body};

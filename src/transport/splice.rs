@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::runtime::{Either, Interest, Io, Moved, Pipe, Socket, race};
 use crate::transport::relay::Broken;
-use crate::transport::{Activity, Http1Reader, Http1Writer};
+use crate::transport::{Activity, Sink, Source};
 
 /// A message of a known length with at least this much to come moves by splice. Below, a copy is cheaper:
 /// `bench/run --case http_64k` and its neighbours give the figures.
@@ -34,16 +34,13 @@ pub(in crate::transport) enum Spliced {
     Slow,
 }
 
-/// Moves the rest of the body that `reader` is inside of, where its length is known and worth it; the writer has
-/// nothing pending. False when the body has to be read piece by piece.
+/// Moves the rest of the body that `source` is inside of, where its length is known and worth it and both sides speak
+/// HTTP/1; the sink has nothing pending. False when the body has to be read piece by piece.
 ///
 /// # Errors
 /// Which side broke, the source also by ending early; or that nothing moved for `timeout`.
-pub async fn splice_body(
-    reader: &mut Http1Reader,
-    writer: &mut Http1Writer,
-    timeout: Duration,
-) -> Result<bool, BodyBroken> {
+pub async fn splice_body(source: &mut Source<'_>, sink: &mut Sink<'_>, timeout: Duration) -> Result<bool, BodyBroken> {
+    let (Source::Http1(reader), Sink::Http1(writer)) = (source, sink) else { return Ok(false) };
     let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
         return Ok(false);
     };

@@ -13,8 +13,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use crate::base::Instant;
 use crate::runtime::{BUFFER_SIZE, BufferPool, Chunk, Sending, Socket};
-use crate::tls::{Progress, Session, TlsFault};
+use crate::tls::{Agreed, ApplicationProtocol, Progress, Session, TlsFault};
 use crate::transport::PlainReceiver;
 
 /// What the two halves of a connection share.
@@ -29,7 +30,8 @@ pub(in crate::transport) struct TlsLink {
 struct Outbox {
     /// Not yet given to the kernel.
     waiting: Vec<u8>,
-    sending: Option<Sending>,
+    /// What the kernel is taking, and since when.
+    sending: Option<(Instant, Sending)>,
     /// The peer may be waiting for these bytes. Others (tickets that came up together with a request) go with the next
     /// send.
     is_urgent: bool,
@@ -52,6 +54,16 @@ impl TlsLink {
         self.session.borrow().is_handshaking()
     }
 
+    /// What protects the connection, once that is agreed.
+    pub fn agreed(&self) -> Option<Agreed> {
+        self.session.borrow().agreed()
+    }
+
+    /// The protocol that was agreed on by ALPN.
+    pub fn application_protocol(&self) -> Option<ApplicationProtocol> {
+        self.session.borrow().alpn()
+    }
+
     /// Encrypts `pieces` for the next send.
     pub fn seal(&self, pieces: &[&[u8]]) -> io::Result<()> {
         let outbox = &mut *self.outbox.borrow_mut();
@@ -68,10 +80,11 @@ impl TlsLink {
         poll_fn(|context| self.poll_flushed(context)).await
     }
 
-    fn poll_flushed(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// As [`TlsLink::flushed`].
+    pub fn poll_flushed(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outbox = &mut *self.outbox.borrow_mut();
         loop {
-            if let Some(sending) = &mut outbox.sending {
+            if let Some((_, sending)) = &mut outbox.sending {
                 let sent = ready!(Pin::new(sending).poll(context));
                 outbox.sending = None;
                 sent?;
@@ -80,8 +93,19 @@ impl TlsLink {
             if outbox.waiting.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            outbox.sending = Some(self.socket.send(mem::take(&mut outbox.waiting)));
+            let sending = self.socket.send(mem::take(&mut outbox.waiting));
+            outbox.sending = Some((self.socket.io().now(), sending));
         }
+    }
+
+    /// Sealed bytes that wait for the send before them.
+    pub fn waiting(&self) -> usize {
+        self.outbox.borrow().waiting.len()
+    }
+
+    /// Since when the kernel has been taking what it was given last.
+    pub fn sending_since(&self) -> Option<Instant> {
+        self.outbox.borrow().sending.as_ref().map(|(since, _)| *since)
     }
 
     /// Keeps going what must not wait for the next send. Failures show where bytes are sent or received.

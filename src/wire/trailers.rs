@@ -33,6 +33,25 @@ impl Trailers {
         self.line_start == 0
     }
 
+    /// Adds a field that arrived as name and value; it is left out if it must not be a trailer.
+    ///
+    /// # Errors
+    /// When the section gets too large or the field breaks the grammar.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) -> Result<(), BodyFault> {
+        self.received += name.len() + value.len() + ": \r\n".len();
+        if self.received > MAX_TRAILERS {
+            return Err(BodyFault::TrailersTooLarge);
+        }
+        if !is_token(name) || !is_field_value(value) {
+            return Err(BodyFault::Trailer);
+        }
+        if may_be_trailer(name) {
+            [name, b": ", value, b"\r\n"].iter().for_each(|part| self.text.extend_from_slice(part));
+            self.line_start = self.text.len();
+        }
+        Ok(())
+    }
+
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.text.shrink_to(256);
@@ -138,6 +157,18 @@ mod tests {
         assert_eq!(taken, section.len() - 4);
         let fields: Vec<_> = trailers.iter().collect();
         assert_eq!(fields, [(&b"X-Checksum"[..], &b"abc"[..]), (b"Empty", b"")]);
+    }
+
+    #[test]
+    fn fields_that_were_taken_apart_meet_the_same_rules() {
+        let mut trailers = Trailers::default();
+        for (name, value) in [("grpc-status", "0"), ("content-length", "5"), ("empty", "")] {
+            trailers.push(name.as_bytes(), value.as_bytes()).unwrap();
+        }
+        assert_eq!(trailers.as_bytes(), b"grpc-status: 0\r\nempty: \r\n");
+        assert_eq!(trailers.push(b"a b", b""), Err(BodyFault::Trailer));
+        assert_eq!(trailers.push(b"a", b"b\r\nc: d"), Err(BodyFault::Trailer));
+        assert_eq!(trailers.push(b"a", &[b'x'; MAX_TRAILERS]), Err(BodyFault::TrailersTooLarge));
     }
 
     #[test]

@@ -139,3 +139,20 @@ fn nobody_else_is_believed() {
     assert_eq!(errors(&elbow, "proxy_header_untrusted"), 2.0);
     assert_eq!(backend.request_count(), 1);
 }
+
+#[test]
+fn an_instance_inside_tls_is_told_before_the_handshake() {
+    let (backend, heard) = listening();
+    let to_tls = r#"instance_protocol = "SSL""#;
+    let elbow = Balancer::tcp([backend.address()])
+        .listener(to_tls)
+        .limit("tls_handshake_timeout = 1")
+        .tables(&policy(1))
+        .start();
+    let (heard, client) = relayed(&elbow, &heard, b"hello");
+    let expected = format!("PROXY TCP4 {} {} ", client.ip(), elbow.address().ip());
+    assert!(heard.starts_with(expected.as_bytes()), "{heard:?}");
+    let end = heard.iter().position(|byte| *byte == b'\n').expect("a line");
+    // A handshake record (RFC 8446 section 5.1).
+    assert_eq!(heard[end + 1..end + 3], [22, 3]);
+}

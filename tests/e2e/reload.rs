@@ -15,15 +15,15 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const GET_AND_CLOSE: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 /// A balancer whose file the test can write again.
-struct Reloadable {
-    elbow: Elbow,
-    listener: SocketAddr,
+pub struct Reloadable {
+    pub elbow: Elbow,
+    pub listener: SocketAddr,
     admin: SocketAddr,
     folder: TempDir,
 }
 
 impl Reloadable {
-    fn start(balancer: &Balancer) -> Reloadable {
+    pub fn start(balancer: &Balancer) -> Reloadable {
         let (listener, admin) = (free_address(), free_address());
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("elbow.toml");
@@ -43,12 +43,12 @@ impl Reloadable {
     }
 
     /// Runs a command on the balancer.
-    fn tell(&self, arguments: &[&str]) -> Output {
+    pub fn tell(&self, arguments: &[&str]) -> Output {
         run_elbow(&[arguments, &["--admin", &self.admin.to_string()]].concat())
     }
 
     #[track_caller]
-    fn reload(&self, balancer: &Balancer) -> String {
+    pub fn reload(&self, balancer: &Balancer) -> String {
         self.write(balancer);
         let output = self.tell(&["reload"]);
         assert!(output.status.success(), "{output:?}");
@@ -170,11 +170,12 @@ fn a_tcp_connection_outlives_its_instance_and_its_listener() {
         Ok(())
     });
     let (other, moved) = (Backend::saying(""), free_address());
-    let mut running = Reloadable::start(&Balancer::tcp([backend.address()]));
+    let draining = "draining = { enabled = true, timeout = 300 }";
+    let mut running = Reloadable::start(&Balancer::tcp([backend.address()]).attribute(draining));
     let mut client = Peer::connect_and_send(running.listener, "a");
     assert_eq!(client.read_exact(1), b"a");
     let first = std::mem::replace(&mut running.listener, moved);
-    running.reload(&Balancer::tcp([other.address()]));
+    running.reload(&Balancer::tcp([other.address()]).attribute(draining));
     eventually("the old listener is closed", PATIENCE, || Peer::try_connect(first).is_err().then_some(()));
     client.send("b");
     assert_eq!(client.read_exact(1), b"b");

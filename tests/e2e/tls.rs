@@ -180,3 +180,22 @@ fn a_changed_certificate_takes_effect_under_load_and_a_broken_one_does_not() {
     });
     assert!(shake_hands(&elbow, &[]).contains("Peer signature type: RSA-PSS"), "the last good one stays");
 }
+
+#[test]
+fn a_proxy_header_comes_before_the_handshake_and_the_log_says_what_was_agreed() {
+    let authority = Authority::new();
+    let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
+    let nginx = Nginx::start("plain");
+    let log = authority.folder().join("web.log");
+    let elbow = Balancer::https([nginx.address()], &[&certificate])
+        .listener("proxy_protocol_from = [\"127.0.0.0/8\"]")
+        .attribute(&format!("access_log = {{ path = {log:?}, format = \"elb\" }}"))
+        .start();
+    let said = ["--haproxy-protocol", "--tls-max", "1.2"];
+    let echoed = ask(&elbow, &authority, "/echo", &said);
+    assert!(echoed.contains("for=127.0.0.1\n"), "{echoed}");
+    let line =
+        eventually("a line", PATIENCE, || std::fs::read_to_string(&log).ok().filter(|text| text.ends_with('\n')));
+    assert!(line.contains(" web 127.0.0.1:") && line.contains(" \"GET https://web.test:"), "{line}");
+    assert!(line.ends_with("-GCM-SHA256 TLSv1.2\n") && line.contains(" ECDHE-ECDSA-AES"), "{line}");
+}

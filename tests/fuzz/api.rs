@@ -2,16 +2,20 @@
 //! whatever an operation makes is stored and read back as it was.
 
 use std::cell::RefCell;
+use std::path::Path;
 
 use elbow::control::api::Settings;
 use elbow::control::api::operation::{Call, Operation};
 use elbow::control::api::query::{Parameters, form};
-use elbow::control::api::signature::Claim;
+use elbow::control::api::signature::{self, KeyRing, SignedRequest};
 use elbow::control::api::state::{Record, State, Surroundings};
 use elbow::control::api::store::codec;
 use elbow::control::config;
-use elbow::model::{ApiSettings, Configuration, Inventory, InventoryInstance, Node, ResourceName, Zone};
-use http::{HeaderMap, HeaderValue};
+use elbow::model::{
+    Access, AccessKey, AccessKeyId, ApiSettings, Configuration, Inventory, InventoryInstance, Node, Region,
+    ResourceName, Zone,
+};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::corpus;
 
@@ -25,20 +29,56 @@ pub fn fuzz_api_call(input: &[u8]) {
     WORLD.with_borrow_mut(|world| world.run(operation, &parameters));
 }
 
-/// Any bytes as an `Authorization` header, and behind a line feed a query.
+/// Any bytes as an `Authorization` header, and behind a line feed a query: of one request each way of signing. Whoever
+/// gets in has shown the signature that only the secret makes.
 pub fn fuzz_api_signature(input: &[u8]) {
     let (header, query) = match input.iter().position(|byte| *byte == b'\n') {
         Some(at) => (&input[..at], &input[at + 1..]),
         None => (input, &b""[..]),
     };
     let query = String::from_utf8_lossy(query);
-    let _ = Claim::of(&HeaderMap::new(), &query);
     let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static("127.0.0.1:9901"));
+    if is_let_in(&Method::GET, &query, &headers, b"") {
+        assert!(query.to_ascii_lowercase().contains(PRESIGNED), "{query}");
+    }
     headers.insert("x-amz-date", HeaderValue::from_static("20260102T030405Z"));
     if let Ok(value) = HeaderValue::from_bytes(header) {
         headers.insert("authorization", value);
-        let _ = Claim::of(&headers, &query);
+        if is_let_in(&Method::POST, "", &headers, CALL) {
+            let shown = String::from_utf8_lossy(header).to_ascii_lowercase();
+            assert!(shown.contains(SIGNED), "{shown}");
+        }
+        // Both at once: the header counts.
+        is_let_in(&Method::POST, &query, &headers, CALL);
     }
+}
+
+/// What is signed in the corpus: in the body with [`SIGNED`], in the query of a GET with [`PRESIGNED`]; by botocore.
+const CALL: &[u8] = b"Action=DescribeLoadBalancers&Version=2012-06-01";
+const SIGNED: &str = "1115fab6722030e07f5bf09b67b0cdb9c0989c675cf5503586d3e2eb9a702075";
+const PRESIGNED: &str = "7076c05359cf1c41fb989bae3a43377a3766bb9c8c5aabb17b263af9ae6552d5";
+
+fn is_let_in(method: &Method, query: &str, headers: &HeaderMap, body: &[u8]) -> bool {
+    let request = SignedRequest { method, query, headers, body };
+    let now = "2026-01-02T03:04:10Z".parse().expect("a time");
+    match KEYS.with(|keys| signature::verify(&request, keys, &Region::default(), now)) {
+        Ok(caller) => caller.key.as_str() == "LOCALKEY",
+        Err(error) => {
+            assert!(error.code.status().is_client_error(), "{error}");
+            false
+        }
+    }
+}
+
+thread_local! {
+    static KEYS: KeyRing = {
+        let secret = tempfile::NamedTempFile::new().expect("a file for its owner alone");
+        std::fs::write(&secret, "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY").expect("written");
+        let id = AccessKeyId::new("LOCALKEY").expect("an id");
+        let key = AccessKey { id, secret_file: secret.path().to_owned(), access: Access::Full };
+        KeyRing::load(&[key]).expect("a key")
+    };
 }
 
 fn encode(pairs: &[(String, String)]) -> String {
@@ -116,4 +156,19 @@ fn api_calls() {
 #[test]
 fn api_signatures() {
     corpus::run("api_signature", fuzz_api_signature);
+}
+
+#[test]
+fn the_good_signatures_of_the_corpus_are_let_in() {
+    let kept = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/api_signature").join(name);
+        std::fs::read_to_string(path).expect("a text")
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static("127.0.0.1:9901"));
+    assert!(is_let_in(&Method::GET, kept("presigned").trim(), &headers, b""));
+    headers.insert("x-amz-date", HeaderValue::from_static("20260102T030405Z"));
+    headers.insert("authorization", kept("header").trim().parse().expect("a value"));
+    assert!(is_let_in(&Method::POST, "", &headers, CALL));
+    assert!(!is_let_in(&Method::POST, "", &headers, b""));
 }

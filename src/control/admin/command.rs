@@ -19,6 +19,10 @@ pub enum Command {
     Drain(String),
     /// Give it work again.
     Undrain(String),
+    /// Make a load balancer of the configuration file one that calls of the ELB API change.
+    Import(String),
+    /// Say what the load balancers of the ELB API are as a configuration file.
+    Export,
 }
 
 /// A command that was not carried out: nothing has changed.

@@ -185,6 +185,8 @@ mod tests {
                 name: LoadBalancerName::new("web").expect("a name"),
                 listeners: vec![listener],
                 instances: (0..instances).map(instance).collect(),
+                draining_instances: 0,
+                access_log_lines_dropped: 0,
             }],
             ..Reading::default()
         }

@@ -5,7 +5,19 @@ use super::error::ApiError;
 use super::operation::Operation;
 use super::query::Parameters;
 use super::signature::Caller;
+use crate::model::LoadBalancerName;
 use std::net::SocketAddr;
+
+/// Writes the line of an import, which the operator of this node asks for and no key.
+pub(super) fn import(load_balancer: &LoadBalancerName, outcome: &Result<(), ApiError>) {
+    match outcome {
+        Ok(()) => tracing::info!(operation = "import", %load_balancer, outcome = "changed", "audit"),
+        Err(ApiError { code, message }) => {
+            let (outcome, reason) = (code.as_str(), message.as_str());
+            tracing::info!(operation = "import", %load_balancer, outcome, reason, "audit");
+        }
+    }
+}
 
 /// Who called for what.
 pub(super) struct Entry {

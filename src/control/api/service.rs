@@ -97,7 +97,9 @@ impl Service {
     ///
     /// There is none of this name in the file, or it cannot be stored.
     pub async fn import(&self, name: &LoadBalancerName) -> Result<(), ApiError> {
-        self.ledger.import(name).await
+        let imported = self.ledger.import(name).await;
+        audit::import(name, &imported);
+        imported
     }
 
     /// The load balancers of the API as a configuration file, with what the present file says of the node. What has no

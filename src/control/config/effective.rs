@@ -303,7 +303,7 @@ mod tests {
         let property = |configuration: Configuration| {
             let text = effective(&configuration);
             let source = Source::new(Path::new("elbow.toml"), text.clone());
-            match lower(source, Vec::new(), &[], |_| Vec::new()) {
+            match lower(source, Vec::new(), |_| Vec::new()) {
                 Ok(loaded) => prop_assert_eq!(loaded.configuration, configuration),
                 Err(report) => prop_assert!(false, "{report}\n{text}"),
             }

@@ -5,7 +5,7 @@
 //! 1. `source` holds the bytes and turns offsets into lines and columns; `syntax` parses them into a table of
 //!    spanned values, recovering from errors so that the steps below still see the rest of the file.
 //! 2. `read` lowers the table into a draft: values of the model, each checked on its own, and where each stands.
-//! 3. `check` looks at the draft as a whole: what must agree, what is not supported yet, which files are
+//! 3. `check` looks at the draft as a whole: what must agree, which files are
 //!    missing, what deserves a warning.
 //! 4. Without errors the draft becomes the configuration.
 //!
@@ -96,29 +96,24 @@ impl std::error::Error for ConfigErrors {}
 pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
     let bytes = source::read_file(path).map_err(|error| ConfigErrors::Unreadable { path: path.to_owned(), error })?;
     let (source, problems) = Source::from_bytes(path, bytes);
-    lower(source, problems, check::NOT_YET, check::secure).map_err(ConfigErrors::Invalid)
+    lower(source, problems, check::secure).map_err(ConfigErrors::Invalid)
 }
 
 /// Checks `text` as if it stood in a file at `path`, to which relative paths in it relate.
 pub fn parse(text: &str, path: &Path) -> Result<Loaded, Report> {
-    lower(Source::new(path, text.to_owned()), Vec::new(), check::NOT_YET, check::secure)
+    lower(Source::new(path, text.to_owned()), Vec::new(), check::secure)
 }
 
 /// For tests: what `text` says, with what is refused because it is not there yet.
 #[cfg(test)]
 pub(in crate::control) fn for_tests(text: &str) -> Configuration {
     let source = Source::new(Path::new("/etc/elbow/elbow.toml"), text.to_owned());
-    lower(source, Vec::new(), &[], |_| Vec::new()).unwrap_or_else(|report| panic!("{report}")).configuration
+    lower(source, Vec::new(), |_| Vec::new()).unwrap_or_else(|report| panic!("{report}")).configuration
 }
 
 /// All steps, from a source to a configuration. Problems that were `found` before are reported with the others;
-/// what is listed in `not_yet` is refused; `secure` looks into certificates and security policies.
-fn lower(
-    source: Source,
-    found: Vec<Problem>,
-    not_yet: &[check::NotYet],
-    secure: fn(&draft::Draft) -> Vec<Problem>,
-) -> Result<Loaded, Report> {
+/// `secure` looks into certificates and security policies.
+fn lower(source: Source, found: Vec<Problem>, secure: fn(&draft::Draft) -> Vec<Problem>) -> Result<Loaded, Report> {
     let (configuration, problems) = {
         let document = syntax::parse(&source);
         let reading = section::Reading::new(source.directory());
@@ -130,7 +125,6 @@ fn lower(
                 problems.extend(check::warnings(&draft));
                 problems.extend(secure(&draft));
             }
-            problems.extend(check::unsupported(document.table(), not_yet));
             problems.extend(check::files(&files));
             problems.extend(check::disagreements(&draft));
         } else {
@@ -170,7 +164,7 @@ mod tests {
     #[test]
     fn a_file_with_every_key_is_read_in_full() {
         let (directory, source) = full_file();
-        let loaded = lower(source, Vec::new(), &[], |_| Vec::new()).unwrap();
+        let loaded = lower(source, Vec::new(), |_| Vec::new()).unwrap();
         let warnings: Vec<&str> = loaded.warnings.problems().iter().map(Problem::message).collect();
         assert_eq!(warnings, ["policy app is attached to nothing"]);
         let web = &loaded.configuration.load_balancers["web"];
@@ -186,18 +180,6 @@ mod tests {
             true,
         );
         assert_eq!(web.security_policy(&web.listeners[2]), SecurityPolicy::Custom(exact.unwrap()));
-    }
-
-    #[test]
-    fn everything_that_is_not_supported_yet_is_refused_where_it_stands() {
-        let (_directory, source) = full_file();
-        for entry in check::NOT_YET {
-            let report = lower(source.clone(), Vec::new(), std::slice::from_ref(entry), |_| Vec::new()).unwrap_err();
-            assert!(
-                report.problems().iter().any(|problem| problem.message().contains("not supported yet")),
-                "{entry:?}"
-            );
-        }
     }
 
     #[test]

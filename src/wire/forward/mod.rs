@@ -7,7 +7,7 @@ pub mod request;
 pub mod response;
 
 pub use request::{Expectation, RequestForward, Scheme, write_request_head};
-pub use response::{ResponseForward, Sent, write_response_head};
+pub use response::{ResponseForward, Sent, visit_response_fields, write_response_head};
 
 use crate::wire::address::write_decimal;
 use crate::wire::connection::{ConnectionOptions, may_be_nominated};
@@ -30,10 +30,12 @@ impl Additions<'_> {
         self.replace.iter().any(|(replaced, _)| name.eq_ignore_ascii_case(replaced))
     }
 
+    fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.replace.iter().chain(self.append).copied()
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
-        for (name, value) in self.replace.iter().chain(self.append) {
-            write_field(name, value, out);
-        }
+        self.iter().for_each(|(name, value)| write_field(name, value, out));
     }
 }
 

@@ -62,11 +62,33 @@ pub fn write_response_head(
     sent
 }
 
+/// Hands the fields of the head to `visit` as an HTTP/2 client gets them, whose protocol frames the body itself; the
+/// status goes its own way. Names keep their case.
+pub fn visit_response_fields(
+    head: &ResponseHead,
+    reply: Reply,
+    forward: &ResponseForward<'_>,
+    mut visit: impl FnMut(&[u8], &[u8]),
+) {
+    let framing = framing_for(reply, Version::Http2);
+    for field in head.table().fields().iter().filter(|field| is_passed_on(head, forward, framing, field)) {
+        visit(head.table().slice(field.name), head.table().slice(field.value));
+    }
+    if let Reply::Final(_) = reply {
+        forward.additions.iter().for_each(|(name, value)| visit(name, value));
+        if let Some(length) = length_said(head, framing) {
+            let mut digits = Vec::with_capacity(20);
+            write_decimal(length, &mut digits);
+            visit(b"content-length", &digits);
+        }
+    }
+}
+
 fn framing_for(reply: Reply, client: Version) -> BodyFraming {
     match (reply, client) {
         (Reply::Interim | Reply::SwitchingProtocols, _) => BodyFraming::None,
         (Reply::Final(BodyFraming::Chunked), Version::Http10) => BodyFraming::UntilClose,
-        (Reply::Final(BodyFraming::UntilClose), Version::Http11) => BodyFraming::Chunked,
+        (Reply::Final(BodyFraming::UntilClose), Version::Http11 | Version::Http2) => BodyFraming::Chunked,
         (Reply::Final(framing), _) => framing,
     }
 }
@@ -88,13 +110,16 @@ fn is_passed_on(head: &ResponseHead, forward: &ResponseForward<'_>, framing: Bod
     by_name && !forward.additions.replaces(head.table().slice(field.name))
 }
 
-/// The answer to `HEAD` and a 304 say the length of the body that they do not have; a 204 says none.
 fn write_length(head: &ResponseHead, framing: BodyFraming, out: &mut Vec<u8>) {
-    match (framing, head.declared_length()) {
-        (BodyFraming::None, Some(length)) if head.status() != 204 => {
-            write_framing(BodyFraming::Length(length), out);
-        }
-        _ => write_framing(framing, out),
+    write_framing(length_said(head, framing).map_or(framing, BodyFraming::Length), out);
+}
+
+/// The length that the answer says. To `HEAD` and in a 304 that is of a body that it does not have; a 204 says none.
+fn length_said(head: &ResponseHead, framing: BodyFraming) -> Option<u64> {
+    match framing {
+        BodyFraming::Length(length) => Some(length),
+        BodyFraming::None => head.declared_length().filter(|_| head.status() != 204),
+        BodyFraming::Chunked | BodyFraming::UntilClose => None,
     }
 }
 
@@ -213,6 +238,31 @@ mod tests {
             "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\nConnection: upgrade\r\n\
              Upgrade: websocket\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn http2_clients_get_fields_without_framing() {
+        let fields = |response: &str, asked: Asked| {
+            let mut head = ResponseHead::default();
+            head.parse(format!("HTTP/1.1 {response}\r\n\r\n").as_bytes(), &HeadLimits::default()).unwrap();
+            let additions = Additions { replace: &[], append: &[(b"set-cookie", b"b")] };
+            let mut seen = String::new();
+            let forward = ResponseForward { additions, client: Version::Http2, ..TO_HTTP11 };
+            visit_response_fields(&head, head.reply(asked).unwrap(), &forward, |name, value| {
+                seen += &format!("{}={} ", name.escape_ascii(), value.escape_ascii());
+            });
+            seen
+        };
+        for (response, asked, expected) in [
+            ("200 OK\r\nContent-Length: 05\r\nSet-Cookie: a", GET, "Set-Cookie=a set-cookie=b content-length=5 "),
+            ("200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x", GET, "Trailer=x set-cookie=b "),
+            ("200 OK\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nKeep-Alive: 5", GET, "set-cookie=b "),
+            ("200 OK\r\nContent-Length: 9", HEAD, "set-cookie=b content-length=9 "),
+            ("204 N\r\nContent-Length: 9", GET, "set-cookie=b "),
+            ("103 Early Hints\r\nLink: a\r\nUpgrade: h2c", GET, "Link=a "),
+        ] {
+            assert_eq!(fields(response, asked), expected, "{response:?}");
+        }
     }
 
     #[test]

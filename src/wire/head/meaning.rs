@@ -57,6 +57,12 @@ impl Meaning {
         }
         meaning.authority = match (target, host, version) {
             (_, None, Version::Http11) => return Err(RequestFault::HostMissing),
+            // RFC 9113 section 8.3.1; nobody behind shall have to choose.
+            (Some(target), Some(host), Version::Http2)
+                if !table.slice(host).eq_ignore_ascii_case(table.slice(target)) =>
+            {
+                return Err(RequestFault::HostInvalid);
+            }
             (Some(target), _, _) => Authority::Target(target),
             (None, Some(host), _) => Authority::Host(host),
             (None, None, Version::Http10) => Authority::Missing,

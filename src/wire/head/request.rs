@@ -361,7 +361,15 @@ mod tests {
         assert_eq!(refuse(b"a", b"b\r\nhost: c"), SyntaxFault::FieldValue.into());
         assert_eq!(refuse(b"content_length", b"1"), RequestFault::FramingLookalike);
         assert_eq!(head.begin(b"GET", Some(b"a"), b"http://b/"), Err(RequestFault::Target));
-        head.begin(b"GET", None, b"/").unwrap();
-        assert_eq!(head.finish(Content::Empty), Err(RequestFault::HostMissing));
+        for (authority, host, expected) in [
+            (None, None, Err(RequestFault::HostMissing)),
+            (None, Some("a"), Ok(())),
+            (Some("a"), Some("A"), Ok(())),
+            (Some("a"), Some("b"), Err(RequestFault::HostInvalid)),
+        ] {
+            head.begin(b"GET", authority.map(str::as_bytes), b"/").unwrap();
+            host.iter().for_each(|host: &&str| head.push_field(b"host", host.as_bytes()).unwrap());
+            assert_eq!(head.finish(Content::Empty), expected, "{authority:?} {host:?}");
+        }
     }
 }

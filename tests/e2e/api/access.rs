@@ -68,15 +68,16 @@ except SSLError:
 #[test]
 fn calls_over_tls() {
     let (authority, listener) = (Authority::new(), free_address());
-    let placeholder = Installation::new("");
-    let host = placeholder.api().ip();
+    let mut installation = Installation::new("");
+    let host = installation.api().ip();
     let certificate = authority.issue("api", &host.to_string(), &rcgen::PKCS_ECDSA_P256_SHA256);
     let lines = format!(
         "certificate = {}\nregion = \"eu-central-1\"\ndns_suffix = \"lb.example.org\"\ninternal_address = \"{}\"",
         certificate.text(),
         listener.ip()
     );
-    let installation = placeholder.saying("", &lines);
+    installation.say(&lines);
+    installation.write("");
     let elbow = installation.start();
     let port = listener.port().to_string();
     let endpoint = installation.endpoint().replace("http:", "https:");

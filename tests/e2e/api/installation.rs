@@ -20,6 +20,7 @@ pub struct Installation {
     folder: TempDir,
     api: SocketAddr,
     admin: SocketAddr,
+    lines: String,
 }
 
 impl Installation {
@@ -34,12 +35,20 @@ impl Installation {
         let secret = folder.path().join("elbow.secret");
         std::fs::write(&secret, SECRET).expect("a file");
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("a mode");
-        Installation { folder, api: free_address(), admin: free_address() }.saying(tables, lines)
+        let (api, admin) = (free_address(), free_address());
+        let installation = Installation { folder, api, admin, lines: lines.to_owned() };
+        installation.write(tables);
+        installation
     }
 
-    /// The same place with a file that says this.
-    pub fn saying(self, tables: &str, lines: &str) -> Installation {
-        let Installation { api, admin, .. } = &self;
+    /// Has `lines` in `[api]` from the next writing on.
+    pub fn say(&mut self, lines: &str) {
+        self.lines = lines.to_owned();
+    }
+
+    /// Writes the file anew with other `tables`.
+    pub fn write(&self, tables: &str) {
+        let Installation { api, admin, lines, .. } = self;
         let text = format!(
             r#"
 [node]
@@ -56,7 +65,6 @@ access_keys = [
 {tables}"#
         );
         std::fs::write(self.file(), text).expect("a file");
-        self
     }
 
     /// The command that runs the balancer.
@@ -66,7 +74,12 @@ access_keys = [
 
     /// Starts the balancer on what is there, and waits until it is ready.
     pub fn start(&self) -> Elbow {
-        Elbow::start_command(self.command(), vec![self.api], self.admin)
+        self.start_on(&self.file())
+    }
+
+    /// As [`Installation::start`], with another file that has the same addresses.
+    pub fn start_on(&self, file: &str) -> Elbow {
+        Elbow::start_command(elbow_command(&["run", "-c", file]), vec![self.api], self.admin)
     }
 
     /// The directory.
@@ -82,6 +95,11 @@ access_keys = [
     /// The address of the API.
     pub fn api(&self) -> SocketAddr {
         self.api
+    }
+
+    /// The admin address.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
     }
 
     pub fn endpoint(&self) -> String {

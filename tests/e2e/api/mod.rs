@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod crash;
+mod handover;
 mod installation;
 mod registrations;
 mod scenarios;
@@ -10,6 +11,7 @@ mod scenarios;
 use crate::harness::{Authority, Backend, Load, Peer, eventually, free_address, python};
 use installation::{Client, Installation, KEY, SECRET, texts};
 use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -94,6 +96,24 @@ fn a_change_holds_on_every_core_when_its_call_returns() {
 }
 
 #[test]
+fn a_listener_that_was_deleted_can_be_made_again_at_once() {
+    let installation = Installation::new("");
+    let _elbow = installation.start();
+    let mut client = installation.client();
+    let address = free_address();
+    create(&mut client, "web", address);
+    let port = address.port();
+    for _ in 0..10 {
+        client.call("DeleteLoadBalancerListeners", &format!("LoadBalancerName=web&LoadBalancerPorts.member.1={port}"));
+        let listener =
+            format!("Protocol=HTTP&Listeners.member.1.LoadBalancerPort={port}&Listeners.member.1.InstancePort=1");
+        let parameters = format!("LoadBalancerName=web&Listeners.member.1.{listener}");
+        client.call("CreateLoadBalancerListeners", &parameters);
+        assert_eq!(Peer::connect(address).ask(GET).status(), 503);
+    }
+}
+
+#[test]
 fn every_operation_by_botocore() {
     let authority = Authority::new();
     let certificate = authority.issue("shop", "shop.example", &rcgen::PKCS_ECDSA_P256_SHA256);
@@ -118,6 +138,39 @@ zone = "rack-b"
     let program = include_str!("every_operation.py");
     let said = python(program, &[&installation.endpoint(), KEY, SECRET, &ip, &port, &authority.path()]);
     assert_eq!(said.trim(), "29 operations");
+}
+
+#[test]
+fn what_cloudwatch_counts_is_where_the_page_says() {
+    let page = include_str!("../../../src/control/api/COMING_FROM_ELB.md");
+    let table = page.split("\n## Metrics").nth(1).expect("a section");
+    let names = table.split(|char: char| !(char.is_ascii_lowercase() || char == '_'));
+    let named: BTreeSet<&str> = names.filter(|word| word.starts_with("elbow_")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let backend = Backend::saying("ok");
+    let installation = Installation::new("");
+    let elbow = installation.start();
+    let mut client = installation.client();
+    let address = free_address();
+    create(&mut client, "web", address);
+    assert_eq!(Peer::connect(address).ask(GET).status(), 503);
+    client.call("RegisterInstancesWithLoadBalancer", &instances("web", &[backend.address()]));
+    elbow.admin().wait_in_service();
+    assert_eq!(Peer::connect(address).ask(GET).status(), 200);
+
+    let (_, text) = elbow.admin().get("/metrics");
+    for name in named {
+        assert!(text.contains(&format!("\n# TYPE {name} ")) || text.starts_with(&format!("# HELP {name} ")), "{name}");
+    }
+    for (name, labels) in [
+        ("elbow_requests_total", &[("source", "backend"), ("code", "2xx")][..]),
+        ("elbow_requests_total", &[("source", "elbow"), ("code", "5xx")]),
+        ("elbow_backend_latency_seconds_count", &[]),
+        ("elbow_healthy_instances", &[]),
+    ] {
+        let labels = [&[("load_balancer", "web")], labels].concat();
+        elbow.admin().wait_metric(name, &labels, |value| value == 1.0);
+    }
 }
 
 #[test]
@@ -146,4 +199,34 @@ fn a_deregistered_instance_gets_nothing_more_whatever_goes_on() {
     }
     // What was under way on it may have been cut: draining is off.
     assert_eq!([kept.stop().refused, fresh.stop().refused], [0, 0]);
+}
+
+#[test]
+fn a_reload_of_the_file_leaves_what_was_made_by_calls() {
+    let backend = Backend::saying("ok");
+    let of_file = |port: u16| {
+        format!(
+            "[load_balancers.of-file]\nlisteners = [{{ protocol = \"HTTP\", address = \"127.0.0.1\", port = {port}, \
+             instance_port = 1 }}]\ninstances = [\"{}\"]\n[load_balancers.of-file.health_check]\ninterval = 1\n",
+            backend.address()
+        )
+    };
+    let (first, second, made) = (free_address(), free_address(), free_address());
+    let ports = [first, second].map(|address| SocketAddr::from(([127, 0, 0, 1], address.port())));
+    let installation = Installation::new(&of_file(first.port()));
+    let elbow = installation.start();
+    let mut client = installation.client();
+    create(&mut client, "made", made);
+    assert_eq!(Peer::connect(made).ask(GET).status(), 503);
+    elbow.admin().wait_in_service();
+
+    installation.write(&of_file(second.port()));
+    elbow.signal(Signal::SIGHUP);
+    elbow.admin().wait_metric("elbow_reloads_total", &[("result", "applied")], |count| count == 1.0);
+    assert_eq!(Peer::connect(ports[1]).ask(GET).text(), "ok");
+    assert_eq!(Peer::connect(made).ask(GET).status(), 503, "it is still there");
+    eventually("the old one is gone", Duration::from_secs(5), || Peer::try_connect(ports[0]).is_err().then_some(()));
+
+    create(&mut client, "another", free_address());
+    assert_eq!(Peer::connect(ports[1]).ask(GET).text(), "ok", "calls build on the file as it is now");
 }

@@ -125,6 +125,32 @@ pub fn ab(address: SocketAddr, connections: usize, requests: usize) -> Ab {
     }
 }
 
+/// Runs nghttp with these arguments. Its standard output.
+#[track_caller]
+pub fn nghttp(arguments: &[&str]) -> String {
+    text(run(Command::new("nghttp").args(["--timeout", "30s"]).args(arguments)))
+}
+
+/// What h2load counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct H2load {
+    pub succeeded: u64,
+    /// Answers that did not come, or with a status from 400 on.
+    pub failed: u64,
+}
+
+/// Runs h2load with these arguments.
+#[track_caller]
+pub fn h2load(arguments: &[&str]) -> H2load {
+    let output = text(run(Command::new("h2load").args(arguments)));
+    let counts = output.lines().find_map(|line| line.strip_prefix("requests: ")).unwrap_or_default();
+    let count = |mark: &str| {
+        let field = counts.split(", ").find_map(|field| field.strip_suffix(mark));
+        field.and_then(|number| number.trim().parse().ok()).unwrap_or_else(|| panic!("no {mark} in {output}"))
+    };
+    H2load { succeeded: count("succeeded"), failed: count("failed") }
+}
+
 #[track_caller]
 fn run(command: &mut Command) -> Output {
     let name = command.get_program().to_string_lossy().into_owned();

@@ -1,0 +1,297 @@
+//! An HTTP/2 client's connection: one task drives it, and one serves each of its streams (RFC 9113).
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::base::Instant;
+use crate::model::Reason;
+use crate::proxy::account::Account;
+use crate::proxy::core::Heads;
+use crate::proxy::exchange::{Client, Ended, Exchange};
+use crate::proxy::failure;
+use crate::proxy::session::Session;
+use crate::runtime::{Either, Io, Sleep, race};
+use crate::telemetry::AnswerSource;
+use crate::transport::{Http2Ended, Http2Request, Http2Server, Http2Writer, Receiver, Sender, Sink, Source, linger};
+use crate::wire::connection::Persistence;
+use crate::wire::desync::Action;
+
+/// How long a connection without streams is left open when the node drains or it has carried all it may: requests may
+/// be on their way, and the client has to hear where to make the next.
+const PARTING_GRACE: Duration = Duration::from_secs(1);
+
+/// Starts to serve a connection on which `early` has been received.
+pub fn start(session: Session, halves: (Receiver, Sender), early: Bytes) {
+    let io = session.core.io.clone();
+    let now = io.now();
+    let server = Http2Server::new(halves, early, &session.request_limits());
+    let streams = Rc::new(Streams { open: Cell::new(0), changed_at: Cell::new(now), driver: RefCell::default() });
+    let deadline = io.sleep_until(now);
+    io.spawn(Front { session: Rc::new(session), server, streams, deadline, carried: 0, parting: Parting::No }.serve());
+}
+
+/// The connection.
+struct Front {
+    session: Rc<Session>,
+    server: Http2Server,
+    streams: Rc<Streams>,
+    deadline: Sleep,
+    carried: u64,
+    parting: Parting,
+}
+
+/// How far the connection is on its way out.
+#[derive(Clone, Copy)]
+enum Parting {
+    No,
+    /// The client has been asked to make its next requests elsewhere.
+    Asked {
+        since: Instant,
+    },
+    /// The client has been told that this is the end.
+    Told {
+        since: Instant,
+    },
+}
+
+/// What has not happened in its time.
+#[derive(Clone, Copy)]
+enum Overdue {
+    /// A request, with none being served.
+    Request,
+    /// The rest of a request's head, or of the client's preface.
+    Head,
+    /// That the client takes what is sent.
+    Taking,
+    /// That the client takes the last word.
+    Parting,
+}
+
+impl Front {
+    async fn serve(mut self) {
+        let ended = poll_fn(|context| self.poll_ended(context)).await;
+        self.count_bytes();
+        match ended {
+            Http2Ended::Flooded => self.session.count_failure(Reason::FrameFlood),
+            Http2Ended::Malformed => self.session.count_failure(Reason::FramesMalformed),
+            Http2Ended::Agreed | Http2Ended::Broken => {}
+        }
+        // They see that their connection is gone.
+        poll_fn(|context| self.streams.poll_empty(context)).await;
+        let halves = self.server.into_halves().filter(|_| ended != Http2Ended::Broken);
+        if let Some((receiver, sender)) = halves {
+            linger(receiver, sender).await;
+        }
+    }
+
+    fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<Http2Ended> {
+        loop {
+            while let Poll::Ready(polled) = self.server.poll_request(context) {
+                match polled {
+                    Ok(request) => self.begin_stream(request),
+                    Err(ended) => return Poll::Ready(ended),
+                }
+            }
+            self.count_bytes();
+            if self.begin_parting() {
+                continue;
+            }
+            let is_empty = self.streams.poll_empty(context).is_ready();
+            let Some((until, overdue)) = self.next_deadline(is_empty) else { return Poll::Pending };
+            self.deadline.reset(until);
+            if Pin::new(&mut self.deadline).poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            if let Some(ended) = self.give_up(overdue) {
+                return Poll::Ready(ended);
+            }
+        }
+    }
+
+    fn begin_stream(&mut self, request: Http2Request) {
+        self.carried += 1;
+        let session = self.session.for_stream();
+        let open = OpenStream::new(&self.streams, &self.session.core.io);
+        self.session.core.io.spawn(serve_stream(session, request, open));
+    }
+
+    /// Asks the client to go elsewhere once the node drains or the connection has carried all it may.
+    fn begin_parting(&mut self) -> bool {
+        let is_due = self.session.is_leaving() || self.carried >= self.session.requests_per_connection();
+        let begins = is_due && matches!(self.parting, Parting::No) && !self.server.is_greeting();
+        if begins {
+            self.server.finish();
+            self.parting = Parting::Asked { since: self.session.now() };
+        }
+        begins
+    }
+
+    /// What has to happen next, and until when. An answer's deadlines are its stream's business.
+    fn next_deadline(&self, is_empty: bool) -> Option<(Instant, Overdue)> {
+        let session = &self.session;
+        if let Parting::Told { since } = self.parting {
+            return Some((since + PARTING_GRACE, Overdue::Parting));
+        }
+        let quiet_since = self.streams.changed_at.get();
+        let head_since = match self.server.is_greeting() {
+            true => Some(quiet_since),
+            false => self.server.head_since(),
+        };
+        let head = head_since.map(|since| (since + session.client_header_timeout(), Overdue::Head));
+        let taking = self.server.sending_since().map(|since| (since + session.idle_timeout(), Overdue::Taking));
+        let request = is_empty.then(|| {
+            let until = quiet_since + session.idle_timeout();
+            match self.parting {
+                Parting::Asked { since } => (until.min(since.max(quiet_since) + PARTING_GRACE), Overdue::Request),
+                _ => (until, Overdue::Request),
+            }
+        });
+        [head, taking, request].into_iter().flatten().min_by_key(|(until, _)| *until)
+    }
+
+    /// Ends the connection because of something overdue: at once, or by telling the client.
+    fn give_up(&mut self, overdue: Overdue) -> Option<Http2Ended> {
+        match overdue {
+            Overdue::Request => {
+                self.server.close();
+                self.parting = Parting::Told { since: self.session.now() };
+                return None;
+            }
+            Overdue::Head => self.session.count_failure(Reason::ClientHeaderTimeout),
+            Overdue::Taking => self.session.count_failure(Reason::ClientSendTimeout),
+            Overdue::Parting => {}
+        }
+        self.server.abort();
+        Some(Http2Ended::Broken)
+    }
+
+    fn count_bytes(&mut self) {
+        let (received, sent) = self.server.take_counts();
+        let cells = self.session.cells();
+        cells.received_bytes.add(received);
+        cells.sent_bytes.add(sent);
+    }
+}
+
+/// The streams of one connection, as far as its driver has to know of them.
+struct Streams {
+    open: Cell<usize>,
+    /// When the last one ended, at first when the connection began.
+    changed_at: Cell<Instant>,
+    driver: RefCell<Option<Waker>>,
+}
+
+impl Streams {
+    /// Waits until there is none.
+    fn poll_empty(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.open.get() == 0 {
+            return Poll::Ready(());
+        }
+        self.driver.borrow_mut().get_or_insert_with(|| context.waker().clone()).clone_from(context.waker());
+        Poll::Pending
+    }
+}
+
+/// A stream that is being served.
+struct OpenStream {
+    streams: Rc<Streams>,
+    io: Io,
+}
+
+impl OpenStream {
+    fn new(streams: &Rc<Streams>, io: &Io) -> OpenStream {
+        streams.open.set(streams.open.get() + 1);
+        OpenStream { streams: streams.clone(), io: io.clone() }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let left = self.streams.open.get() - 1;
+        self.streams.open.set(left);
+        if left == 0 {
+            self.streams.changed_at.set(self.io.now());
+            self.streams.driver.take().into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+/// Serves one request. When the client gives it up, what was done for it is dropped at once.
+async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenStream) {
+    let began = session.now();
+    let mut heads = session.core.take_heads();
+    heads.account = Account::new(began);
+    let ended = match request.read_head(&session.request_limits(), &mut heads.request) {
+        Ok(()) => carry(&session, &mut request, &mut heads).await,
+        Err(fault) => Ended::Refused(failure::of_request_head(&fault)),
+    };
+    session.cells().request_duration.record(session.now().since(began));
+    let (reader, writer) = request.halves();
+    heads.account.received_bytes = reader.body_bytes();
+    if let Ended::Refused(reason) | Ended::Cut(reason) = &ended {
+        heads.account.failed = Some(*reason);
+    }
+    heads.account.log_request(&session, &heads.request);
+    heads.request.clear();
+    heads.response.clear();
+    session.core.give_back_heads(heads);
+    match ended {
+        Ended::Answered(_) => request.note_answer(),
+        Ended::Refused(reason) => refuse(&session, writer, reason),
+        Ended::Cut(reason) => {
+            session.count_failure(reason);
+            writer.reset();
+        }
+        // Nothing was offered that could be switched to.
+        Ended::Switched(_) => writer.reset(),
+    }
+}
+
+async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads) -> Ended {
+    let action = session.judge(&heads.request);
+    if action == Action::Block {
+        return Ended::Refused(Reason::DesyncBlocked);
+    }
+    if let Err(reason) = session.may_request() {
+        return Ended::Refused(reason);
+    }
+    let (reader, writer) = request.halves();
+    let cancellation = writer.cancellation();
+    let exchange = Exchange {
+        session,
+        request: &heads.request,
+        response: &mut heads.response,
+        persistence: Persistence::KeepAlive,
+        // Every request names its host.
+        node: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        has_waited: false,
+        is_doubtful: action == Action::AllowAndClose,
+        expects_continue: heads.request.expects_continue(),
+        account: &mut heads.account,
+    };
+    let mut client = Client { source: Source::Http2(reader), sink: Sink::Http2(writer) };
+    match race(cancellation.wait(), exchange.run(&mut client)).await {
+        Either::First(()) => Ended::Cut(Reason::ClientClosed),
+        Either::Second(ended) => ended,
+    }
+}
+
+/// Answers for Elbow itself. What is left of the request is not waited for: the client is told to stop sending.
+fn refuse(session: &Session, writer: &mut Http2Writer, reason: Reason) {
+    session.count_failure(reason);
+    match failure::answer(reason) {
+        Some(answer) => {
+            session.count_answer(answer.status(), AnswerSource::Elbow);
+            // It fails when the client has gone.
+            let _ = writer.send_empty(answer.status());
+        }
+        None => writer.reset(),
+    }
+}

@@ -1,0 +1,177 @@
+//! What waits in a load balancer's surge queue, and how it is served.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+
+use super::{Assignment, ListenerEntry, Tried};
+use crate::balance::{self, Full, Ticket};
+
+/// The requests (TCP: connections) of one load balancer that wait for an instance.
+pub type SurgeQueue = balance::SurgeQueue<Waiter>;
+
+/// A request that waits. It goes by the listener as it was when it began to wait.
+#[derive(Debug)]
+pub struct Waiter {
+    entry: Arc<ListenerEntry>,
+    core: usize,
+    tried: Tried,
+    slot: Arc<Mutex<Slot>>,
+}
+
+/// Where it is told.
+#[derive(Debug, Default)]
+struct Slot {
+    assignment: Option<Assignment>,
+    waker: Option<Waker>,
+}
+
+/// A place in the queue, until it is dropped.
+#[derive(Debug)]
+pub struct Waiting {
+    queue: Arc<SurgeQueue>,
+    ticket: Ticket,
+    slot: Arc<Mutex<Slot>>,
+}
+
+/// Serves whoever has waited longest when this is dropped: to be dropped behind an [`Assignment`] of an instance that
+/// can be full.
+#[derive(Debug)]
+pub struct Turn(Arc<SurgeQueue>);
+
+impl Turn {
+    /// Serves the queue of this load balancer.
+    pub fn of(queue: &Arc<SurgeQueue>) -> Turn {
+        Turn(queue.clone())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        serve(&self.0);
+    }
+}
+
+/// Gives instances to those who have waited longest, as far as there is room.
+pub fn serve(queue: &SurgeQueue) {
+    queue.serve(Waiter::serve);
+}
+
+impl Waiter {
+    fn serve(&self) -> bool {
+        let Ok(assignment) = self.entry.targets.choose_registered(self.core, &self.tried) else { return false };
+        let waker = {
+            let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+            slot.assignment = Some(assignment);
+            slot.waker.take()
+        };
+        waker.inspect(Waker::wake_by_ref);
+        true
+    }
+}
+
+impl Waiting {
+    /// Waits for an instance for a request of core number `core` to the listener of `entry`; none of `tried`.
+    ///
+    /// # Errors
+    /// When as many wait already as may.
+    pub fn enter(entry: &Arc<ListenerEntry>, core: usize, tried: Tried) -> Result<Waiting, Full> {
+        let (queue, slot) = (entry.rules.surge_queue.clone(), Arc::default());
+        let waiter = Waiter { entry: entry.clone(), core, tried, slot: Arc::clone(&slot) };
+        let ticket = queue.enter(entry.rules.limits.surge_queue.get() as usize, waiter)?;
+        serve(&queue);
+        Ok(Waiting { queue, ticket, slot })
+    }
+
+    /// The instance, when its turn has come.
+    pub fn poll_assignment(&self, waker: &Waker) -> Poll<Assignment> {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match slot.assignment.take() {
+            Some(assignment) => Poll::Ready(assignment),
+            None => {
+                slot.waker = Some(waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.queue.leave(self.ticket).is_some() {
+            return;
+        }
+        // It was served: what it has not fetched goes to the next.
+        let unfetched = self.slot.lock().unwrap_or_else(PoisonError::into_inner).assignment.take();
+        if unfetched.is_some() {
+            drop(unfetched);
+            serve(&self.queue);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Condition;
+    use crate::model::Count;
+    use crate::registry::Registry;
+    use crate::registry::testing::{balancer, configuration, instance};
+
+    /// A listener in front of one instance that takes one request, with room for two that wait.
+    fn listener() -> (Registry, Arc<ListenerEntry>) {
+        let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1")]);
+        web.limits.instance_connections = Some(Count::of(1));
+        web.limits.surge_queue = Count::of(2);
+        let registry = Registry::new(&configuration(vec![web]), 1).expect("addresses only");
+        let snapshot = registry.snapshot();
+        snapshot.instances().for_each(|(_, entry)| entry.live.set_condition(Condition::InService));
+        (registry, snapshot.listeners()[0].clone())
+    }
+
+    fn enter(entry: &Arc<ListenerEntry>) -> Result<Waiting, Full> {
+        Waiting::enter(entry, 0, Tried::none())
+    }
+
+    fn is_served(waiting: &Waiting) -> Option<Assignment> {
+        match waiting.poll_assignment(Waker::noop()) {
+            Poll::Ready(assignment) => Some(assignment),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn whoever_waited_longest_gets_what_is_given_back() {
+        let (_registry, entry) = listener();
+        let busy = entry.targets.choose(0, &Tried::none()).expect("room");
+        let (first, second) = (enter(&entry).expect("room"), enter(&entry).expect("room"));
+        assert_eq!(enter(&entry).err(), Some(Full));
+        assert!(is_served(&first).is_none() && is_served(&second).is_none());
+        drop((busy, Turn::of(&entry.rules.surge_queue)));
+        assert!(is_served(&second).is_none());
+        let given = is_served(&first).expect("its turn");
+        drop((given, Turn::of(&entry.rules.surge_queue)));
+        assert!(is_served(&second).is_some());
+    }
+
+    #[test]
+    fn what_somebody_who_left_was_given_goes_to_the_next() {
+        let (_registry, entry) = listener();
+        let busy = entry.targets.choose(0, &Tried::none()).expect("room");
+        let (first, second) = (enter(&entry).expect("room"), enter(&entry).expect("room"));
+        drop((busy, Turn::of(&entry.rules.surge_queue)));
+        drop(first);
+        assert!(is_served(&second).is_some());
+        drop(second);
+        assert!(entry.rules.surge_queue.is_empty());
+    }
+
+    #[test]
+    fn nobody_is_given_an_instance_that_left_while_it_waited() {
+        let (registry, entry) = listener();
+        let busy = entry.targets.choose(0, &Tried::none()).expect("room");
+        let waiting = enter(&entry).expect("room");
+        registry.apply(&configuration(vec![balancer("web", 80, vec![])])).expect("addresses only");
+        drop((busy, Turn::of(&entry.rules.surge_queue)));
+        assert!(is_served(&waiting).is_none());
+    }
+}
