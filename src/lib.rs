@@ -29,19 +29,22 @@
 //! Links, so that they break when a name changes.
 //!
 //! 1. A connection completes in the ring ([`runtime::Listener::accept`]); the task of the [`proxy::acceptor`] wakes.
-//! 2. Limits first ([`proxy::admission`]); then a session holds the listener's
+//! 2. Limits, rules and the PROXY protocol first ([`proxy::entrance`]); then a session holds the listener's
 //!    [`registry::ListenerEntry`], and the flow is spawned: [`proxy::http1::serve`] or [`proxy::tcp::serve`].
 //! 3. The flow waits in [`transport::Http1Reader::poll_wait`] and holds no buffer meanwhile. With the first byte it reads
 //!    a head ([`wire::head::RequestHead::parse`]): framed, judged, or refused with one answer ([`wire::answer::Answer`]).
 //! 4. A [`proxy::exchange::Exchange`] takes the request. [`proxy::upstream::Search`] asks [`registry::Targets::choose`],
-//!    which takes the least loaded instance in service ([`balance::Candidates::choose`]) and counts it as busy.
+//!    which takes the least loaded instance in service ([`balance::Candidates::choose`]) and counts it as busy; where all
+//!    are at their limit the request waits its turn ([`balance::SurgeQueue`]). A sticky client comes back to the instance
+//!    that its cookie names ([`proxy::affinity`]).
 //! 5. A kept connection comes from the [`proxy::idle_pool::IdlePool`] of this core, or [`transport::dial`] makes one; when
 //!    that fails [`balance::Lost::retry`] says what may be done.
 //! 6. The [`proxy::upload::Upload`] sends the head anew ([`wire::forward::write_request_head`]) and the body as it comes,
 //!    while the answer's head is awaited.
 //! 7. The [`proxy::download::Download`] returns the answer: small pieces in the buffers they arrived in, long bodies of
 //!    known length through a pipe in the kernel ([`transport::splice_body`]).
-//! 8. Counters and histograms are written once, at the end ([`telemetry::ListenerCells`]).
+//! 8. Counters and histograms are written once, at the end ([`telemetry::ListenerCells`]), with the line of the access log
+//!    and the record by which the request can be explained ([`proxy::account`]).
 //!
 //! A change of configuration goes another way: file -> [`control::config`] -> [`registry::Registry::apply`], which compiles
 //! (errors show here or never) and publishes one pointer -> each [`proxy::worker`] adopts it at its next turn.

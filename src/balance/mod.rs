@@ -23,5 +23,5 @@ pub use load::{Lease, Limit, Load};
 pub use retry::{ATTEMPTS_MAX, Lost, Retry, RetryBudget};
 pub use shunned::Shunned;
 pub use sticky::{ShortSecret, StickyKey, StickyToken};
-pub use surge::{Full, SurgeQueue, Ticket};
+pub use surge::{Full, Service, SurgeQueue, Ticket};
 pub use zones::{Placement, Zoning};

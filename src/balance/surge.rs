@@ -1,8 +1,8 @@
 //! Requests that wait because every instance has as many as it may have: ELB's surge queue.
 //!
-//! Exact over all cores: first come, first served, and nobody overtakes. Whoever finds somebody waiting waits too;
-//! whoever gives an instance back has it given to the one who has waited longest. A core that finds nobody waiting has
-//! touched one number and no lock.
+//! Exact over all cores: first come, first served. Whoever finds somebody waiting waits too; whoever gives an instance
+//! back has it given to the one who has waited longest, of those it can be given to: a client that is bound to another
+//! instance is passed over. A core that finds nobody waiting has touched one number and no lock.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -25,6 +25,17 @@ struct Line<W> {
 /// A place in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
+
+/// What became of one that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// It waits no longer.
+    Served,
+    /// There is nothing for it; perhaps for another.
+    Passed,
+    /// There is nothing for anybody.
+    NoRoom,
+}
 
 /// The queue is as long as it may be: ELB's spill-over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,19 +76,24 @@ impl<W> SurgeQueue<W> {
         Some(waiter)
     }
 
-    /// Serves the first as long as `serve` can. To be called after anything has been given back; where nobody waits
-    /// that costs a fence and a load.
-    pub fn serve(&self, mut serve: impl FnMut(&W) -> bool) {
+    /// Serves one after the other, as far as `serve` can. To be called after anything has been given back; where nobody
+    /// waits that costs a fence and a load.
+    pub fn serve(&self, mut serve: impl FnMut(&W) -> Service) {
         // What was given back must be seen by whoever is just entering, or else the entering be seen here.
         fence(Ordering::SeqCst);
         if self.is_empty() {
             return;
         }
         let mut line = self.line();
-        while line.waiting.front().is_some_and(|(_, waiter)| serve(waiter)) {
-            line.waiting.pop_front();
-            self.note(&line);
+        let mut index = 0;
+        while let Some((_, waiter)) = line.waiting.get(index) {
+            match serve(waiter) {
+                Service::Served => drop(line.waiting.remove(index)),
+                Service::Passed => index += 1,
+                Service::NoRoom => break,
+            }
         }
+        self.note(&line);
     }
 
     fn line(&self) -> MutexGuard<'_, Line<W>> {
@@ -110,10 +126,36 @@ mod tests {
         let mut served = Vec::new();
         queue.serve(|number| {
             served.push(*number);
-            true
+            Service::Served
         });
         assert_eq!((served, queue.is_empty()), (vec![0, 2], true));
         assert_eq!(queue.leave(tickets[0]), None, "it has been served");
+    }
+
+    #[test]
+    fn whoever_wants_something_else_is_passed_over() {
+        let queue = SurgeQueue::default();
+        let tickets: Vec<_> = ["a", "b", "a"].into_iter().map(|wish| queue.enter(3, wish)).collect();
+        assert!(tickets.iter().all(Result::is_ok));
+        let (mut left, mut seen) = (1, Vec::new());
+        queue.serve(|wish| {
+            seen.push(*wish);
+            match (*wish, left) {
+                (_, 0) => Service::NoRoom,
+                ("b", _) => {
+                    left -= 1;
+                    Service::Served
+                }
+                _ => Service::Passed,
+            }
+        });
+        assert_eq!(seen, ["a", "b", "a"]);
+        let mut rest = Vec::new();
+        queue.serve(|wish| {
+            rest.push(*wish);
+            Service::Served
+        });
+        assert_eq!(rest, ["a", "a"]);
     }
 
     proptest! {
@@ -137,7 +179,14 @@ mod tests {
                     _ => {
                         let mut left = 1;
                         let mut served = Vec::new();
-                        queue.serve(|number| { left -= 1; if left >= 0 { served.push(*number) } left >= 0 });
+                        queue.serve(|number| {
+                            left -= 1;
+                            if left < 0 {
+                                return Service::NoRoom;
+                            }
+                            served.push(*number);
+                            Service::Served
+                        });
                         let expected: Vec<u32> = model.drain(..model.len().min(1)).map(|(_, number)| number).collect();
                         prop_assert_eq!(served, expected);
                     }
@@ -165,8 +214,11 @@ mod tests {
         let queue: SurgeQueue<Sender<Lease<Record>>> = SurgeQueue::default();
         let serve = || {
             queue.serve(|waiter| match Lease::take(&record, limit) {
-                Some((lease, _)) => waiter.send(lease).is_ok(),
-                None => false,
+                Some((lease, _)) => {
+                    waiter.send(lease).expect("it waits");
+                    Service::Served
+                }
+                None => Service::NoRoom,
             });
         };
         std::thread::scope(|scope| {

@@ -6,6 +6,7 @@
 mod check;
 mod demo;
 mod drain;
+mod explain;
 mod export;
 mod import;
 mod reload;
@@ -38,6 +39,7 @@ elbow check -c elbow.toml  check a file: every error at once, with its line
 elbow status               what a running balancer balances
 elbow reload [--plan]      make it read its file again, or show the difference
 elbow drain web/web-2      give an instance no more new work
+elbow explain ID           what became of a request: its X-Request-Id
 elbow import web           let the ELB API change what the file has made
 elbow export               what the ELB API has made, as a file
 elbow help [COMMAND]       all options
@@ -59,6 +61,7 @@ enum Command {
     Status(status::Arguments),
     Reload(reload::Arguments),
     Drain(drain::Arguments),
+    Explain(explain::Arguments),
     Import(import::Arguments),
     Export(export::Arguments),
 }
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
         Some(Command::Status(arguments)) => status::execute(&arguments),
         Some(Command::Reload(arguments)) => reload::execute(&arguments),
         Some(Command::Drain(arguments)) => drain::execute(&arguments),
+        Some(Command::Explain(arguments)) => explain::execute(&arguments),
         Some(Command::Import(arguments)) => import::execute(&arguments),
         Some(Command::Export(arguments)) => export::execute(&arguments),
         None => {

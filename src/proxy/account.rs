@@ -2,13 +2,17 @@
 //! says.
 
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use crate::balance::ATTEMPTS_MAX;
 use crate::base::Instant;
 use crate::model::{Keyword, Reason};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::telemetry::{AccessExchange, AccessRecord, AccessRequestLine, AccessTls, Times};
+use crate::telemetry::{
+    AccessExchange, AccessRecord, AccessRequestLine, AccessTls, FlightAttempt, FlightPhases, FlightRecord, RequestId,
+    Times,
+};
 use crate::wire::forward::Scheme;
 use crate::wire::head::{FieldName, RequestHead};
 
@@ -17,7 +21,9 @@ use crate::wire::head::{FieldName, RequestHead};
 pub struct Account {
     /// When the first byte came; TCP: when the connection did.
     pub began: Instant,
-    /// The instance tried last, when what was sent to it was sent, and when its answer began.
+    /// What the request is called; empty for a connection.
+    pub id: RequestId,
+    /// The instance that answered (TCP: was connected), and when.
     pub attempt: Option<Attempt>,
     /// The status that the instance gave; 0: none.
     pub backend_status: u16,
@@ -27,6 +33,8 @@ pub struct Account {
     pub sent_bytes: u64,
     /// Why it failed.
     pub failed: Option<Reason>,
+    tries: [Option<Try>; ATTEMPTS_MAX],
+    tried: usize,
 }
 
 /// One attempt that was answered.
@@ -40,23 +48,53 @@ pub struct Attempt {
     pub answered_at: Instant,
 }
 
+/// One instance that was chosen.
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    instance: SocketAddr,
+    chosen_at: Instant,
+    connected_at: Option<Instant>,
+    kept: bool,
+    failed: Option<(Reason, Instant)>,
+}
+
 impl Account {
     /// An account of what began at `began`.
     pub fn new(began: Instant) -> Account {
         Account { began, ..Account::default() }
     }
 
-    /// Writes the line of a request that was answered, or refused before `request` could be read.
-    pub fn log_request(&self, session: &Session, request: &RequestHead) {
+    /// Takes note that `instance` was chosen.
+    pub fn note_choice(&mut self, instance: SocketAddr, now: Instant) {
+        if let Some(place) = self.tries.get_mut(self.tried) {
+            *place = Some(Try { instance, chosen_at: now, connected_at: None, kept: false, failed: None });
+            self.tried += 1;
+        }
+    }
+
+    /// Takes note that there is a connection to the instance chosen last, made before or just now.
+    pub fn note_connection(&mut self, kept: bool, now: Instant) {
+        self.last_try().into_iter().for_each(|last| (last.kept, last.connected_at) = (kept, Some(now)));
+    }
+
+    /// Takes note that the attempt with the instance chosen last has failed.
+    pub fn note_failure(&mut self, reason: Reason, now: Instant) {
+        self.last_try().into_iter().for_each(|last| last.failed = Some((reason, now)));
+    }
+
+    /// Closes the account of a request that was answered, or refused before `request` could be read: remembers it, and
+    /// writes its line.
+    pub fn close_request(&self, session: &Session, request: &RequestHead) {
+        let status = match (self.backend_status, self.failed) {
+            (0, Some(reason)) => failure::answer(reason).map_or(0, |answer| answer.status()),
+            (status, _) => status,
+        };
+        self.remember(session, request, status);
         // Most balancers keep no log, and then a request shall cost nothing more.
         if session.entry.rules.access_log.is_none() {
             return;
         }
         let is_read = !request.method().is_empty();
-        let status = match (self.backend_status, self.failed) {
-            (0, Some(reason)) => failure::answer(reason).map_or(0, |answer| answer.status()),
-            (status, _) => status,
-        };
         let line =
             AccessRequestLine { method: request.method(), path: request.path(), version: request.version().name() };
         let exchange = AccessExchange {
@@ -73,6 +111,52 @@ impl Account {
         self.log(session, Some(exchange));
     }
 
+    fn remember(&self, session: &Session, request: &RequestHead, status: u16) {
+        let now = session.now();
+        let none = FlightAttempt { instance: session.ends.client, kept: false, failed: None, took: Duration::ZERO };
+        let mut attempts = [none; ATTEMPTS_MAX];
+        for (place, tried) in attempts.iter_mut().zip(self.tries.iter().flatten()) {
+            let (failed, until) = tried.failed.map_or((None, now), |(reason, at)| (Some(reason), at));
+            let took = until.since(tried.chosen_at);
+            *place = FlightAttempt { instance: tried.instance, kept: tried.kept, failed, took };
+        }
+        session.core.remember(&FlightRecord {
+            id: self.id,
+            began: session.core.wall_clock(self.began),
+            client: session.ends.client,
+            load_balancer: session.entry.rules.name.as_str(),
+            listener_port: session.listener_port(),
+            method: request.method(),
+            path: request.path(),
+            status,
+            backend_status: self.backend_status,
+            reason: self.failed,
+            phases: self.phases(now),
+            attempts: attempts.get(..self.tried).unwrap_or_default(),
+            received_bytes: self.received_bytes,
+            sent_bytes: self.sent_bytes,
+        });
+    }
+
+    /// How long each part took, with the instance chosen last.
+    fn phases(&self, now: Instant) -> FlightPhases {
+        let last = self.tried.checked_sub(1).and_then(|index| self.tries.get(index).copied().flatten());
+        let Some(last) = last else { return FlightPhases::default() };
+        let answered = self.attempt.map(|attempt| (attempt.sent_at, attempt.answered_at));
+        FlightPhases {
+            queue: Some(last.chosen_at.since(self.began)),
+            connect: last.connected_at.map(|at| at.since(last.chosen_at)),
+            send: answered.zip(last.connected_at).map(|((sent, _), connected)| sent.since(connected)),
+            first_byte: answered.map(|(sent, began)| began.since(sent)),
+            rest: answered.map(|(_, began)| now.since(began)),
+        }
+    }
+
+    fn last_try(&mut self) -> Option<&mut Try> {
+        let index = self.tried.checked_sub(1)?;
+        self.tries.get_mut(index)?.as_mut()
+    }
+
     /// Writes the line of a connection.
     pub fn log_stream(&self, session: &Session) {
         self.log(session, None);
@@ -80,9 +164,8 @@ impl Account {
 
     fn log(&self, session: &Session, exchange: Option<AccessExchange<'_>>) {
         let Some(log) = &session.entry.rules.access_log else { return };
-        let now = session.now();
         let record = AccessRecord {
-            received_at: SystemTime::now() - now.since(self.began),
+            received_at: session.core.wall_clock(self.began),
             load_balancer: session.entry.rules.name.as_str(),
             listener_port: session.listener_port(),
             client: session.ends.client,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::SystemTime;
 
 use crate::balance::{RetryBudget, Shunned};
 use crate::base::Instant;
@@ -13,9 +14,10 @@ use crate::proxy::account::Account;
 use crate::proxy::admission::Admission;
 use crate::proxy::backend::Backend;
 use crate::proxy::idle_pool::IdlePool;
+use crate::proxy::worker::WorkerSettings;
 use crate::registry::{ListenerEntry, LiveId, Place, Snapshot, TargetId};
 use crate::runtime::Io;
-use crate::telemetry::{AccessLogQueue, Block};
+use crate::telemetry::{AccessLogQueue, Block, FlightRecord, FlightRecorder, RequestId};
 use crate::wire::head::{RequestHead, ResponseHead};
 
 /// Heads kept for reuse by one core; as many as requests are usually in flight at once.
@@ -43,6 +45,11 @@ pub struct Core {
     finished: RefCell<Option<Waker>>,
     #[expect(clippy::vec_box, reason = "an exchange takes and gives back the box, not what is in it")]
     heads: RefCell<Vec<Box<Heads>>>,
+    /// What clocks on the wall showed when ours showed nothing, as seen last.
+    wall_clock_at_zero: Cell<SystemTime>,
+    recorder: Arc<FlightRecorder>,
+    /// Requests so far.
+    requests: Cell<u64>,
     /// Lines for access logs that have not been offered yet.
     lines: RefCell<Vec<(Arc<AccessLogQueue>, Block)>>,
 }
@@ -61,22 +68,26 @@ pub struct Heads {
 }
 
 impl Core {
-    /// A core that serves `snapshot`.
-    pub fn new(io: Io, number: usize, may_splice: bool, admission: Arc<Admission>, snapshot: Arc<Snapshot>) -> Core {
+    /// A core that serves the snapshot that its reader knows.
+    pub fn new(io: Io, settings: &WorkerSettings) -> Core {
+        let snapshot = settings.reader.current().clone();
         Core {
             retry_budget: RefCell::new(RetryBudget::new(io.now())),
             io,
-            number,
+            number: settings.number,
             idle: IdlePool::default(),
             shunned: RefCell::default(),
-            may_splice,
+            may_splice: settings.may_splice,
             version: Cell::new(snapshot.version()),
             snapshot: RefCell::new(snapshot),
             draining_since: Cell::new(None),
-            admission,
+            admission: settings.admission.clone(),
             held: Cell::new(0),
             finished: RefCell::default(),
             heads: RefCell::default(),
+            wall_clock_at_zero: Cell::new(SystemTime::UNIX_EPOCH),
+            recorder: settings.recorder.clone(),
+            requests: Cell::new(0),
             lines: RefCell::default(),
         }
     }
@@ -143,6 +154,30 @@ impl Core {
             if self.held.get() == 0 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+    }
+
+    /// What clocks on the wall show at this moment, give or take what they were set by within the last second.
+    pub fn wall_clock(&self, at: Instant) -> SystemTime {
+        self.wall_clock_at_zero.get() + at.since(Instant::ZERO)
+    }
+
+    /// Looks at the clock on the wall.
+    pub fn read_wall_clock(&self) {
+        self.wall_clock_at_zero.set(SystemTime::now() - self.io.now().since(Instant::ZERO));
+    }
+
+    /// What the next request is called: as its client says, if it does.
+    pub fn request_id(&self, given: Option<&[u8]>) -> RequestId {
+        given.and_then(RequestId::given).unwrap_or_else(|| {
+            let number = self.requests.get();
+            self.requests.set(number.wrapping_add(1));
+            self.recorder.id(self.number, number)
+        })
+    }
+
+    /// Remembers what became of a request.
+    pub fn remember(&self, record: &FlightRecord<'_>) {
+        self.recorder.record(self.number, record);
     }
 
     /// Adds the line that `write` appends to an access log.

@@ -25,6 +25,9 @@ use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward, write_request_head};
 use crate::wire::head::{Asked, Reply, RequestHead, ResponseHead};
 
+/// The field that tells client and instance what the request is called.
+pub const REQUEST_ID: &[u8] = b"X-Request-Id";
+
 /// Interim answers (RFC 9110 section 15.2) before the one that answers. A server that works for long says 102 every
 /// twenty seconds (RFC 2518 section 10.1), and 103 comes a few times; without a limit an instance could keep a client
 /// busy for ever.
@@ -88,29 +91,31 @@ impl Exchange<'_> {
         let affinity = self.session.entry.stickiness.as_ref().map(|sticky| Affinity::of(sticky, self.request));
         let mut bound_to = affinity.as_ref().and_then(Affinity::bound_to);
         loop {
-            let bound = bound_to.take().and_then(|live| search.bound_to(live));
-            let choice = match bound {
-                Some(choice) => choice,
-                None => match search.choose(left_in_queue(&mut client.source)).await {
-                    Ok(choice) => choice,
-                    Err(reason) => return Ended::Refused(reason),
-                },
+            let choice = match search.choose(bound_to.take(), left_in_queue(&mut client.source)).await {
+                Ok(choice) => choice,
+                Err(reason) => return Ended::Refused(reason),
             };
+            self.account.note_choice(choice.address(), self.session.now());
             let (backend, kept) = match self.connect(&choice, fresh_only).await {
                 Ok(connected) => connected,
-                Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
-                    Some(_) => {
-                        self.session.count_failure(reason);
-                        continue;
+                Err(reason) => {
+                    self.account.note_failure(reason, self.session.now());
+                    match search.lost(choice, reason, Lost::Connecting) {
+                        Some(_) => {
+                            self.session.count_failure(reason);
+                            continue;
+                        }
+                        None => return Ended::Refused(reason),
                     }
-                    None => return Ended::Refused(reason),
-                },
+                }
             };
+            self.account.note_connection(kept, self.session.now());
             let progress = Progress::default();
             let (reason, choice) = match self.attempt(backend, choice, &progress, client, affinity.as_ref()).await {
                 Ok(ended) => return ended,
                 Err(failed) => failed,
             };
+            self.account.note_failure(reason, self.session.now());
             let lost = self.lost(reason, kept, &progress);
             self.has_waited |= reason == Reason::FirstByteTimeout;
             match search.lost(choice, reason, lost) {
@@ -175,8 +180,10 @@ impl Exchange<'_> {
         let session = self.session;
         self.invite_body(client).await?;
         backend.writer.lend_memory(client.sink.take_memory());
+        let id = self.account.id;
+        let own = [(REQUEST_ID, id.as_bytes())];
         backend.writer.begin(|out| {
-            write_request_head(self.request, &self.forward(), out);
+            write_request_head(self.request, &self.forward(&own), out);
             (self.request.framing(), ())
         });
         let Client { source, sink } = client;
@@ -192,7 +199,7 @@ impl Exchange<'_> {
         self.account.backend_status = self.response.status();
         let bond = affinity.map(|affinity| affinity.bond(choice.live(), self.response)).unwrap_or_default();
         let cookies = bond.fields();
-        let additions = Additions { replace: &[], append: &cookies };
+        let additions = Additions { replace: &own, append: &cookies };
         let download = Download::new(session, self.request, self.response).with(additions);
         let framing = match reply {
             Reply::Final(framing) => framing,
@@ -263,7 +270,8 @@ impl Exchange<'_> {
         Download::new(self.session, self.request, self.response).send_head(Reply::Interim, sink).await
     }
 
-    fn forward(&self) -> RequestForward<'_> {
+    /// How the request goes on, with our `own` fields in place of the client's.
+    fn forward<'a>(&self, own: &'a [(&'a [u8], &'a [u8])]) -> RequestForward<'a> {
         RequestForward {
             client: self.session.ends.client.ip(),
             scheme: self.session.scheme(),
@@ -271,7 +279,7 @@ impl Exchange<'_> {
             node: self.node,
             expectation: Expectation::Answered,
             persistence: Persistence::KeepAlive,
-            additions: Additions::default(),
+            additions: Additions { replace: own, append: &[] },
         }
     }
 

@@ -12,11 +12,11 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
-use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
+use crate::proxy::exchange::{Client, Ended, Exchange, REQUEST_ID, Switched};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::proxy::{http2, tunnel};
-use crate::telemetry::AnswerSource;
+use crate::telemetry::{AnswerSource, RequestId};
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, Sink, Source, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
@@ -24,7 +24,7 @@ use crate::wire::desync::{self, Action};
 use crate::wire::fault::RequestFault;
 use crate::wire::forward::Scheme;
 use crate::wire::framing::BodyFraming;
-use crate::wire::head::RequestHead;
+use crate::wire::head::{FieldName, RequestHead};
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
@@ -117,17 +117,15 @@ impl Front {
         let idle_until = idle_since + self.session.idle_timeout();
         let reader = &mut self.reader;
         let session = &self.session;
-        let mut leaving_since = None;
+        let mut is_leaving = false;
         let mut deadline = core.io.sleep_until(idle_until);
         poll_fn(|context| {
             if let Poll::Ready(arrived) = reader.poll_wait(context) {
                 return Poll::Ready(if matches!(arrived, Ok(true)) { Wake::Request } else { Wake::Part });
             }
-            if leaving_since.is_none() {
-                leaving_since = core.draining_since().or_else(|| session.has_lost_listener().then(|| core.io.now()));
-            }
-            if let Some(since) = leaving_since {
-                deadline.reset((since + DRAIN_GRACE).min(idle_until));
+            if !is_leaving && session.is_leaving() {
+                is_leaving = true;
+                deadline.reset((core.io.now() + DRAIN_GRACE).min(idle_until));
             }
             Pin::new(&mut deadline).poll(context).map(|()| Wake::Part)
         })
@@ -158,7 +156,7 @@ impl Front {
         // The preface of another protocol is no request.
         if !matches!(next, Next::Part(Parting::Http2(_))) {
             heads.account.received_bytes = self.reader.body_bytes();
-            heads.account.log_request(&self.session, &heads.request);
+            heads.account.close_request(&self.session, &heads.request);
         }
         next
     }
@@ -171,17 +169,19 @@ impl Front {
             self.reader.begin_body(BodyFraming::None);
             return match unread {
                 Unread::Refused(reason) => {
+                    heads.account.id = self.session.core.request_id(None);
                     heads.account.failed = Some(reason);
-                    self.refuse(reason, Persistence::Close).await
+                    self.refuse(reason, Persistence::Close, &heads.account).await
                 }
                 Unread::Http2(said) => Next::Part(Parting::Http2(said)),
             };
         }
+        heads.account.id = self.session.core.request_id(heads.request.get(FieldName::XRequestId));
         self.carried = self.carried.saturating_add(1);
         let action = self.session.judge(&heads.request);
         if action == Action::Block {
             heads.account.failed = Some(Reason::DesyncBlocked);
-            return self.refuse(Reason::DesyncBlocked, Persistence::Close).await;
+            return self.refuse(Reason::DesyncBlocked, Persistence::Close, &heads.account).await;
         }
         let wanted = heads.request.persistence();
         let goes_on = self.may_carry_more() && action == Action::Allow;
@@ -189,7 +189,7 @@ impl Front {
         self.reader.begin_body(heads.request.framing());
         if let Err(reason) = self.session.may_request() {
             heads.account.failed = Some(reason);
-            return self.refuse(reason, persistence).await;
+            return self.refuse(reason, persistence, &heads.account).await;
         }
         let exchange = Exchange {
             session: &self.session,
@@ -218,7 +218,7 @@ impl Front {
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
             Ended::Refused(reason) => {
                 heads.account.failed = Some(reason);
-                self.refuse(reason, persistence).await
+                self.refuse(reason, persistence, &heads.account).await
             }
             Ended::Cut(reason) => {
                 heads.account.failed = Some(reason);
@@ -268,14 +268,14 @@ impl Front {
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
-    async fn refuse(&mut self, reason: Reason, persistence: Persistence) -> Next {
+    async fn refuse(&mut self, reason: Reason, persistence: Persistence, account: &Account) -> Next {
         self.session.count_failure(reason);
         let Some(answer) = failure::answer(reason) else { return Next::Part(Parting::Reset) };
         let persistence = match self.reader.is_body_ended() {
             true => persistence,
             false => Persistence::Close,
         };
-        if self.send_answer(answer, persistence).await.is_err() {
+        if self.send_answer(answer, persistence, account.id).await.is_err() {
             return Next::Part(Parting::Reset);
         }
         match persistence {
@@ -284,9 +284,10 @@ impl Front {
         }
     }
 
-    async fn send_answer(&mut self, answer: Answer, persistence: Persistence) -> Result<(), Reason> {
+    async fn send_answer(&mut self, answer: Answer, persistence: Persistence, id: RequestId) -> Result<(), Reason> {
         self.session.count_answer(answer.status(), AnswerSource::Elbow);
-        self.session.client_takes(self.writer.send_fixed(answer.bytes(persistence))).await
+        let bytes = answer.bytes_with(persistence, (REQUEST_ID, id.as_bytes()));
+        self.session.client_takes(self.writer.send_message(bytes)).await
     }
 
     fn count_bytes(&mut self) {

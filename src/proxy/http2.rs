@@ -14,14 +14,15 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
-use crate::proxy::exchange::{Client, Ended, Exchange};
+use crate::proxy::exchange::{Client, Ended, Exchange, REQUEST_ID};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::runtime::{Either, Io, Sleep, race};
-use crate::telemetry::AnswerSource;
+use crate::telemetry::{AnswerSource, RequestId};
 use crate::transport::{Http2Ended, Http2Request, Http2Server, Http2Writer, Receiver, Sender, Sink, Source, linger};
 use crate::wire::connection::Persistence;
 use crate::wire::desync::Action;
+use crate::wire::head::FieldName;
 
 /// How long a connection without streams is left open when the node drains or it has carried all it may: requests may
 /// be on their way, and the client has to hear where to make the next.
@@ -228,7 +229,10 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
     let began = session.now();
     let mut heads = session.core.take_heads();
     heads.account = Account::new(began);
-    let ended = match request.read_head(&session.request_limits(), &mut heads.request) {
+    let read = request.read_head(&session.request_limits(), &mut heads.request);
+    let id = session.core.request_id(heads.request.get(FieldName::XRequestId));
+    heads.account.id = id;
+    let ended = match read {
         Ok(()) => carry(&session, &mut request, &mut heads).await,
         Err(fault) => Ended::Refused(failure::of_request_head(&fault)),
     };
@@ -238,13 +242,13 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
     if let Ended::Refused(reason) | Ended::Cut(reason) = &ended {
         heads.account.failed = Some(*reason);
     }
-    heads.account.log_request(&session, &heads.request);
+    heads.account.close_request(&session, &heads.request);
     heads.request.clear();
     heads.response.clear();
     session.core.give_back_heads(heads);
     match ended {
         Ended::Answered(_) => request.note_answer(),
-        Ended::Refused(reason) => refuse(&session, writer, reason),
+        Ended::Refused(reason) => refuse(&session, writer, reason, id),
         Ended::Cut(reason) => {
             session.count_failure(reason);
             writer.reset();
@@ -284,13 +288,13 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads)
 }
 
 /// Answers for Elbow itself. What is left of the request is not waited for: the client is told to stop sending.
-fn refuse(session: &Session, writer: &mut Http2Writer, reason: Reason) {
+fn refuse(session: &Session, writer: &mut Http2Writer, reason: Reason, id: RequestId) {
     session.count_failure(reason);
     match failure::answer(reason) {
         Some(answer) => {
             session.count_answer(answer.status(), AnswerSource::Elbow);
             // It fails when the client has gone.
-            let _ = writer.send_empty(answer.status());
+            let _ = writer.send_empty(answer.status(), (REQUEST_ID, id.as_bytes()));
         }
         None => writer.reset(),
     }

@@ -37,7 +37,7 @@ async fn connect(session: &Session, account: &mut Account) -> Result<((Receiver,
     let mut search = Search::new(session);
     loop {
         // Its first bytes are for the instance: that a client has left shows when they are read.
-        let choice = search.choose(pending()).await?;
+        let choice = search.choose(None, pending()).await?;
         let sent_at = session.now();
         match choice.dial(session).await {
             Ok(halves) => {

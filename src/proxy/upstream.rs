@@ -9,7 +9,7 @@ use crate::balance::{Full, Lost, Retry, Unavailable};
 use crate::model::{ProxyProtocolVersion, Reason};
 use crate::proxy::failure;
 use crate::proxy::session::{Ends, Session};
-use crate::registry::{Assignment, Live, TargetId, Tried, Turn, Waiting};
+use crate::registry::{Assignment, Live, TargetId, Tried, Turn, Waiting, Wish};
 use crate::runtime::{Either, Socket, race};
 use crate::telemetry::{InstanceCells, ListenerCells};
 use crate::tls::ClientTls;
@@ -31,37 +31,45 @@ impl<'a> Search<'a> {
         Search { session, tried: Tried::none(), attempts: 0, failed: None }
     }
 
-    /// The instance that the client is bound to, if it takes work; it counts as busy until the choice is dropped.
-    pub fn bound_to(&mut self, live: &Arc<Live>) -> Option<Choice> {
-        if self.must_queue() {
-            return None;
-        }
-        let assignment = self.session.entry.targets.assign(live)?;
-        self.attempts += 1;
-        Some(self.choice(assignment))
-    }
-
-    /// The next instance to try; it counts as busy until the choice is dropped. Where all have as many as they may have,
-    /// its turn is waited for, until `leaving` ends: the client has left, then for this reason.
+    /// The next instance to try, the one that the client is `bound` to if that takes work; it counts as busy until the
+    /// choice is dropped. Where it, or all, have as many as they may have, a turn is waited for, until `leaving` ends: the
+    /// client has left, then for this reason.
     ///
     /// # Errors
     /// Why there is none: how the last attempt failed, or else why nobody can be chosen.
-    pub async fn choose(&mut self, leaving: impl Future<Output = Reason>) -> Result<Choice, Reason> {
+    pub async fn choose(
+        &mut self,
+        bound: Option<&Arc<Live>>,
+        leaving: impl Future<Output = Reason>,
+    ) -> Result<Choice, Reason> {
         self.attempts += 1;
-        let chosen = match self.must_queue() {
-            true => Err(Unavailable::AtCapacity),
-            false => self.choose_now(),
-        };
-        let chosen = match chosen {
+        let bound = bound.filter(|live| live.takes_work());
+        let chosen = match self.choose_at_once(bound) {
             // Boxed: those who need not wait do not carry its room.
-            Err(Unavailable::AtCapacity) => Box::pin(self.wait(leaving)).await,
+            Err(Unavailable::AtCapacity) => Box::pin(self.wait(bound, leaving)).await,
             chosen => chosen.map_err(Unavailable::reason),
         };
         chosen.map(|assignment| self.choice(assignment)).map_err(|reason| self.failed.unwrap_or(reason))
     }
 
-    /// Whoever could just not be connected to is chosen only when there is nobody else.
-    fn choose_now(&self) -> Result<Assignment, Unavailable> {
+    fn choose_at_once(&self, bound: Option<&Arc<Live>>) -> Result<Assignment, Unavailable> {
+        let targets = &self.session.entry.targets;
+        if self.must_queue() {
+            return Err(Unavailable::AtCapacity);
+        }
+        match bound {
+            None => self.choose_any(),
+            Some(live) => match targets.assign(live) {
+                Some(assignment) => Ok(assignment),
+                None if targets.are_limited() => Err(Unavailable::AtCapacity),
+                // It has just gone out of service.
+                None => self.choose_any(),
+            },
+        }
+    }
+
+    /// An instance that takes a request now; those that this core just failed to connect to are its last choice.
+    fn choose_any(&self) -> Result<Assignment, Unavailable> {
         let Session { core, entry, .. } = self.session;
         let mut shunned = core.shunned.borrow_mut();
         match shunned.is_any(self.session.now()) {
@@ -77,10 +85,15 @@ impl<'a> Search<'a> {
     }
 
     /// Waits in the surge queue.
-    async fn wait(&self, leaving: impl Future<Output = Reason>) -> Result<Assignment, Reason> {
+    async fn wait(
+        &self,
+        bound: Option<&Arc<Live>>,
+        leaving: impl Future<Output = Reason>,
+    ) -> Result<Assignment, Reason> {
         let session = self.session;
         let cells = session.cells();
-        let waiting = Waiting::enter(&session.entry, session.core.number, self.tried.clone()).map_err(|Full| {
+        let wish = bound.map_or_else(|| Wish::Untried(self.tried.clone()), |live| Wish::Bound(live.clone()));
+        let waiting = Waiting::enter(&session.entry, session.core.number, wish).map_err(|Full| {
             cells.spillover.increment();
             Reason::SurgeQueueFull
         })?;

@@ -13,6 +13,7 @@ use crate::proxy::idle_pool::SWEEP_INTERVAL;
 use crate::proxy::stop::{StopHandle, stop_pair};
 use crate::registry::{Lifecycle, Reader};
 use crate::runtime::{Either, Io, ListenOptions, Listener, race};
+use crate::telemetry::FlightRecorder;
 
 /// Length of each listener's accept queue asked for; `net.core.somaxconn` caps it.
 const BACKLOG: u32 = 4096;
@@ -27,12 +28,14 @@ pub struct WorkerSettings {
     pub reader: Reader,
     /// The node's client connections.
     pub admission: Arc<Admission>,
+    /// What remembers the node's requests.
+    pub recorder: Arc<FlightRecorder>,
 }
 
 /// Serves until the node has stopped or drained. `started` hears, once, whether every listener is open.
 pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Result<()>)) {
-    let WorkerSettings { number, may_splice, mut reader, admission } = settings;
-    let core = Rc::new(Core::new(io, number, may_splice, admission, reader.current().clone()));
+    let core = Rc::new(Core::new(io, &settings));
+    let WorkerSettings { number, mut reader, .. } = settings;
     let mut listeners = Listeners::default();
     let opened = listeners.follow(&core);
     let failed = opened.is_err();
@@ -95,9 +98,11 @@ fn wake_those_cut(core: &Core, reader: &mut Reader) {
     }
 }
 
-/// Closes idle connections that their instances have closed, and gives away lines that wait for a full block.
+/// Looks at the clock, closes idle connections that their instances have closed, and gives away lines that wait for a
+/// full block.
 async fn sweep(core: Rc<Core>) {
     loop {
+        core.read_wall_clock();
         core.io.sleep(SWEEP_INTERVAL).await;
         core.idle.sweep(core.io.now());
         core.offer_lines();

@@ -64,7 +64,8 @@ impl Departures {
         let mut any = false;
         for (balancer, entry) in snapshot.instances() {
             let live = &entry.live;
-            if live.takes_work() || live.in_flight() == 0 {
+            // The load of those who serve is left alone: every look would take it away from the cores that count there.
+            if live.is_wanted() || live.in_flight() == 0 {
                 continue;
             }
             let since = before.get(&live.id()).copied().unwrap_or(now);

@@ -135,11 +135,16 @@ impl Live {
     }
 
     fn open_or_close(&self) {
-        let open = self.condition().is_in_service() && !self.is_draining();
+        let open = self.is_wanted();
         if open {
             self.cut.store(false, Ordering::Relaxed);
         }
         self.load.set_in_service(open);
+    }
+
+    /// Whether it is in service and nobody wants it to drain.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.condition().is_in_service() && !self.is_draining()
     }
 
     /// Whether it gets new work.

@@ -49,5 +49,5 @@ use secure::BackendTls;
 pub use secure::{BackendTlsId, FrontTls, TlsError};
 pub use snapshot::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Rules, Snapshot};
 pub use stickiness::{Follows, Stickiness};
-pub use surge::{SurgeQueue, Turn, Waiting};
+pub use surge::{SurgeQueue, Turn, Waiting, Wish};
 pub use targets::{Assignment, TargetId, Targets, Tried};

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
-use super::{Assignment, ListenerEntry, Tried};
-use crate::balance::{self, Full, Ticket};
+use super::{Assignment, ListenerEntry, Live, Tried};
+use crate::balance::{self, Full, Service, Ticket};
 
 /// The requests (TCP: connections) of one load balancer that wait for an instance.
 pub type SurgeQueue = balance::SurgeQueue<Waiter>;
@@ -14,8 +14,17 @@ pub type SurgeQueue = balance::SurgeQueue<Waiter>;
 pub struct Waiter {
     entry: Arc<ListenerEntry>,
     core: usize,
-    tried: Tried,
+    wish: Wish,
     slot: Arc<Mutex<Slot>>,
+}
+
+/// Which instance a request may be given to.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    /// This one as long as it takes work; then any.
+    Bound(Arc<Live>),
+    /// Any but these.
+    Untried(Tried),
 }
 
 /// Where it is told.
@@ -57,26 +66,34 @@ pub fn serve(queue: &SurgeQueue) {
 }
 
 impl Waiter {
-    fn serve(&self) -> bool {
-        let Ok(assignment) = self.entry.targets.choose_registered(self.core, &self.tried) else { return false };
+    fn serve(&self) -> Service {
+        let targets = &self.entry.targets;
+        let (assignment, otherwise) = match &self.wish {
+            Wish::Bound(live) if live.takes_work() && !live.is_deregistered() => {
+                (targets.assign(live), Service::Passed)
+            }
+            Wish::Bound(_) => (targets.choose_registered(self.core, &Tried::none()).ok(), Service::NoRoom),
+            Wish::Untried(tried) => (targets.choose_registered(self.core, tried).ok(), Service::NoRoom),
+        };
+        let Some(assignment) = assignment else { return otherwise };
         let waker = {
             let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
             slot.assignment = Some(assignment);
             slot.waker.take()
         };
         waker.inspect(Waker::wake_by_ref);
-        true
+        Service::Served
     }
 }
 
 impl Waiting {
-    /// Waits for an instance for a request of core number `core` to the listener of `entry`; none of `tried`.
+    /// Waits for an instance for a request of core number `core` to the listener of `entry`.
     ///
     /// # Errors
     /// When as many wait already as may.
-    pub fn enter(entry: &Arc<ListenerEntry>, core: usize, tried: Tried) -> Result<Waiting, Full> {
+    pub fn enter(entry: &Arc<ListenerEntry>, core: usize, wish: Wish) -> Result<Waiting, Full> {
         let (queue, slot) = (entry.rules.surge_queue.clone(), Arc::default());
-        let waiter = Waiter { entry: entry.clone(), core, tried, slot: Arc::clone(&slot) };
+        let waiter = Waiter { entry: entry.clone(), core, wish, slot: Arc::clone(&slot) };
         let ticket = queue.enter(entry.rules.limits.surge_queue.get() as usize, waiter)?;
         serve(&queue);
         Ok(Waiting { queue, ticket, slot })
@@ -129,7 +146,7 @@ mod tests {
     }
 
     fn enter(entry: &Arc<ListenerEntry>) -> Result<Waiting, Full> {
-        Waiting::enter(entry, 0, Tried::none())
+        Waiting::enter(entry, 0, Wish::Untried(Tried::none()))
     }
 
     fn is_served(waiting: &Waiting) -> Option<Assignment> {
@@ -163,6 +180,29 @@ mod tests {
         assert!(is_served(&second).is_some());
         drop(second);
         assert!(entry.rules.surge_queue.is_empty());
+    }
+
+    #[test]
+    fn whoever_is_bound_waits_for_its_instance_and_holds_up_nobody() {
+        let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1"), instance("b", "10.0.0.2")]);
+        web.limits.instance_connections = Some(Count::of(1));
+        let registry = Registry::new(&configuration(vec![web]), 1).expect("addresses only");
+        let snapshot = registry.snapshot();
+        snapshot.instances().for_each(|(_, entry)| entry.live.set_condition(Condition::InService));
+        let entry = snapshot.listeners()[0].clone();
+        let [one, other] = [(); 2].map(|()| entry.targets.choose(0, &Tried::none()).expect("room"));
+        let live = one.lease.record().clone();
+        let bound = Waiting::enter(&entry, 0, Wish::Bound(live.clone())).expect("room");
+        let free = enter(&entry).expect("room");
+        drop((other, Turn::of(&entry.rules.surge_queue)));
+        assert!(is_served(&bound).is_none(), "its instance is busy");
+        let served = is_served(&free).expect("the other is free");
+        assert!(!Arc::ptr_eq(served.lease.record(), &live));
+        live.set_condition(Condition::Failed);
+        drop((served, Turn::of(&entry.rules.surge_queue)));
+        let moved = is_served(&bound).expect("its instance is gone");
+        assert!(!Arc::ptr_eq(moved.lease.record(), &live));
+        drop(one);
     }
 
     #[test]

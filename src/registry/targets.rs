@@ -65,17 +65,6 @@ impl Targets {
         Ok(self.assignment(lease))
     }
 
-    /// As [`Targets::choose`]; those that `shunned` names only when nobody else can be chosen.
-    pub fn choose_beside(
-        &self,
-        core: usize,
-        tried: &Tried,
-        shunned: impl Fn(LiveId) -> bool,
-    ) -> Result<Assignment, Unavailable> {
-        let lease = self.candidates.choose(core, |live| tried.contains(live) || shunned(live.id()));
-        lease.map(|lease| self.assignment(lease)).or_else(|_| self.choose(core, tried))
-    }
-
     /// As [`Targets::choose`], but none that has been deregistered since this was compiled.
     pub(super) fn choose_registered(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
         let lease = self.candidates.choose(core, |live| live.is_deregistered() || tried.contains(live))?;
@@ -90,6 +79,17 @@ impl Targets {
     /// Gives a request to one of the instances by name, if that takes it.
     pub fn assign(&self, live: &Arc<Live>) -> Option<Assignment> {
         self.candidates.take_member(live).map(|lease| self.assignment(lease))
+    }
+
+    /// As [`Targets::choose`]; those that `shunned` names only when nobody else can be chosen.
+    pub fn choose_beside(
+        &self,
+        core: usize,
+        tried: &Tried,
+        shunned: impl Fn(LiveId) -> bool,
+    ) -> Result<Assignment, Unavailable> {
+        let lease = self.candidates.choose(core, |live| tried.contains(live) || shunned(live.id()));
+        lease.map(|lease| self.assignment(lease)).or_else(|_| self.choose(core, tried))
     }
 
     fn assignment(&self, lease: Lease) -> Assignment {

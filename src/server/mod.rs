@@ -22,6 +22,7 @@ pub use sample::start as start_sample_backend;
 
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::oneshot;
@@ -40,8 +41,8 @@ use crate::server::reload::Reloader;
 use crate::server::signals::{Asked, Signals};
 use crate::server::status::NodeFacts;
 use crate::server::workers::Workers;
-use crate::telemetry::Reading;
 use crate::telemetry::log::{Format, Log};
+use crate::telemetry::{FlightRecorder, Reading};
 
 /// How long the `ready` line waits for the first answers of the instances. One that is slower is out of service until
 /// it answers.
@@ -123,10 +124,12 @@ impl Foundation {
         let probing = tokio::task::spawn_local(prober.run());
         let watching = tokio::task::spawn_local(certificates::watch(registry.clone()));
         let cutting = tokio::task::spawn_local(drain::cut_overdue(registry.clone()));
-        let workers = Workers::start(&registry, &cpus, publisher.admission())?;
+        let recorder = Arc::new(FlightRecorder::new(seed(), cpus.len()));
+        let workers = Workers::start(&registry, &cpus, publisher.admission(), &recorder)?;
         let (stop_admin, stopped) = oneshot::channel::<()>();
         let reloader = Reloader::new(file, of_file, publisher.clone(), service.clone());
-        let node = Rc::new(Node { reloader, publisher, service: service.clone(), registry, cpus, features, log });
+        let node =
+            Rc::new(Node { reloader, publisher, service: service.clone(), registry, recorder, cpus, features, log });
         let pages = tokio::task::spawn_local(admin::serve(admin, node.clone().source(), async move {
             // Ends when the other half is dropped, too.
             let _ = stopped.await;
@@ -168,6 +171,7 @@ struct Node {
     reloader: Reloader,
     publisher: Publisher,
     service: Option<Rc<Service>>,
+    recorder: Arc<FlightRecorder>,
     registry: Registry,
     cpus: Vec<usize>,
     features: Features,
@@ -247,6 +251,7 @@ impl Node {
             Command::Plan(text) => self.reloader.plan(text).await,
             Command::Drain(name) => drain::set(&self.registry.snapshot(), &name, true),
             Command::Undrain(name) => drain::set(&self.registry.snapshot(), &name, false),
+            Command::Explain(id) => explain(&self.recorder, id.trim()),
             Command::Import(name) => api::import(self.service.as_deref(), name.trim()).await,
             Command::Export => api::export(self.service.as_deref()),
         }
@@ -278,6 +283,22 @@ impl Node {
             })
             .collect();
         format!("ready {}", listeners.join(" "))
+    }
+}
+
+/// Another number at every start of every node: nothing about it has to be secret.
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    (since.as_nanos() as u64).rotate_left(20) ^ u64::from(std::process::id())
+}
+
+fn explain(recorder: &FlightRecorder, id: &str) -> Done {
+    match recorder.explain(id).join("\n") {
+        told if told.is_empty() => Err(Refused {
+            status: http::StatusCode::NOT_FOUND,
+            message: format!("{id}: no such request is remembered; it may have been too long ago\n"),
+        }),
+        told => Ok(told),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::proxy::worker::{self, WorkerSettings};
 use crate::registry::Registry;
 use crate::runtime::{self, BufferPool, Executor, Features, Ring};
 use crate::server::RunError;
+use crate::telemetry::FlightRecorder;
 
 /// Receive buffers of one core at the most: 256 MiB. Address space only, until they are used.
 const BUFFERS: u16 = 16 * 1024;
@@ -28,11 +29,17 @@ pub(super) struct Workers {
 
 impl Workers {
     /// Starts one thread on each CPU and waits until all of them accept. When one cannot, the others go with the process.
-    pub(super) fn start(registry: &Registry, cpus: &[usize], admission: &Arc<Admission>) -> Result<Workers, RunError> {
+    pub(super) fn start(
+        registry: &Registry,
+        cpus: &[usize],
+        admission: &Arc<Admission>,
+        recorder: &Arc<FlightRecorder>,
+    ) -> Result<Workers, RunError> {
         let (started, starting) = mpsc::channel();
         let mut threads = Vec::new();
         for (number, cpu) in cpus.iter().copied().enumerate() {
-            let worker = Worker { number, cpu, registry: registry.clone(), admission: admission.clone() };
+            let (registry, admission, recorder) = (registry.clone(), admission.clone(), recorder.clone());
+            let worker = Worker { number, cpu, registry, admission, recorder };
             let started = started.clone();
             let thread = Builder::new().name(format!("elbow-{number}")).spawn(move || worker.run(&started));
             threads.push(thread.map_err(|error| RunError::Start(format!("data-plane thread: {error}")))?);
@@ -62,6 +69,7 @@ struct Worker {
     cpu: usize,
     registry: Registry,
     admission: Arc<Admission>,
+    recorder: Arc<FlightRecorder>,
 }
 
 impl Worker {
@@ -85,6 +93,7 @@ impl Worker {
             may_splice: std::env::var_os(SPLICE).is_none_or(|value| value != "off"),
             reader: self.registry.reader(),
             admission: self.admission,
+            recorder: self.recorder,
         };
         let started = started.clone();
         executor.run(worker::run(io.clone(), settings, move |opened| {

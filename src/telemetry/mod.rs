@@ -23,6 +23,7 @@ mod cells;
 mod distribution;
 mod errors;
 mod exposition;
+mod flight;
 mod histogram;
 mod interval_log;
 mod layout;
@@ -39,6 +40,7 @@ pub use cells::{AnswerSource, DesyncCounters, InstanceCells, ListenerCells, Requ
 pub use distribution::Distribution;
 pub use errors::ErrorCounters;
 pub use exposition::{PROMETHEUS_CONTENT_TYPE, prometheus_text};
+pub use flight::{FlightAttempt, FlightPhases, FlightRecord, FlightRecorder, RequestId};
 pub use histogram::Histogram;
 pub use interval_log::interval_log;
 pub use metric::{Kind, METRICS, Metric};

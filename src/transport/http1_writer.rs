@@ -132,6 +132,15 @@ impl Http1Writer {
         self.send(message.into(), false).await
     }
 
+    /// Sends a message that was written elsewhere. Drops what is pending.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn send_message(&mut self, message: Vec<u8>) -> io::Result<()> {
+        self.pending.clear();
+        self.send(message.into(), false).await
+    }
+
     /// The sending half underneath.
     pub fn sender(&mut self) -> &mut Sender {
         &mut self.sender

@@ -95,7 +95,7 @@ pub(in crate::transport) fn read_trailers(fields: &HeaderMap) -> Result<Trailers
 
 /// Adds a field that has been found good; one that HTTP/2 cannot carry all the same (`obs-text` never, an empty name
 /// never) is not worth an answer.
-fn add(fields: &mut HeaderMap, name: &[u8], value: &[u8]) {
+pub(in crate::transport) fn add(fields: &mut HeaderMap, name: &[u8], value: &[u8]) {
     if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
         fields.append(name, value);
     }

@@ -14,7 +14,7 @@ use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::response::Response;
 
 use crate::transport::http2_flood::Credit;
-use crate::transport::http2_heads::{answer, empty_answer, trailer_fields};
+use crate::transport::http2_heads::{add, answer, empty_answer, trailer_fields};
 use crate::transport::http2_link::{Http2Link, Outbound};
 use crate::transport::http2_reader::broken;
 use crate::transport::piece::Data;
@@ -68,13 +68,14 @@ impl Http2Writer {
         self.send_pending(false)
     }
 
-    /// Sends a whole answer without a body.
+    /// Sends a whole answer without a body, with one field that must be a good one.
     ///
     /// # Errors
     /// When the stream has ended.
-    pub fn send_empty(&mut self, status: u16) -> io::Result<()> {
+    pub fn send_empty(&mut self, status: u16, (name, value): (&[u8], &[u8])) -> io::Result<()> {
         let mut answer = empty_answer(status);
         answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        add(answer.headers_mut(), name, value);
         self.pending = Some(answer);
         self.send_pending(true)
     }

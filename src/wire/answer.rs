@@ -74,6 +74,14 @@ impl Answer {
         }
     }
 
+    /// As [`Answer::bytes`], with one more field.
+    pub fn bytes_with(self, persistence: Persistence, (name, value): (&[u8], &[u8])) -> Vec<u8> {
+        const END: &[u8] = b"\r\n";
+        let bytes = self.bytes(persistence);
+        // The empty line comes behind the field.
+        [bytes.strip_suffix(END).unwrap_or(bytes), name, b": ", value, END, END].concat()
+    }
+
     /// The whole answer as HTTP/1.1 bytes. Where ELB sends no such status the phrase follows its habit.
     pub fn bytes(self, persistence: Persistence) -> &'static [u8] {
         match self {
@@ -135,6 +143,11 @@ mod tests {
                 let framing = BodyFraming::Length(0);
                 assert_eq!(head.reply(Asked::default()), Ok(Reply::Final(framing)));
                 assert_eq!(head.persistence(framing), persistence);
+                let longer = answer.bytes_with(persistence, (b"X-A", b"1"));
+                let mut head = ResponseHead::default();
+                let status = head.parse(&longer, &HeadLimits::default());
+                assert_eq!(status, Ok(HeadStatus::Complete { length: longer.len() }));
+                assert_eq!((head.status(), head.persistence(framing)), (answer.status(), persistence));
             }
         }
     }

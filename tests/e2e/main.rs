@@ -6,6 +6,7 @@ mod commands;
 mod desync;
 mod drain;
 mod draining;
+mod explain;
 mod failures;
 mod forwarding;
 mod harness;

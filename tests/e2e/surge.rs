@@ -160,3 +160,37 @@ fn an_instance_that_comes_into_service_takes_from_the_line() {
     turnstile.let_go(1);
     assert_eq!(first.read_message().status(), 200);
 }
+
+#[test]
+fn a_sticky_client_waits_for_its_instance() {
+    let (one, two) = (Arc::new(Turnstile::default()), Arc::new(Turnstile::default()));
+    let (first, second) = (backend(&one), backend(&two));
+    let state = tempfile::tempdir().expect("a folder");
+    let elbow = Balancer::http([first.address(), second.address()])
+        .node(&format!("state_dir = {:?}", state.path()))
+        .listener(r#"policies = ["sticky"]"#)
+        .tables("[load_balancers.web.policies.sticky]\ntype = \"LBCookieStickinessPolicyType\"")
+        .limit("instance_connections = 1\nqueue_timeout = 60")
+        .start();
+    let mut client = Peer::connect_and_send(elbow.address(), get(0));
+    eventually("somebody has it", PATIENCE, || {
+        let inside = [&one, &two].map(|turnstile| turnstile.inside.load(Ordering::SeqCst));
+        (inside.iter().sum::<usize>() == 1).then_some(())
+    });
+    let (its, other) = if one.inside.load(Ordering::SeqCst) == 1 { (&one, &two) } else { (&two, &one) };
+    its.let_go(1);
+    let cookie = client.read_message().head.get("set-cookie").expect("a cookie").to_owned();
+    let cookie = cookie.split(';').next().expect("a pair").to_owned();
+
+    // Its instance is busy with another client, who holds the same cookie.
+    let bound = |path: usize| format!("GET /{path} HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n");
+    let mut busy = Peer::connect_and_send(elbow.address(), bound(1));
+    eventually("its instance is busy", PATIENCE, || (its.inside.load(Ordering::SeqCst) == 1).then_some(()));
+    let mut waits = Peer::connect_and_send(elbow.address(), bound(2));
+    wait_queued(&elbow, 1);
+    other.let_go(1);
+    assert_eq!(Peer::connect(elbow.address()).ask(get(3)).status(), 200, "whoever is not bound is not held up");
+    its.let_go(2);
+    assert_eq!((busy.read_message().status(), waits.read_message().status()), (200, 200));
+    assert_eq!(its.order.lock().expect("not poisoned").len(), 3);
+}

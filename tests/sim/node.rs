@@ -17,7 +17,7 @@ use elbow::proxy::admission::Admission;
 use elbow::proxy::worker::{self, WorkerSettings};
 use elbow::registry::{Lifecycle, Live, Registry};
 use elbow::runtime::Io;
-use elbow::telemetry::prometheus_text;
+use elbow::telemetry::{FlightRecorder, prometheus_text};
 
 /// A node with one worker per core.
 pub struct Node {
@@ -61,6 +61,7 @@ impl Node {
         let configuration = configuration(start.address, start.balancers);
         let registry = Registry::new(&configuration, start.cores.len()).expect("addresses only");
         let admission = Admission::new(start.limit);
+        let recorder = Arc::new(FlightRecorder::new(0, start.cores.len()));
         let running = Rc::new(Cell::new(start.cores.len()));
         let node = Node { registry, admission, lives: RefCell::default(), opened: Rc::default(), running };
         node.remember_lives();
@@ -71,6 +72,7 @@ impl Node {
                 may_splice: start.may_splice,
                 reader: node.registry.reader(),
                 admission: node.admission.clone(),
+                recorder: recorder.clone(),
             };
             let (opened, running) = (node.opened.clone(), node.running.clone());
             let work = worker::run(io.clone(), settings, move |result: io::Result<()>| {

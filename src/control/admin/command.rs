@@ -19,6 +19,8 @@ pub enum Command {
     Drain(String),
     /// Give it work again.
     Undrain(String),
+    /// Say what became of the requests with this id.
+    Explain(String),
     /// Make a load balancer of the configuration file one that calls of the ELB API change.
     Import(String),
     /// Say what the load balancers of the ELB API are as a configuration file.

@@ -48,6 +48,7 @@ const ROUTES: &[(Method, &str, Route)] = &[
     (Method::POST, "/reload/plan", Route::Command(|file| Command::Plan((!file.is_empty()).then_some(file)))),
     (Method::POST, "/drain", Route::Command(Command::Drain)),
     (Method::POST, "/undrain", Route::Command(Command::Undrain)),
+    (Method::POST, "/explain", Route::Command(Command::Explain)),
     (Method::POST, "/import", Route::Command(Command::Import)),
     (Method::POST, "/export", Route::Command(|_| Command::Export)),
 ];

@@ -1,7 +1,7 @@
 //! A back end that does byte for byte what a test says, one thread per connection, and remembers what it saw.
 
 use super::peer::Peer;
-use super::{Message, eventually, free_address};
+use super::{Message, eventually, free_listener};
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ pub struct Backend {
 impl Backend {
     /// Runs `script` for every connection, on its thread. A script ends by returning; its connection is then closed.
     pub fn start(script: impl Fn(&mut Peer, &Seen) -> io::Result<()> + Send + Sync + 'static) -> Backend {
-        Backend::start_at(free_address(), script)
+        Backend::start_on(free_listener(), script)
     }
 
     /// As [`Backend::start`], at an address of the test's choice.
@@ -44,6 +44,14 @@ impl Backend {
         script: impl Fn(&mut Peer, &Seen) -> io::Result<()> + Send + Sync + 'static,
     ) -> Backend {
         let listener = TcpListener::bind(address).unwrap_or_else(|error| panic!("listen on {address}: {error}"));
+        Backend::start_on(listener, script)
+    }
+
+    fn start_on(
+        listener: TcpListener,
+        script: impl Fn(&mut Peer, &Seen) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Backend {
+        let address = listener.local_addr().expect("an address");
         let seen: Arc<Seen> = Arc::default();
         let stopping: Arc<AtomicBool> = Arc::default();
         let open: Arc<Mutex<Vec<Weak<TcpStream>>>> = Arc::default();

@@ -26,7 +26,7 @@ pub use balancer::Balancer;
 pub use certificates::{Authority, CertificatePaths};
 pub use elbow::{Elbow, elbow_command, run_elbow};
 pub use load::Load;
-pub use loopback::free_address;
+pub use loopback::{free_address, free_listener};
 pub use message::Message;
 pub use nginx::Nginx;
 pub use peer::{Ending, PATIENCE, Peer};
