@@ -79,7 +79,8 @@ fn nghttp_gets_trailers_and_early_hints() {
     });
     let elbow = Balancer::http([backend.address()]).start();
     let told = nghttp(&["--verbose", "--no-dep", &format!("http://{}/", elbow.address())]);
-    let lines: Vec<&str> = told.lines().filter_map(|line| line.split_once("recv (stream_id=1) ")?.1.into()).collect();
+    let lines = told.lines().filter_map(|line| line.split_once("recv (stream_id=1) "));
+    let lines: Vec<&str> = lines.map(|(_, line)| line).filter(|line| !line.starts_with("x-request-id: ")).collect();
     assert_eq!(lines, [":status: 103", "link: </a>", ":status: 200", "trailer: X-Sum", "x-sum: abc"], "{told}");
 }
 
@@ -104,9 +105,11 @@ fn h2load_loses_no_request() {
 #[test]
 fn a_connection_that_has_carried_its_share_is_replaced_without_a_loss() {
     let nginx = Nginx::start("one");
-    let elbow = Balancer::http([nginx.address()]).limit("requests_per_connection = 100").start();
-    let urls = format!("http://{}/?[1-250]", elbow.address());
-    let told = curl(&["--http2-prior-knowledge", "--write-out", "%{http_code} ", &urls]);
+    let (_authority, certificate) = web();
+    let elbow = Balancer::https([nginx.address()], &[&certificate]).limit("requests_per_connection = 100").start();
+    // By ALPN: curl 7.88 fails with a second request on a connection of prior knowledge, whoever the server is.
+    let urls = format!("https://{}/?[1-250]", elbow.address());
+    let told = curl(&["--http2", "--insecure", "--write-out", "%{http_code} ", &urls]);
     assert_eq!(told.matches("200").count(), 250, "{told}");
     let connections = elbow.admin().metrics().sum("elbow_connections_total", &[]);
     assert!((3.0..10.0).contains(&connections), "{connections} connections");
