@@ -15,6 +15,11 @@ use crate::world::Shared;
 /// What was under way when something happened, or set out shortly after, may have felt it.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
+/// How long a core may give work to an instance that left, and how long that may take where draining is off: as
+/// `registry` has it.
+const HEARSAY: Duration = Duration::from_secs(1);
+const ABRUPT: Duration = Duration::from_millis(500);
+
 /// Everything of the kind in one run.
 pub struct Hardship {
     world: Shared,
@@ -27,6 +32,10 @@ pub struct Hardship {
     epidemics: RefCell<Periods>,
     /// When a back end died.
     deaths: RefCell<Vec<Instant>>,
+    /// When instances may have left: they were deregistered or are out of service.
+    departures: RefCell<Vec<Instant>>,
+    /// How long what was in flight on them may go on.
+    patience: Duration,
     /// The back ends that must not get any new request, and since when.
     out: RefCell<BTreeMap<SocketAddr, Instant>>,
     drained: Cell<Option<Instant>>,
@@ -46,7 +55,9 @@ pub struct Span {
 
 impl Hardship {
     /// What happens in `world` from now on.
-    pub fn new(world: &Shared) -> Hardship {
+    ///
+    /// What is in flight on an instance that leaves is cut after `patience`.
+    pub fn new(world: &Shared, patience: Duration) -> Hardship {
         Hardship {
             world: world.clone(),
             back_ends: RefCell::default(),
@@ -54,6 +65,8 @@ impl Hardship {
             outages: RefCell::default(),
             epidemics: RefCell::default(),
             deaths: RefCell::default(),
+            departures: RefCell::default(),
+            patience,
             out: RefCell::default(),
             drained: Cell::default(),
         }
@@ -85,6 +98,11 @@ impl Hardship {
         self.deaths.borrow_mut().push(self.now());
     }
 
+    /// Instances leave.
+    pub fn leave(&self) {
+        self.departures.borrow_mut().push(self.now());
+    }
+
     /// From now on a back end gets no new request.
     pub fn is_out(&self, back_end: SocketAddr) {
         self.say(&format!("{back_end} gets no new request"));
@@ -114,7 +132,14 @@ impl Hardship {
             || self.drained.get().is_some_and(|at| at <= span.began)
             || self.outages.borrow().touch(span)
             || self.epidemics.borrow().touch(span)
+            || self.was_cut(span)
             || self.any_injury(|injury| self.is_behind(injury) && is_meanwhile(injury, span))
+    }
+
+    /// Whether it may have been in flight on an instance that left, for longer than it may.
+    fn was_cut(&self, span: Span) -> bool {
+        let overdue = |at: &Instant| span.began <= *at + HEARSAY && span.ended >= *at + self.patience.max(ABRUPT);
+        self.departures.borrow().iter().any(overdue)
     }
 
     /// Whether a back end died that may have been at work on it, or have been asked just then.

@@ -36,10 +36,10 @@ mod world;
 
 #[test]
 fn relay() {
-    seeds::run("relay", relay::scenario, 300);
+    seeds::run("relay", relay::scenario, 500);
 }
 
 #[test]
 fn traffic() {
-    seeds::run("traffic", traffic::scenario, 1_000);
+    seeds::run("traffic", traffic::scenario, 2_000);
 }

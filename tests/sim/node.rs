@@ -39,6 +39,8 @@ pub struct Balancer {
     pub instances: Vec<SocketAddr>,
     /// What stands in its `limits`.
     pub limits: String,
+    /// Seconds that what is in flight on an instance that leaves may take; 0 turns draining off.
+    pub draining: u64,
 }
 
 /// How a node is started.
@@ -108,6 +110,11 @@ impl Node {
         self.remember_lives();
     }
 
+    /// What the control thread does every now and then: cuts what has not ended in its time on instances that left.
+    pub fn cut_overdue(&self, now: Instant) {
+        self.registry.cut_overdue(now);
+    }
+
     /// Whether every core goes by what was published last.
     pub fn is_settled(&self) -> bool {
         self.registry.is_settled()
@@ -166,13 +173,15 @@ fn address(live: &Live) -> SocketAddr {
 
 fn configuration(address: IpAddr, balancers: &[Balancer]) -> Configuration {
     let mut file = String::new();
-    for Balancer { name, protocol, port, instances, limits } in balancers {
+    for Balancer { name, protocol, port, instances, limits, draining } in balancers {
         let listener = format!("protocol = \"{protocol}\", address = \"{address}\", port = {port}, instance_port = 1");
         let instances: Vec<String> = instances.iter().map(|address| format!("\"{address}\"")).collect();
         let instances = instances.join(", ");
+        let draining = format!("{{ enabled = {}, timeout = {} }}", *draining > 0, (*draining).max(1));
         write!(
             file,
-            "[load_balancers.{name}]\nlisteners = [{{ {listener} }}]\ninstances = [{instances}]\nlimits = {{ {limits} }}\n"
+            "[load_balancers.{name}]\nlisteners = [{{ {listener} }}]\ninstances = [{instances}]\n\
+             limits = {{ {limits} }}\nattributes = {{ draining = {draining} }}\n"
         )
         .expect("memory");
     }

@@ -21,6 +21,17 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether every core goes by a publication.
 const LOOK: Duration = Duration::from_millis(1);
 
+/// How often what is overdue is cut.
+const CUT: Duration = Duration::from_millis(100);
+
+/// Cuts what is overdue on instances that left, for as long as it lives.
+pub async fn cut_overdue(io: Io, node: Rc<Node>) {
+    loop {
+        io.sleep(CUT).await;
+        node.cut_overdue(io.now());
+    }
+}
+
 /// What an operator does in a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
@@ -118,6 +129,7 @@ impl Operator {
 
     /// Tells the node what probes and hands say of each instance.
     fn tell(&self, places: &[Place]) {
+        self.hardship.leave();
         let good = self.addresses(places, |place| place.good && place.wanted);
         self.node.set_in_service(|address| good.contains(&address));
         for address in self.addresses(places, |place| place.registered) {

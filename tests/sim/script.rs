@@ -62,7 +62,8 @@ impl Script {
         let start = |role: Flow| BackEnd::start(&servers, anywhere, 0, role, &stop);
         let back_ends: Vec<Rc<BackEnd>> = roles.into_iter().map(start).collect();
         let instances = back_ends.iter().map(|back_end| back_end.address()).collect();
-        let balancer = Balancer { name: "web", protocol: "HTTP", port: 80, instances, limits: String::new() };
+        let balancer =
+            Balancer { name: "web", protocol: "HTTP", port: 80, instances, limits: String::new(), draining: 300 };
         let balancers = [balancer.clone()];
         let (cores, limit, may_splice) = ([core], 100, true);
         let start = Start { address: node_address, balancers: &balancers, cores: &cores, limit, may_splice };

@@ -19,7 +19,7 @@ use crate::http::ledger::Ledger;
 use crate::http::plan::{Kinds, Plan};
 use crate::network::host;
 use crate::node::{Balancer, Node, Start};
-use crate::operator::{Habits, Operator};
+use crate::operator::{Habits, Operator, cut_overdue};
 use crate::seeds::Run;
 use crate::simulation::{Simulation, Verdict};
 use crate::tcp::{self, Streams};
@@ -33,6 +33,9 @@ const LIMIT: usize = 10_000;
 
 /// How long a node that is being stopped lets what is in flight finish.
 const DRAIN: Duration = Duration::from_secs(600);
+
+/// Seconds of draining that nothing in a perfect run outlasts.
+const LONG_DRAINING: u64 = 3_000;
 
 /// What a seed decides.
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ struct Setting {
     /// Clients that leave do so with a reset.
     resetting: bool,
     habits: Habits,
+    /// Seconds that what is in flight on an instance that leaves may take; 0: draining is off.
+    draining: u64,
     /// The node is told to drain while there is traffic.
     drained: bool,
     buffers: u16,
@@ -116,6 +121,7 @@ impl Setting {
         let leaving = if random.chance(1, 2) { 0 } else { 1 << random.below(4) };
         let (outages, drained) = (random.chance(1, 4), random.chance(1, 4));
         let (kills, publications) = (random.chance(1, 4), random.chance(1, 3));
+        let draining = [0, 1, LONG_DRAINING][random.below(3) as usize];
         let habits = Habits { kills, outages, publications };
         Setting {
             cores: 1 + random.below(3),
@@ -130,12 +136,19 @@ impl Setting {
             garbage: random.chance(1, 4),
             resetting: random.chance(1, 2),
             habits,
+            draining,
             drained,
             buffers: 64 << random.below(3),
             may_splice: random.chance(3, 4),
             requests_per_connection: if random.chance(1, 4) { 1 + random.below(8) } else { 100_000 },
             faults,
-            perfect: !harmful && !troubled && leaving == 0 && !outages && !kills && !drained,
+            perfect: !harmful
+                && !troubled
+                && leaving == 0
+                && !outages
+                && !kills
+                && !drained
+                && (!publications || draining == LONG_DRAINING),
         }
     }
 
@@ -145,7 +158,7 @@ impl Setting {
         let listeners = [("web", "HTTP", HTTP, http), ("raw", "TCP", TCP, tcp)];
         let balancer = |(name, protocol, port, back_ends): (_, _, _, &[Rc<BackEnd>])| {
             let instances = back_ends.iter().map(|back_end| back_end.address()).collect();
-            Balancer { name, protocol, port, instances, limits: limits.clone() }
+            Balancer { name, protocol, port, instances, limits: limits.clone(), draining: self.draining }
         };
         listeners.map(balancer).into()
     }
@@ -154,7 +167,8 @@ impl Setting {
 impl Traffic {
     fn new(setting: Setting, run: Run) -> Traffic {
         let mut simulation = Simulation::new(run.seed, setting.faults.clone(), run.verbose);
-        let hardship = Rc::new(Hardship::new(simulation.world()));
+        let patience = Duration::from_secs(setting.draining);
+        let hardship = Rc::new(Hardship::new(simulation.world(), patience));
         let ledger = Rc::new(Ledger::new(simulation.world(), &hardship));
         let streams = Rc::new(Streams::new(simulation.world(), &hardship));
         let (clients, _) = simulation.add_core(1024);
@@ -206,6 +220,7 @@ impl Traffic {
             random: Random::new(self.random.next_u64()),
         };
         self.servers.spawn(operator.work(self.setting.habits));
+        self.servers.spawn(cut_overdue(self.servers.clone(), node.clone()));
         node
     }
 
