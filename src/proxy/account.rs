@@ -113,7 +113,7 @@ impl Account {
 
     fn remember(&self, session: &Session, request: &RequestHead, status: u16) {
         let now = session.now();
-        let none = FlightAttempt { instance: session.ends.client, kept: false, failed: None, took: Duration::ZERO };
+        let none = FlightAttempt { instance: session.client(), kept: false, failed: None, took: Duration::ZERO };
         let mut attempts = [none; ATTEMPTS_MAX];
         for (place, tried) in attempts.iter_mut().zip(self.tries.iter().flatten()) {
             let (failed, until) = tried.failed.map_or((None, now), |(reason, at)| (Some(reason), at));
@@ -123,7 +123,7 @@ impl Account {
         session.core.remember(&FlightRecord {
             id: self.id,
             began: session.core.wall_clock(self.began),
-            client: session.ends.client,
+            client: session.client(),
             load_balancer: session.entry.rules.name.as_str(),
             listener_port: session.listener_port(),
             method: request.method(),
@@ -168,7 +168,7 @@ impl Account {
             received_at: session.core.wall_clock(self.began),
             load_balancer: session.entry.rules.name.as_str(),
             listener_port: session.listener_port(),
-            client: session.ends.client,
+            client: session.client(),
             instance: self.attempt.map(|attempt| attempt.instance),
             times: self.attempt.map(|attempt| Times {
                 request: attempt.sent_at.since(self.began),
@@ -179,10 +179,7 @@ impl Account {
             exchange,
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes,
-            tls: session
-                .agreed
-                .as_ref()
-                .map(|agreed| AccessTls { cipher: agreed.cipher, protocol: agreed.protocol.name() }),
+            tls: session.agreed().map(|agreed| AccessTls { cipher: agreed.cipher, protocol: agreed.protocol.name() }),
             reason: self.failed.map(|reason| reason.as_str()),
         };
         session.core.log(log, |out| record.write(log.format(), out));

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -141,10 +142,9 @@ impl Core {
         self.snapshot.borrow().listener(address).cloned()
     }
 
-    /// Admits a client connection, counted for as long as the guard lives; `None` when the node is full.
-    pub fn admit(self: &Rc<Core>) -> Option<ConnectionGuard> {
-        let place = self.admission.admit()?;
-        Some(ConnectionGuard { _place: place, _hold: self.hold() })
+    /// Admits a client connection, counted for as long as its place is held; `None` when the node is full.
+    pub fn admit(&self) -> Option<Place> {
+        self.admission.admit()
     }
 
     /// Keeps the core from being finished for as long as the guard lives.
@@ -221,15 +221,17 @@ impl Core {
     }
 }
 
-/// A client connection that is counted until this is dropped.
-pub struct ConnectionGuard {
-    _place: Place,
-    _hold: Hold,
-}
-
-/// Work that the core must finish before it ends.
+/// The core in the hands of work that it must finish before it ends.
 pub struct Hold {
     core: Rc<Core>,
+}
+
+impl Deref for Hold {
+    type Target = Rc<Core>;
+
+    fn deref(&self) -> &Rc<Core> {
+        &self.core
+    }
 }
 
 impl Drop for Hold {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::{Layer, Reason};
-use crate::proxy::core::{ConnectionGuard, Core};
+use crate::proxy::core::{Core, Hold};
 use crate::proxy::session::{Ends, Session};
 use crate::proxy::{http1, secure, tcp};
 use crate::registry::{ListenerEntry, Place, TurnedAway, Visit};
@@ -20,7 +20,7 @@ use crate::wire::proxy_protocol::Origin;
 
 /// What a connection takes of node and listener until it ends.
 pub struct Seat {
-    _node: ConnectionGuard,
+    _node: Place,
     _listener: Place,
 }
 
@@ -33,7 +33,7 @@ pub fn enter(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
         Ok(seat) => seat,
         Err(reason) => return entry.cells.core(core.number).errors.record(reason),
     };
-    let arrival = Arrival { core: core.clone(), entry: entry.clone(), seat, receiver: PlainReceiver::new(socket) };
+    let arrival = Arrival { core: core.hold(), entry: entry.clone(), seat, receiver: PlainReceiver::new(socket) };
     match entry.listener.trusts(peer.ip()) {
         true => core.io.spawn(arrival.introduce(peer)),
         false => arrival.admit(Ends { client: peer, destination: None }),
@@ -58,7 +58,7 @@ fn take_seat(core: &Rc<Core>, entry: &ListenerEntry) -> Result<Seat, Reason> {
 
 /// A connection whose client is not known yet.
 struct Arrival {
-    core: Rc<Core>,
+    core: Hold,
     entry: Arc<ListenerEntry>,
     seat: Seat,
     receiver: PlainReceiver,
@@ -72,7 +72,7 @@ impl Arrival {
         let read = self.core.io.within(deadline, read_preface(&mut self.receiver)).await;
         match read {
             Ok(Ok(Origin::Proxied { source, destination })) => {
-                self.admit(Ends { client: source, destination: Some(Box::new(destination)) });
+                self.admit(Ends { client: source, destination: Some(destination) });
             }
             Ok(Ok(Origin::Direct)) => self.admit(Ends { client: sender, destination: None }),
             Ok(Err(PrefaceError::Silent | PrefaceError::Broken(_))) => {}
@@ -86,7 +86,7 @@ impl Arrival {
         if self.entry.proxy_protocol.is_some() && ends.destination.is_none() {
             // Without an address the client is gone already.
             let Ok(ours) = self.receiver.socket().local_address() else { return };
-            ends.destination = Some(Box::new(ours));
+            ends.destination = Some(ours);
         }
         let visit = match self.visit(&ends) {
             Ok(visit) => visit,

@@ -294,7 +294,7 @@ impl Exchange<'_> {
     /// How the request goes on, with our `own` fields in place of the client's.
     fn forward<'a>(&self, own: &'a [(&'a [u8], &'a [u8])]) -> RequestForward<'a> {
         RequestForward {
-            client: self.session.ends.client.ip(),
+            client: self.session.client().ip(),
             scheme: self.session.scheme(),
             listener_port: self.session.listener_port(),
             node: self.node,

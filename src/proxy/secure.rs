@@ -15,7 +15,7 @@ pub async fn serve(mut session: Session, receiver: PlainReceiver) {
     let deadline = session.now() + session.tls_handshake_timeout();
     let reason = match session.core.io.within(deadline, accept_tls(receiver, &tls.server)).await {
         Ok(Ok(Accepted { halves, began, agreed, protocol })) => {
-            session.agreed = agreed.map(Box::new);
+            session.note_agreed(agreed);
             session.cells().tls_handshake_duration.record(session.now().since(began));
             return match protocol {
                 Some(ApplicationProtocol::Http2) => http2::start(session, halves, Bytes::new()),
@@ -25,7 +25,7 @@ pub async fn serve(mut session: Session, receiver: PlainReceiver) {
         // Connections opened ahead of need, and the probes of others.
         Ok(Err(HandshakeError::NothingSaid)) => return,
         Ok(Err(HandshakeError::Fault(fault))) => {
-            tracing::debug!(client = %session.ends.client, %fault, "TLS handshake failed");
+            tracing::debug!(client = %session.client(), %fault, "TLS handshake failed");
             Reason::TlsHandshakeFailed
         }
         Ok(Err(HandshakeError::Broken(_))) => Reason::TlsHandshakeFailed,

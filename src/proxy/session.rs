@@ -1,7 +1,7 @@
 //! One client connection: who the client is, where it arrived, and under which rules.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::{InstanceHttp, Reason};
-use crate::proxy::core::Core;
+use crate::proxy::core::Hold;
 use crate::proxy::entrance::Seat;
 use crate::registry::{ListenerEntry, Visit};
 use crate::telemetry::{AnswerSource, ListenerCells};
@@ -20,26 +20,33 @@ use crate::wire::head::{HeadLimits, RequestHead};
 
 /// A client connection as every flow on it sees it. The rules are those of the snapshot that the connection, or its
 /// latest request, began under.
+///
+/// Every idle connection holds one, so what most have no use for is in a box.
 pub struct Session {
     /// The core that owns the connection.
-    pub core: Rc<Core>,
+    pub core: Hold,
     /// The listener and the load balancer behind it.
     pub entry: Arc<ListenerEntry>,
-    /// Between whom the connection is.
-    pub ends: Ends,
-    /// What protects it, if it is inside TLS.
-    pub agreed: Option<Box<Agreed>>,
+    /// The client's address. In two parts, which are smaller than a `SocketAddr`.
+    client_ip: IpAddr,
+    client_port: u16,
     /// The version of the snapshot that the rules are of.
     version: u32,
-    /// What counts the client's connections and requests, where those are limited.
-    visit: Option<Visit>,
+    more: Option<Box<More>>,
     tenure: Tenure,
+}
+
+/// What only some connections have.
+#[derive(Clone, Copy, Debug, Default)]
+struct More {
+    destination: Option<SocketAddr>,
+    agreed: Option<Agreed>,
 }
 
 /// Whose a session is.
 enum Tenure {
     /// The connection's: it is counted as active.
-    Connection { _seat: Seat },
+    Connection { _seat: Seat, visit: Option<Visit> },
     /// One stream's on a connection that carries several requests at once.
     Stream { connection: Rc<Session> },
 }
@@ -50,14 +57,24 @@ pub struct Ends {
     /// The client.
     pub client: SocketAddr,
     /// What it connected to, where that is asked for: what somebody in front of us says, else our end of the connection.
-    pub destination: Option<Box<SocketAddr>>,
+    pub destination: Option<SocketAddr>,
 }
 
 impl Session {
     /// A connection to the listener of `entry`, counted as active until this is dropped.
-    pub fn new(core: Rc<Core>, entry: Arc<ListenerEntry>, ends: Ends, seat: Seat, visit: Option<Visit>) -> Session {
-        let tenure = Tenure::Connection { _seat: seat };
-        let session = Session { version: core.version(), core, entry, ends, agreed: None, visit, tenure };
+    ///
+    /// `visit` is what counts the client's connections and requests, where those are limited.
+    pub fn new(core: Hold, entry: Arc<ListenerEntry>, ends: Ends, seat: Seat, visit: Option<Visit>) -> Session {
+        let Ends { client, destination } = ends;
+        let session = Session {
+            version: core.version(),
+            core,
+            entry,
+            client_ip: client.ip(),
+            client_port: client.port(),
+            more: destination.map(|_| Box::new(More { destination, agreed: None })),
+            tenure: Tenure::Connection { _seat: seat, visit },
+        };
         session.cells().connections_active.increment();
         session
     }
@@ -65,16 +82,36 @@ impl Session {
     /// The same client's session for one stream of its connection, under the core's present rules.
     pub fn for_stream(self: &Rc<Session>) -> Session {
         let mut session = Session {
-            core: self.core.clone(),
+            core: self.core.hold(),
             entry: self.entry.clone(),
-            ends: self.ends.clone(),
-            agreed: self.agreed.clone(),
+            client_ip: self.client_ip,
+            client_port: self.client_port,
             version: self.version,
-            visit: None,
+            more: self.more.clone(),
             tenure: Tenure::Stream { connection: self.clone() },
         };
         session.refresh();
         session
+    }
+
+    /// The client's address.
+    pub fn client(&self) -> SocketAddr {
+        SocketAddr::new(self.client_ip, self.client_port)
+    }
+
+    /// What the client connected to, where that was asked for.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        self.more.as_ref()?.destination
+    }
+
+    /// What protects the connection, if it is inside TLS.
+    pub fn agreed(&self) -> Option<Agreed> {
+        self.more.as_ref()?.agreed
+    }
+
+    /// Takes note of what protects the connection from now on.
+    pub fn note_agreed(&mut self, agreed: Option<Agreed>) {
+        self.more.get_or_insert_default().agreed = agreed;
     }
 
     /// Time at the start of this turn.
@@ -110,8 +147,8 @@ impl Session {
     pub fn may_request(&self) -> Result<(), Reason> {
         let rate = self.entry.rules.limits.requests_per_second_per_client;
         let visit = match &self.tenure {
-            Tenure::Connection { .. } => &self.visit,
-            Tenure::Stream { connection } => &connection.visit,
+            Tenure::Connection { visit, .. } => visit,
+            Tenure::Stream { connection } => return connection.may_request(),
         };
         match (visit, rate.and_then(|rate| NonZeroU32::new(rate.get()))) {
             (Some(visit), Some(rate)) if !visit.may_request(rate, self.now()) => Err(Reason::ClientRateLimit),

@@ -8,7 +8,7 @@ use std::task::Poll;
 use crate::balance::{Full, Lost, Retry, Unavailable};
 use crate::model::{ProxyProtocolVersion, Reason};
 use crate::proxy::failure;
-use crate::proxy::session::{Ends, Session};
+use crate::proxy::session::Session;
 use crate::registry::{Assignment, Live, TargetId, Tried, Turn, Waiting, Wish};
 use crate::runtime::{Either, Socket, race};
 use crate::telemetry::{InstanceCells, ListenerCells};
@@ -198,11 +198,12 @@ impl Choice {
 
     /// Tells the instance whose connection it is, and to what it was made.
     async fn announce(&self, session: &Session, version: ProxyProtocolVersion, socket: &Socket) -> Result<(), Reason> {
-        let Ends { client, destination: Some(destination) } = &session.ends else { return Ok(()) };
+        let Some(destination) = session.destination() else { return Ok(()) };
+        let client = session.client();
         let mut header = Vec::new();
         match version {
-            ProxyProtocolVersion::V1 => v1::write(*client, **destination, &mut header),
-            ProxyProtocolVersion::V2 => v2::write(*client, **destination, &mut header),
+            ProxyProtocolVersion::V1 => v1::write(client, destination, &mut header),
+            ProxyProtocolVersion::V2 => v2::write(client, destination, &mut header),
         }
         let deadline = session.now() + session.connect_timeout();
         let reason = match session.core.io.within(deadline, socket.send(header)).await {
