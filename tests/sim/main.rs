@@ -2,7 +2,8 @@
 //! gives the same run, to the last completion.
 //!
 //! `kernel.rs` is the seam; `world.rs` the kernel behind it, over `network.rs`; `simulation.rs` the executors in it.
-//! `relay.rs` tests the runtime alone. `scripts/simulate` runs many seeds, or one again with its history.
+//! `relay.rs` tests the runtime alone, `traffic.rs` the proxy under everything at once; `regressions.rs` has one scene
+//! per fault that was there once. `scripts/simulate` runs many seeds, or one again with its history.
 
 mod back_end;
 mod bytes;
