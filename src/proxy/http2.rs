@@ -24,8 +24,8 @@ use crate::wire::connection::Persistence;
 use crate::wire::desync::Action;
 use crate::wire::head::FieldName;
 
-/// How long a connection without streams is left open when the node drains or it has carried all it may: requests may
-/// be on their way, and the client has to hear where to make the next.
+/// How long a connection without streams is left open when the node drains, because requests may be on their way; and how
+/// long a client may take to hear the last word.
 const PARTING_GRACE: Duration = Duration::from_secs(1);
 
 /// Starts to serve a connection on which `early` has been received.
@@ -150,11 +150,18 @@ impl Front {
         let request = is_empty.then(|| {
             let until = quiet_since + session.idle_timeout();
             match self.parting {
-                Parting::Asked { since } => (until.min(since.max(quiet_since) + PARTING_GRACE), Overdue::Request),
+                Parting::Asked { since } => (until.min(since.max(quiet_since) + self.grace()), Overdue::Request),
                 _ => (until, Overdue::Request),
             }
         });
         [head, taking, request].into_iter().flatten().min_by_key(|(until, _)| *until)
+    }
+
+    /// How long a connection that takes no more requests is left open without streams. When the node drains, clients who
+    /// are not answered may have sent one just now. One that has carried all it may ends with its last answer: clients
+    /// that ask one by one then see at once that they need another.
+    fn grace(&self) -> Duration {
+        if self.session.is_leaving() { PARTING_GRACE } else { Duration::ZERO }
     }
 
     /// Ends the connection because of something overdue: at once, or by telling the client.

@@ -156,17 +156,8 @@ fn http1_clients_are_served_by_http2_instances() {
     let (address, _server) = server(&[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     let url = format!("http://{}/test.Echo/Missing", elbow.address());
-    let told = curl(&[
-        "--http1.1",
-        "--include",
-        "--header",
-        "content-type: application/grpc",
-        "--header",
-        "te: trailers",
-        "--data",
-        "",
-        &url,
-    ]);
+    let fields = ["--header", "content-type: application/grpc", "--header", "te: trailers"];
+    let told = curl(&[&["--http1.1", "--include", "--data", "", &url], &fields[..]].concat());
     assert!(told.starts_with("HTTP/1.1 200") && told.to_lowercase().contains("grpc-status: 12"), "{told}");
 }
 
