@@ -5,7 +5,7 @@
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
 
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags};
@@ -185,6 +185,8 @@ pub(super) fn probe_address(address: SocketAddr) -> io::Result<()> {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
+    // Whoever knocks meanwhile tries again, instead of being let in and reset.
+    refuse_new(socket.as_raw_fd());
     socket.listen(1)
 }
 
@@ -192,7 +194,7 @@ const _: () = assert!(mem::size_of::<usize>() == 8, "keys and wakers pack a task
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{AsRawFd, FromRawFd};
+    use std::os::fd::FromRawFd;
 
     use super::*;
 
@@ -220,6 +222,30 @@ mod tests {
         // SAFETY: it was just accepted, and nobody else knows of it.
         drop(unsafe { OwnedFd::from_raw_fd(accepted) });
         assert_eq!(accept_now(listener.as_raw_fd()).expect_err("nobody else").kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn nobody_connects_to_a_probe() {
+        // Not where the clients' own addresses are: one of them might get this very port.
+        let held = std::net::TcpListener::bind("127.9.8.7:0").expect("listener");
+        let address = held.local_addr().expect("address");
+        assert_eq!(probe_address(address).expect_err("held").kind(), io::ErrorKind::AddrInUse);
+        drop(held);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let knock = || {
+            let mut let_in = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let patience = std::time::Duration::from_millis(20);
+                let_in += u32::from(std::net::TcpStream::connect_timeout(&address, patience).is_ok());
+            }
+            let_in
+        };
+        std::thread::scope(|scope| {
+            let knocking: Vec<_> = (0..4).map(|_| scope.spawn(knock)).collect();
+            (0..500).for_each(|_| probe_address(address).expect("free"));
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(knocking.into_iter().all(|thread| thread.join().expect("no panic") == 0));
+        });
     }
 
     #[test]
