@@ -6,6 +6,8 @@ from .process import Child, free_port
 from .proxies import EXAMPLES, PEERS
 
 BODY_64K = bytes(place * 31 % 251 for place in range(64 * 1024))
+# Long enough for what a connection costs to vanish in what its bytes cost.
+LARGE_BODY_BYTES = 64 * 2**20
 TRAFFIC = str(EXAMPLES / "bench_traffic")
 
 
@@ -33,6 +35,8 @@ class Backends:
         root = self._directory / "www"
         root.mkdir()
         (root / "64k").write_bytes(BODY_64K)
+        with (root / "large").open("wb") as large:
+            large.truncate(LARGE_BODY_BYTES)
         text = (PEERS / "backend.conf").read_text()
         for name, value in {
             "PORT": port,

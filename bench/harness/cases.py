@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import work
-from .lab import Field, Lab
-from .loads import CONNECTIONS
+from . import work, work_tls
+from .backends import LARGE_BODY_BYTES
+from .lab import IDLE_CONNECTIONS, Field, Lab
+from .loads import CONNECTIONS, STREAMS
+from .loads_tls import H2_CONNECTIONS, H2_STREAMS, HANDSHAKE_CLIENTS, Handshake
 from .work import FAULT_BACKENDS, FAULT_RATE, FAULT_SECONDS, Measure
 
 
@@ -38,12 +40,20 @@ class Case:
 CPU_US = Metric("cpu_us", "CPU µs per request", 2, plotted=True)
 CPU_GIB = Metric("cpu_s_gib", "CPU s per GiB", 3, plotted=True)
 RATE = Metric("rate", "requests/s", 0)
+HANDSHAKE_US = Metric("cpu_us", "CPU µs per handshake", 1, plotted=True)
+HANDSHAKE_RATE = Metric("rate", "handshakes/s", 0)
 GIB_S = Metric("gib_s", "GiB/s", 2)
+IDLE_METRICS = (
+    Metric("rss_kib", "resident KiB each", 2, plotted=True),
+    Metric("private_kib", "private KiB each", 2),
+    Metric("base_mib", "before, MiB", 1),
+)
 
 PLAIN = ("elbow", "haproxy", "nginx", "relay")
 SPLICING = ("elbow", "haproxy", "haproxy-splice", "nginx", "relay")
 BULK = ("elbow", "elbow-copy", "haproxy", "haproxy-splice", "nginx", "relay")
 REAL = ("elbow", "haproxy", "nginx")
+IDLE_TLS_CONNECTIONS = 4_500
 
 HTTP_SMALL = Case(
     "http_small",
@@ -89,13 +99,9 @@ IDLE = Case(
     "idle_10k",
     "Idle keep-alive connections",
     "User memory per connection that has served one request; `before` is after a second of load.",
-    (
-        Metric("rss_kib", "resident KiB each", 2, plotted=True),
-        Metric("private_kib", "private KiB each", 2),
-        Metric("base_mib", "before, MiB", 1),
-    ),
+    IDLE_METRICS,
     REAL,
-    work.idle,
+    work.idle(IDLE_CONNECTIONS),
     rounds_limit=3,
 )
 LATENCY = Case(
@@ -112,6 +118,55 @@ LATENCY = Case(
     PLAIN,
     work.latency,
     prepare=work.find_rate,
+)
+TLS_FULL = Case(
+    "tls_full",
+    "TLS 1.3, a full handshake per request",
+    f"{HANDSHAKE_CLIENTS} clients (openssl s_time), ECDSA P-256, X25519, no resumption, `Connection: close`.",
+    (HANDSHAKE_US, HANDSHAKE_RATE),
+    REAL,
+    work_tls.handshakes(Handshake.FULL),
+)
+TLS_RESUMED = Case(
+    "tls_resumed",
+    "TLS 1.3, a resumed handshake per request",
+    "As before, every connection with a session ticket (key exchange included, no 0-RTT).",
+    (HANDSHAKE_US, HANDSHAKE_RATE),
+    REAL,
+    work_tls.handshakes(Handshake.RESUMED),
+)
+HTTPS_SMALL = Case(
+    "https_small",
+    "HTTPS keep-alive, small answers",
+    f"wrk, HTTP/1.1 over TLS 1.3, {CONNECTIONS} connections, body of 64 bytes.",
+    (CPU_US, RATE),
+    REAL,
+    work.http("/", secure=True),
+)
+H2_SMALL = Case(
+    "h2_small",
+    "HTTP/2 over TLS, small answers",
+    f"h2load, {H2_CONNECTIONS} connections of {H2_STREAMS} streams, body of 64 bytes.",
+    (CPU_US, RATE),
+    REAL,
+    work_tls.h2_small,
+)
+TLS_BULK = Case(
+    "tls_bulk",
+    "HTTPS, bulk",
+    f"h2load, HTTP/1.1 over TLS 1.3, {STREAMS} connections, bodies of {LARGE_BODY_BYTES >> 20} MiB.",
+    (CPU_GIB, GIB_S),
+    REAL,
+    work_tls.bulk,
+)
+IDLE_TLS = Case(
+    "idle_tls",
+    "Idle TLS connections",
+    f"As the plain ones, {IDLE_TLS_CONNECTIONS:,} connections.",
+    IDLE_METRICS,
+    REAL,
+    work.idle(IDLE_TLS_CONNECTIONS, secure=True),
+    rounds_limit=3,
 )
 
 
@@ -139,6 +194,12 @@ CASES = (
     TCP_BULK,
     IDLE,
     LATENCY,
+    TLS_FULL,
+    TLS_RESUMED,
+    HTTPS_SMALL,
+    H2_SMALL,
+    TLS_BULK,
+    IDLE_TLS,
     _failure("kill", "killed"),
     _failure("freeze", "frozen"),
     _failure("black_hole", "black-holed"),

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from .backends import Backends
 from .measure import Window
-from .proxies import Proxy, Running, Task
+from .proxies import Policy, Proxy, Running, Task
+from .tls import Certificate, make_certificate
 
 IDLE_CONNECTIONS = 10_000
 WANTED_DESCRIPTORS = 65_536
@@ -40,6 +41,7 @@ class Lab:
     idle_count: int
     max_connections: int
     directory: Path
+    certificate: Certificate
     backends: Backends
     troubles: list[str] = field(default_factory=list)
     # Requests per second of the latency case, found before its rounds.
@@ -50,16 +52,16 @@ class Lab:
         return self.settings.seconds if full else WARM_UP_SECONDS
 
     def http_task(self) -> Task:
-        return self._task(self.backends.echo_port)
+        return self.task([self.backends.http_port], self.backends.echo_port)
 
     def bulk_task(self) -> Task:
-        return self._task(self.backends.source_port)
+        return self.task([self.backends.http_port], self.backends.source_port)
+
+    def task(self, http_backends: list[int], tcp_backend: int, policy: Policy = Policy()) -> Task:
+        return Task(self.certificate, http_backends, [tcp_backend], policy, self.max_connections)
 
     def window(self, running: Running) -> Window:
         return Window(running.child, self.settings.proxy_cpu, self.settings.load_cpu)
-
-    def _task(self, tcp_port: int) -> Task:
-        return Task([self.backends.http_port], [tcp_port], max_connections=self.max_connections)
 
 
 class Field:
@@ -90,9 +92,10 @@ def open_lab(settings: Settings) -> Iterator[Lab]:
     max_connections = idle_count + SPARE_DESCRIPTORS
     with tempfile.TemporaryDirectory(prefix="elbow-bench-") as name:
         directory = Path(name)
+        certificate = make_certificate(directory)
         backends = Backends(settings.load_cpu, directory, max_connections)
         try:
-            lab = Lab(settings, idle_count, max_connections, directory, backends)
+            lab = Lab(settings, idle_count, max_connections, directory, certificate, backends)
             if settings.proxy_cpu == settings.load_cpu:
                 lab.troubles.append("one processor for proxy and load: the figures say little")
             if idle_count < IDLE_CONNECTIONS:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from .backends import TRAFFIC
 from .process import Client
 from .proxies import PEERS
+from .tls import client_context
 
 CONNECTIONS = 64
 GRACE_SECONDS = 30
@@ -29,14 +30,15 @@ class Work:
     errors: int = 0
 
 
-def wrk(cpu: int, port: int, path: str, seconds: float, close: bool = False) -> Work:
-    """Closed loop over HTTP; with `close`, a connection per request."""
+def wrk(cpu: int, port: int, path: str, seconds: float, close: bool = False, secure: bool = False) -> Work:
+    """Closed loop over HTTP or, `secure`, HTTPS; with `close`, a connection per request."""
     length = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{length}s", "--timeout", "5s"]
     command += ["-s", str(PEERS / "wrk_report.lua")]
     if close:
         command += ["-H", "Connection: close"]
-    client = Client([*command, f"http://{_local(port)}{path}"], cpu)
+    scheme = "https" if secure else "http"
+    client = Client([*command, f"{scheme}://{local(port)}{path}"], cpu)
     output = client.output(length + GRACE_SECONDS)
     report = json.loads(output.splitlines()[-1])
     return Work(report["requests"], report["duration_us"] / 1e6, report["errors"])
@@ -44,14 +46,14 @@ def wrk(cpu: int, port: int, path: str, seconds: float, close: bool = False) -> 
 
 def ping(cpu: int, port: int, seconds: float) -> Work:
     """Closed loop of 64-byte messages over TCP."""
-    client = _traffic(cpu, "ping", to=_local(port), connections=CONNECTIONS, seconds=seconds)
+    client = _traffic(cpu, "ping", to=local(port), connections=CONNECTIONS, seconds=seconds)
     report = _report(client, seconds)
     return Work(report["round_trips"], report["seconds"], report["errors"])
 
 
 def sink(cpu: int, port: int, total_bytes: int) -> Work:
     """Bulk bytes from the source behind the proxy, several streams at once."""
-    client = _traffic(cpu, "sink", **{"from": _local(port)}, streams=STREAMS, bytes=total_bytes)
+    client = _traffic(cpu, "sink", **{"from": local(port)}, streams=STREAMS, bytes=total_bytes)
     report = _report(client, total_bytes / SLOWEST_BYTES_PER_SECOND)
     return Work(report["bytes"], report["seconds"], report["errors"])
 
@@ -72,7 +74,7 @@ def open_loop(
     client = _traffic(
         cpu,
         "open-loop",
-        to=_local(port),
+        to=local(port),
         rate=rate,
         warmup_seconds=WARM_UP_SECONDS,
         seconds=seconds,
@@ -90,15 +92,18 @@ def open_loop(
 
 
 @contextmanager
-def idle_connections(port: int, count: int) -> Iterator[list[socket.socket]]:
+def idle_connections(port: int, count: int, secure: bool) -> Iterator[list[socket.socket]]:
     """Opens keep-alive connections, each of which has served one request, and holds them."""
     held: list[socket.socket] = []
+    context = client_context() if secure else None
     try:
         for place in range(count):
             # Several source addresses, so that no port range is exhausted.
             connection = socket.create_connection(
                 ("127.0.0.1", port), timeout=10, source_address=(f"127.0.0.{2 + place % 8}", 0)
             )
+            if context:
+                connection = context.wrap_socket(connection)
             held.append(connection)
             connection.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
             _read_answer(connection)
@@ -106,6 +111,11 @@ def idle_connections(port: int, count: int) -> Iterator[list[socket.socket]]:
     finally:
         for connection in held:
             connection.close()
+
+
+def local(port: int) -> str:
+    """The port as programs take it."""
+    return f"127.0.0.1:{port}"
 
 
 def still_open(connections: list[socket.socket]) -> int:
@@ -136,10 +146,6 @@ def _some(connection: socket.socket) -> bytes:
     if not received:
         raise RuntimeError("the proxy closed a connection instead of answering")
     return received
-
-
-def _local(port: int) -> str:
-    return f"127.0.0.1:{port}"
 
 
 def _traffic(cpu: int, role: str, **options: object) -> Client:

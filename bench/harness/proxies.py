@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .process import Child, StartFailed, free_port
+from .tls import Certificate
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEERS = REPOSITORY / "bench" / "peers"
@@ -26,12 +27,22 @@ class Policy:
 
 @dataclass(frozen=True)
 class Task:
-    """What a proxy is to do: the back ends behind its HTTP and its TCP listener."""
+    """What a proxy is to do: the back ends behind its HTTP(S) and its TCP listener, and how it proves who it is."""
 
+    certificate: Certificate
     http_backends: list[int]
     tcp_backends: list[int]
     policy: Policy = Policy()
     max_connections: int = 11_000
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where a proxy listens on 127.0.0.1."""
+
+    http: int
+    https: int
+    tcp: int
 
 
 @dataclass
@@ -39,8 +50,7 @@ class Running:
     """A proxy that carries traffic."""
 
     child: Child
-    http_port: int
-    tcp_port: int
+    ports: Ports
 
 
 class Proxy:
@@ -58,21 +68,21 @@ class Proxy:
     @contextmanager
     def running(self, task: Task, directory: Path) -> Iterator[Running]:
         """Starts it on fresh ports, waits for an answer through it, and stops it at the end."""
-        http_port, tcp_port = free_port(), free_port()
-        child = self.start(task, http_port, tcp_port, directory)
+        ports = Ports(free_port(), free_port(), free_port())
+        child = self.start(task, ports, directory)
         try:
-            self.await_ready(child, http_port, tcp_port)
-            yield Running(child, http_port, tcp_port)
+            self.await_ready(child, ports)
+            yield Running(child, ports)
         finally:
             child.stop()
 
-    def start(self, task: Task, http_port: int, tcp_port: int, directory: Path) -> Child:
+    def start(self, task: Task, ports: Ports, directory: Path) -> Child:
         raise NotImplementedError
 
-    def await_ready(self, child: Child, http_port: int, tcp_port: int) -> None:
-        child.wait_for_port(http_port)
-        child.wait_for_port(tcp_port)
-        await_answer(http_port)
+    def await_ready(self, child: Child, ports: Ports) -> None:
+        for port in (ports.http, ports.https, ports.tcp):
+            child.wait_for_port(port)
+        await_answer(ports.http)
 
     def _render(self, template: str, directory: Path, values: dict[str, object]) -> Path:
         text = (PEERS / template).read_text()
@@ -83,10 +93,14 @@ class Proxy:
         return path
 
 
-def common_values(task: Task, http_port: int, tcp_port: int, directory: Path, cpu: int) -> dict[str, object]:
+def common_values(task: Task, ports: Ports, directory: Path, cpu: int) -> dict[str, object]:
     return {
-        "HTTP_PORT": http_port,
-        "TCP_PORT": tcp_port,
+        "HTTP_PORT": ports.http,
+        "HTTPS_PORT": ports.https,
+        "TCP_PORT": ports.tcp,
+        "CERTIFICATE": task.certificate.chain,
+        "CERTIFICATE_KEY": task.certificate.key,
+        "CERTIFICATE_BUNDLE": task.certificate.bundle,
         "MAX_CONNECTIONS": task.max_connections,
         "CONNECT_TIMEOUT": task.policy.connect_timeout_s,
         "RESPONSE_TIMEOUT": task.policy.response_timeout_s,
@@ -102,15 +116,15 @@ class Haproxy(Proxy):
         super().__init__(name, title, cpu)
         self.force_splice = force_splice
 
-    def start(self, task, http_port, tcp_port, directory):
-        def servers(ports):
-            return "\n".join(f"    server b{place} 127.0.0.1:{port} check" for place, port in enumerate(ports))
+    def start(self, task, ports, directory):
+        def servers(backends):
+            return "\n".join(f"    server b{place} 127.0.0.1:{port} check" for place, port in enumerate(backends))
 
         path = self._render(
             "haproxy.cfg",
             directory,
             {
-                **common_values(task, http_port, tcp_port, directory, self.cpu),
+                **common_values(task, ports, directory, self.cpu),
                 "HTTP_SERVERS": servers(task.http_backends),
                 "TCP_SERVERS": servers(task.tcp_backends),
                 "RETRY_ON": "conn-failure empty-response response-timeout"
@@ -129,15 +143,15 @@ class Nginx(Proxy):
     def __init__(self, cpu: int):
         super().__init__("nginx", "nginx", cpu)
 
-    def start(self, task, http_port, tcp_port, directory):
-        def servers(ports):
-            return "\n".join(f"        server 127.0.0.1:{port};" for port in ports)
+    def start(self, task, ports, directory):
+        def servers(backends):
+            return "\n".join(f"        server 127.0.0.1:{port};" for port in backends)
 
         path = self._render(
             "nginx.conf",
             directory,
             {
-                **common_values(task, http_port, tcp_port, directory, self.cpu),
+                **common_values(task, ports, directory, self.cpu),
                 "HTTP_SERVERS": servers(task.http_backends),
                 "TCP_SERVERS": servers(task.tcp_backends),
             },
@@ -167,15 +181,15 @@ class Elbow(Proxy):
     def binary() -> str:
         return os.environ.get("ELBOW_BIN", str(REPOSITORY / "target" / "release" / "elbow"))
 
-    def start(self, task, http_port, tcp_port, directory):
-        def instances(ports):
-            return ", ".join(f'"127.0.0.1:{port}"' for port in ports)
+    def start(self, task, ports, directory):
+        def instances(backends):
+            return ", ".join(f'"127.0.0.1:{port}"' for port in backends)
 
         path = self._render(
             "elbow.toml",
             directory,
             {
-                **common_values(task, http_port, tcp_port, directory, self.cpu),
+                **common_values(task, ports, directory, self.cpu),
                 "ADMIN_PORT": free_port(),
                 "HTTP_INSTANCES": instances(task.http_backends),
                 "HTTP_BACKEND_PORT": task.http_backends[0],
@@ -186,25 +200,28 @@ class Elbow(Proxy):
         command = [self.binary(), "run", "-c", str(path)]
         return Child(self.name, command, self.cpu, directory / f"{self.name}.log", self.environment)
 
-    def await_ready(self, child, http_port, tcp_port):
+    def await_ready(self, child, ports):
         child.wait_for_line("ready")
-        super().await_ready(child, http_port, tcp_port)
+        super().await_ready(child, ports)
 
 
 class Relay(Proxy):
-    """The bare ring relay: the floor, no proxy."""
+    """The bare ring relay: the floor, no proxy, no TLS."""
 
     def __init__(self, cpu: int):
         super().__init__("relay", "ring relay", cpu)
 
-    def start(self, task, http_port, tcp_port, directory):
+    def start(self, task, ports, directory):
         routes = [
-            f"127.0.0.1:{http_port}=127.0.0.1:{task.http_backends[0]}",
-            f"127.0.0.1:{tcp_port}=127.0.0.1:{task.tcp_backends[0]}",
+            f"127.0.0.1:{ports.http}=127.0.0.1:{task.http_backends[0]}",
+            f"127.0.0.1:{ports.tcp}=127.0.0.1:{task.tcp_backends[0]}",
         ]
         child = Child("relay", [str(EXAMPLES / "ring_relay"), *routes], self.cpu, directory / "relay.log")
-        child.wait_for_line("ready")
         return child
+
+    def await_ready(self, child, ports):
+        child.wait_for_line("ready")
+        await_answer(ports.http)
 
 
 def known_proxies(cpu: int) -> list[Proxy]:

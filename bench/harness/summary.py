@@ -56,6 +56,15 @@ BARS = (
     Bar("idle_10k", "rss_kib", "≤ 0.6 KiB each", limit=0.6),
     Bar("latency", "p99_9", "p99.9 ≤ HAProxy's", ("haproxy",)),
     Bar("latency", "p99_9", "p99.9 ≤ nginx's", ("nginx",)),
+    Bar("tls_full", "cpu_us", "≤ 0.50 × HAProxy", ("haproxy",), 0.50),
+    Bar("tls_full", "cpu_us", "≤ 0.60 × nginx", ("nginx",), 0.60),
+    Bar("tls_resumed", "cpu_us", "≤ 0.60 × HAProxy", ("haproxy",), 0.60),
+    Bar("https_small", "cpu_us", "≤ 0.75 × HAProxy", ("haproxy",), 0.75),
+    Bar("https_small", "cpu_us", "≤ 0.90 × nginx", ("nginx",), 0.90),
+    Bar("h2_small", "cpu_us", "≤ 0.75 × HAProxy", ("haproxy",), 0.75),
+    Bar("h2_small", "cpu_us", "≤ 0.85 × nginx", ("nginx",), 0.85),
+    Bar("tls_bulk", "cpu_s_gib", "≤ 0.95 × the better of HAProxy and nginx", ("haproxy", "nginx"), 0.95),
+    Bar("idle_tls", "rss_kib", "≤ 8 KiB each", limit=8),
     *(
         bar
         for fault in ("kill", "freeze", "black_hole")

@@ -25,15 +25,15 @@ Load = Callable[[Running, bool], Work]
 Measure = Callable[[Lab, Proxy], Sample]
 
 
-def http(path: str, close: bool = False) -> Measure:
+def http(path: str, close: bool = False, secure: bool = False) -> Measure:
     """CPU per request of small answers."""
 
     def measure(lab: Lab, proxy: Proxy) -> Sample:
         def load(running: Running, full: bool) -> Work:
-            port, seconds = running.http_port, lab.length(full)
-            return loads.wrk(lab.settings.load_cpu, port, path, seconds, close)
+            port = running.ports.https if secure else running.ports.http
+            return loads.wrk(lab.settings.load_cpu, port, path, lab.length(full), close, secure)
 
-        return _window(lab, proxy, lab.http_task(), load, _per_request)
+        return measure_load(lab, proxy, lab.http_task(), load, per_request)
 
     return measure
 
@@ -42,18 +42,18 @@ def http_64k(lab: Lab, proxy: Proxy) -> Sample:
     """CPU per GiB of bodies of 64 KiB."""
 
     def load(running: Running, full: bool) -> Work:
-        return loads.wrk(lab.settings.load_cpu, running.http_port, "/64k", lab.length(full))
+        return loads.wrk(lab.settings.load_cpu, running.ports.http, "/64k", lab.length(full))
 
-    return _window(lab, proxy, lab.http_task(), load, lambda cpu, work: _per_gib(cpu, work, len(BODY_64K)))
+    return measure_load(lab, proxy, lab.http_task(), load, lambda cpu, work: per_gib(cpu, work, len(BODY_64K)))
 
 
 def tcp_small(lab: Lab, proxy: Proxy) -> Sample:
     """CPU per message there and back."""
 
     def load(running: Running, full: bool) -> Work:
-        return loads.ping(lab.settings.load_cpu, running.tcp_port, lab.length(full))
+        return loads.ping(lab.settings.load_cpu, running.ports.tcp, lab.length(full))
 
-    return _window(lab, proxy, lab.http_task(), load, _per_request)
+    return measure_load(lab, proxy, lab.http_task(), load, per_request)
 
 
 def tcp_bulk(lab: Lab, proxy: Proxy) -> Sample:
@@ -61,26 +61,32 @@ def tcp_bulk(lab: Lab, proxy: Proxy) -> Sample:
 
     def load(running: Running, full: bool) -> Work:
         total = lab.settings.bulk_bytes if full else lab.settings.bulk_bytes // 16
-        return loads.sink(lab.settings.load_cpu, running.tcp_port, total)
+        return loads.sink(lab.settings.load_cpu, running.ports.tcp, total)
 
-    return _window(lab, proxy, lab.bulk_task(), load, lambda cpu, work: _per_gib(cpu, work, 1))
+    return measure_load(lab, proxy, lab.bulk_task(), load, lambda cpu, work: per_gib(cpu, work, 1))
 
 
-def idle(lab: Lab, proxy: Proxy) -> Sample:
-    """Memory per idle connection."""
-    with proxy.running(lab.http_task(), lab.directory) as running:
-        loads.wrk(lab.settings.load_cpu, running.http_port, "/", WARM_UP_SECONDS)
-        before = procfs.memory_bytes(running.child.pid)
-        with loads.idle_connections(running.http_port, lab.idle_count) as held:
-            after = procfs.memory_bytes(running.child.pid)
-            closed = len(held) - loads.still_open(held)
-    grown = {kind: (after[kind] - before[kind]) / 1024 / lab.idle_count for kind in before}
-    values = {
-        "rss_kib": grown["rss"],
-        "private_kib": grown["private"],
-        "base_mib": before["rss"] / 2**20,
-    }
-    return Sample(values, closed)
+def idle(most: int, secure: bool = False) -> Measure:
+    """Memory per idle connection, of `most` of them or as many as the lab can hold."""
+
+    def measure(lab: Lab, proxy: Proxy) -> Sample:
+        count = min(most, lab.idle_count)
+        with proxy.running(lab.http_task(), lab.directory) as running:
+            port = running.ports.https if secure else running.ports.http
+            loads.wrk(lab.settings.load_cpu, port, "/", WARM_UP_SECONDS, secure=secure)
+            before = procfs.memory_bytes(running.child.pid)
+            with loads.idle_connections(port, count, secure) as held:
+                after = procfs.memory_bytes(running.child.pid)
+                closed = len(held) - loads.still_open(held)
+        grown = {kind: (after[kind] - before[kind]) / 1024 / count for kind in before}
+        values = {
+            "rss_kib": grown["rss"],
+            "private_kib": grown["private"],
+            "base_mib": before["rss"] / 2**20,
+        }
+        return Sample(values, closed)
+
+    return measure
 
 
 def find_rate(lab: Lab, field: Field) -> None:
@@ -89,8 +95,8 @@ def find_rate(lab: Lab, field: Field) -> None:
     def saturation(proxy: Proxy) -> float:
         cpu = lab.settings.load_cpu
         with proxy.running(lab.http_task(), lab.directory) as running:
-            loads.wrk(cpu, running.http_port, "/", WARM_UP_SECONDS)
-            work = loads.wrk(cpu, running.http_port, "/", SATURATION_SECONDS)
+            loads.wrk(cpu, running.ports.http, "/", WARM_UP_SECONDS)
+            work = loads.wrk(cpu, running.ports.http, "/", SATURATION_SECONDS)
         return work.done / work.seconds
 
     rates = [field.attempt(proxy, saturation) for proxy in list(field.taking_part)]
@@ -101,9 +107,9 @@ def latency(lab: Lab, proxy: Proxy) -> Sample:
     """Percentiles at a fixed rate."""
     settings = lab.settings
     with proxy.running(lab.http_task(), lab.directory) as running:
-        loads.wrk(settings.load_cpu, running.http_port, "/", WARM_UP_SECONDS)
+        loads.wrk(settings.load_cpu, running.ports.http, "/", WARM_UP_SECONDS)
         with lab.window(running) as window:
-            report = loads.open_loop(settings.load_cpu, running.http_port, lab.rate, settings.seconds)
+            report = loads.open_loop(settings.load_cpu, running.ports.http, lab.rate, settings.seconds)
     answers, client = report["latency_us"], report["client_lateness_us"]
     values = {name: answers[name] for name in ("p50", "p99", "p99_9")}
     values |= {"client_p99_9": client["p99_9"], "rate": lab.rate}
@@ -125,12 +131,12 @@ def failure(fault: str) -> Measure:
                 started.append(start_role(["delayed-http", "--delay-ms", "5"], cpu, log))
                 stack.callback(started[-1][0].stop)
             ports = [port for _, port in started]
-            task = Task(ports, [lab.backends.echo_port], FAULT_POLICY, lab.max_connections)
+            task = lab.task(ports, lab.backends.echo_port, FAULT_POLICY)
             running = stack.enter_context(proxy.running(task, lab.directory))
             window = stack.enter_context(lab.window(running))
             report = loads.open_loop(
                 cpu,
-                running.http_port,
+                running.ports.http,
                 FAULT_RATE,
                 FAULT_SECONDS,
                 FAULT_DEADLINE_MS,
@@ -144,7 +150,7 @@ def failure(fault: str) -> Measure:
     return measure
 
 
-def _window(
+def measure_load(
     lab: Lab,
     proxy: Proxy,
     task: Task,
@@ -161,10 +167,10 @@ def _window(
     return window.sample(values(window.proxy_seconds, work), work.errors)
 
 
-def _per_request(cpu: float, work: Work) -> dict[str, float]:
+def per_request(cpu: float, work: Work) -> dict[str, float]:
     return {"cpu_us": cpu / work.done * 1e6, "rate": work.done / work.seconds}
 
 
-def _per_gib(cpu: float, work: Work, bytes_each: int) -> dict[str, float]:
+def per_gib(cpu: float, work: Work, bytes_each: int) -> dict[str, float]:
     gib = work.done * bytes_each / GIB
     return {"cpu_s_gib": cpu / gib, "gib_s": gib / work.seconds}
