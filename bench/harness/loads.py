@@ -4,7 +4,9 @@ import json
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,6 +19,8 @@ CONNECTIONS = 64
 GRACE_SECONDS = 30
 WARM_UP_SECONDS = 0.5
 STREAMS = 4
+# Idle connections are opened by so many at a time, to be done before the first is idle for too long.
+OPENERS = 4
 # Below this a bulk measurement is given up.
 SLOWEST_BYTES_PER_SECOND = 50e6
 
@@ -94,19 +98,23 @@ def open_loop(
 @contextmanager
 def idle_connections(port: int, count: int, secure: bool) -> Iterator[list[socket.socket]]:
     """Opens keep-alive connections, each of which has served one request, and holds them."""
-    held: list[socket.socket] = []
     context = client_context() if secure else None
+    held: list[socket.socket] = []
+
+    def open_one(place: int) -> None:
+        # Several source addresses, so that no port range is exhausted.
+        source = (f"127.0.0.{2 + place % 8}", 0)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=source)
+        if context:
+            connection = context.wrap_socket(connection)
+        held.append(connection)
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
+        _read_answer(connection)
+
     try:
-        for place in range(count):
-            # Several source addresses, so that no port range is exhausted.
-            connection = socket.create_connection(
-                ("127.0.0.1", port), timeout=10, source_address=(f"127.0.0.{2 + place % 8}", 0)
-            )
-            if context:
-                connection = context.wrap_socket(connection)
-            held.append(connection)
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n")
-            _read_answer(connection)
+        with ThreadPoolExecutor(OPENERS) as openers:
+            # Exhausts the results, so that the first failure ends it.
+            deque(openers.map(open_one, range(count)), maxlen=0)
         yield held
     finally:
         for connection in held:
