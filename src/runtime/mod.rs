@@ -52,6 +52,15 @@ pub fn allowed_cpus() -> std::io::Result<Vec<usize>> {
     system::allowed_cpus()
 }
 
+/// Has the kernel give this process memory in small pages only. The allocator asks for huge ones, and then a heap of a few
+/// megabytes takes several times that, and a first touch in the middle of a burst waits until two megabytes are cleared.
+///
+/// # Errors
+/// As prctl(2) with PR_SET_THP_DISABLE.
+pub fn forgo_huge_pages() -> std::io::Result<()> {
+    system::forgo_huge_pages()
+}
+
 /// Raises the soft limit on open descriptors to the hard one; answers the limit in force.
 ///
 /// # Errors

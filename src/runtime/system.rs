@@ -177,6 +177,11 @@ pub(super) fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard))
 }
 
+/// Gives up transparent huge pages for this process (PR_SET_THP_DISABLE of prctl(2)).
+pub(super) fn forgo_huge_pages() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_thp_disable(true)?)
+}
+
 /// Binds and listens for a moment without SO_REUSEPORT, which fails while anybody else listens there.
 pub(super) fn probe_address(address: SocketAddr) -> io::Result<()> {
     let socket = stream_socket(&address)?;

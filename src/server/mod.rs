@@ -84,6 +84,9 @@ pub fn run(configuration: Configuration, file: Option<PathBuf>, announce: impl F
     let format = std::env::var("ELBOW_LOG_FORMAT").ok().and_then(|word| word.parse().ok()).unwrap_or(Format::Text);
     let log = Log::start(format, &directives).map_err(|error| RunError::Start(format!("log: {error}")))?;
     let features = workers::probe_ring()?;
+    if let Err(error) = runtime::forgo_huge_pages() {
+        tracing::warn!(%error, "memory comes in huge pages");
+    }
     let descriptors = runtime::raise_descriptor_limit().unwrap_or(1024);
     let cpus = cpus(&configuration)?;
     let of_file = configuration.clone();
