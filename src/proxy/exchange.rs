@@ -310,11 +310,14 @@ impl Exchange<'_> {
             // An instance that is frozen or cut off looks like one that is slow. As nginx does, another is asked once
             // when doing it twice is as good as doing it once.
             Reason::FirstByteTimeout if self.has_waited => Lost::Underway,
-            Reason::BackendClosedEarly | Reason::BackendReset | Reason::FirstByteTimeout => Lost::Sent {
-                kept: kept && reason != Reason::FirstByteTimeout,
-                idempotent: self.request.method_kind().is_idempotent(),
-                repeatable: !progress.is_body_taken(),
-            },
+            // Neither does one that was cut get another chance.
+            Reason::BackendClosedEarly | Reason::BackendReset | Reason::FirstByteTimeout | Reason::DrainTimeout => {
+                Lost::Sent {
+                    kept: kept && !matches!(reason, Reason::FirstByteTimeout | Reason::DrainTimeout),
+                    idempotent: self.request.method_kind().is_idempotent(),
+                    repeatable: !progress.is_body_taken(),
+                }
+            }
             _ => Lost::Underway,
         }
     }

@@ -63,7 +63,7 @@ fn what_is_not_finished_in_time_is_cut() {
     let took = began.elapsed();
     assert!(took > Duration::from_millis(900) && took < Duration::from_secs(5), "{took:?}");
     let errors = running.elbow.admin().metrics().sum("elbow_errors_total", &[("reason", "drain_timeout")]);
-    assert_eq!(errors, 1.0);
+    assert_eq!(errors, 2.0, "the attempt that was cut, and the request that nobody else could be asked");
 }
 
 #[test]
@@ -103,6 +103,46 @@ fn an_instance_that_fails_gives_up_what_it_has() {
     fails.store(true, Ordering::SeqCst);
     assert_eq!(client.read_message().status(), 504);
     assert!(says_so.load(Ordering::SeqCst), "not before it failed");
+}
+
+#[test]
+fn what_an_instance_gives_up_is_done_by_another_where_that_is_safe() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let instance = |sick: Arc<AtomicBool>, time: Duration| {
+        Backend::answering(move |request| {
+            let is_probe = request.head.target() == "/ping";
+            match is_probe {
+                true if sick.load(Ordering::SeqCst) => b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n".to_vec(),
+                true => answer_ok("well"),
+                false => {
+                    std::thread::sleep(time);
+                    answer_ok("done")
+                }
+            }
+        })
+    };
+    let frozen = instance(fails.clone(), Duration::from_secs(20));
+    let other = instance(Arc::default(), Duration::from_secs(3));
+    let elbow = Balancer::http([frozen.address(), other.address()]).probing("HTTP:1/ping").start();
+    // One after another, so that there are as many of each on both.
+    let mut sent = 0.0;
+    let mut send = |request: &str| {
+        let peer = Peer::connect_and_send(elbow.address(), request);
+        sent += 1.0;
+        elbow.admin().wait_metric("elbow_instance_in_flight", &[], |count| count == sent);
+        peer
+    };
+    let mut asking = vec![send(GET), send(GET)];
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n";
+    let mut telling = vec![send(post), send(post)];
+    fails.store(true, Ordering::SeqCst);
+    let answers = |peers: &mut Vec<Peer>| -> Vec<u16> {
+        let mut answers: Vec<u16> = peers.iter_mut().map(|peer| peer.read_message().status()).collect();
+        answers.sort();
+        answers
+    };
+    assert_eq!(answers(&mut asking), [200, 200], "asked again");
+    assert_eq!(answers(&mut telling), [200, 504], "what was told may have been heard");
 }
 
 #[test]
