@@ -87,8 +87,15 @@ impl BufferPool {
         Chunk { shared: self.shared.clone(), id: id.0, start: 0, end }
     }
 
-    /// Copies `bytes` (as many as fit) into a buffer that is not leased: how a simulated kernel receives, and how bytes
-    /// that did not come through a kernel buffer become a chunk. Returns how many were copied.
+    /// `bytes`, as many as fit, as if they had been received; `None` when every buffer is in use.
+    pub fn copy(&self, bytes: &[u8]) -> Option<Chunk> {
+        let id = self.take()?;
+        let length = self.fill(&id, bytes);
+        Some(self.lease(id, length))
+    }
+
+    /// Copies `bytes` (as many as fit) into a buffer that is not leased: how a simulated kernel receives. Returns how many
+    /// were copied.
     pub fn fill(&self, id: &BufferId, bytes: &[u8]) -> usize {
         let length = bytes.len().min(BUFFER_SIZE);
         #[expect(unsafe_code, reason = "writes pool memory")]
@@ -257,11 +264,7 @@ mod tests {
     #[test]
     fn a_chunk_absorbs_what_fits_unless_it_is_shared() {
         let pool = BufferPool::new(2).expect("address space");
-        let chunk_of = |bytes: &[u8]| {
-            let id = pool.take().expect("a buffer");
-            let length = pool.fill(&id, bytes);
-            pool.lease(id, length)
-        };
+        let chunk_of = |bytes: &[u8]| pool.copy(bytes).expect("a buffer");
         let mut first = chunk_of(b"one");
         assert!(first.absorb(&chunk_of(b", two")));
         assert_eq!(&*first, b"one, two");

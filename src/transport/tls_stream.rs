@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use crate::base::Instant;
-use crate::runtime::{BUFFER_SIZE, BufferPool, Chunk, Sending, Socket};
+use crate::runtime::{BUFFER_SIZE, Chunk, Sending, Socket};
 use crate::tls::{Agreed, ApplicationProtocol, Progress, Session, TlsFault};
 use crate::transport::PlainReceiver;
 
@@ -224,7 +224,7 @@ impl TlsReceiver {
         if self.opened.is_none() && !self.overflow.is_empty() {
             let length = self.overflow.len().min(BUFFER_SIZE);
             let front = self.overflow.get(..length).unwrap_or_default();
-            let copy = copied(self.link.socket.io().buffers(), front);
+            let copy = self.link.socket.io().buffers().copy(front);
             let no_buffer = || io::Error::new(io::ErrorKind::OutOfMemory, "every receive buffer is in use");
             self.opened = Some(copy.ok_or_else(no_buffer)?);
             self.overflow.drain(..length);
@@ -277,7 +277,7 @@ impl TlsReceiver {
         let (pool, opened, overflow) = (self.link.socket.io().buffers(), &mut self.opened, &mut self.overflow);
         let progress = self.link.feed(&mut self.partial, |piece| match opened {
             // A record's plaintext fits one buffer.
-            None if overflow.is_empty() => match copied(pool, piece) {
+            None if overflow.is_empty() => match pool.copy(piece) {
                 Some(copy) => *opened = Some(copy),
                 None => overflow.extend_from_slice(piece),
             },
@@ -290,13 +290,6 @@ impl TlsReceiver {
         }
         Ok(())
     }
-}
-
-/// `bytes`, no more than fit, in a buffer of the pool; `None` when every one is in use.
-fn copied(pool: &BufferPool, bytes: &[u8]) -> Option<Chunk> {
-    let id = pool.take()?;
-    let length = pool.fill(&id, bytes);
-    Some(pool.lease(id, length))
 }
 
 /// A session's fault as an error of its stream.
