@@ -9,7 +9,7 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::transport::{BodyBroken, Broken, Data, Piece, ReadError, Sink, Source, splice_body};
+use crate::transport::{BodyBroken, Broken, Data, Piece, ReadError, Sink, Source, move_body};
 use crate::wire::fault::BodyFault;
 
 /// How far an upload is; read by the other half of the exchange while the upload runs.
@@ -81,7 +81,7 @@ impl<'a> Upload<'a> {
                 None => {
                     // The instance gets the head, or what came before, while the client is waited for.
                     self.taken(pin!(sink.flush())).await?;
-                    match self.splice_rest(source, sink).await? {
+                    match self.move_rest(source, sink).await? {
                         true => Piece::End,
                         false => self.next_piece(source).await?,
                     }
@@ -99,16 +99,14 @@ impl<'a> Upload<'a> {
         self.taken(pin!(sink.send_piece(piece, source.is_finished()))).await
     }
 
-    async fn splice_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Interrupted> {
-        if !self.session.core.may_splice {
-            return Ok(false);
-        }
-        // What a splice has moved is gone, also when it is given up half-way because the instance has gone.
+    async fn move_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Interrupted> {
+        // What has moved is gone, also when it is given up half-way because the instance has gone.
         let taken = self.progress.body_taken.replace(true);
-        match splice_body(source, sink, self.session.client_body_timeout()).await {
-            Ok(spliced) => {
-                self.progress.body_taken.set(taken || spliced);
-                Ok(spliced)
+        let may_splice = self.session.core.may_splice;
+        match move_body(source, sink, may_splice, self.session.client_body_timeout()).await {
+            Ok(moved) => {
+                self.progress.body_taken.set(taken || moved);
+                Ok(moved)
             }
             Err(BodyBroken::Side(Broken::Source(_))) => Err(Interrupted::Failed(Reason::RequestTruncated)),
             Err(BodyBroken::Side(Broken::Sink(_))) => Err(Interrupted::NotTaken),
