@@ -59,6 +59,20 @@ fn the_effective_file_is_a_good_file_again() {
 }
 
 #[test]
+fn what_could_not_be_written_was_not_given() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("elbow.toml");
+    std::fs::write(&path, Balancer::http([free_address()]).text(free_address(), free_address())).expect("a file");
+    for output in ["--effective", "--json"] {
+        let mut command = elbow_command(&["check", output, "-c", path.to_str().expect("UTF-8")]);
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
+        let ended = command.stdout(full).output().expect("started");
+        assert_eq!(ended.status.code(), Some(1), "{output}");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("standard output: No space left"), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind(free_address()).expect("a listener");
     let address = taken.local_addr().expect("its address");
