@@ -86,7 +86,7 @@ fn management_at(admin: &AdminAddress, api: Option<&ApiSettings>, address: Socke
 }
 
 /// Whether two sockets could not both be bound: one port, and one address or a wildcard of its family.
-fn overlaps(one: SocketAddr, other: SocketAddr) -> bool {
+pub fn overlaps(one: SocketAddr, other: SocketAddr) -> bool {
     let wildcard = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && (one.ip() == other.ip() || (wildcard && one.is_ipv4() == other.is_ipv4()))
 }
