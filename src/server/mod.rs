@@ -56,7 +56,7 @@ const JOIN_INTERVAL: Duration = Duration::from_millis(10);
 pub enum RunError {
     /// A part could not be built.
     Start(String),
-    /// Names that cannot be resolved.
+    /// The configuration cannot be brought into effect.
     Compile(Vec<CompileError>),
 }
 
@@ -81,7 +81,8 @@ impl std::error::Error for RunError {}
 /// When a part cannot be built; nothing has been served then.
 pub fn run(configuration: Configuration, file: Option<PathBuf>, announce: impl FnOnce(&str)) -> Result<(), RunError> {
     let directives = std::env::var("ELBOW_LOG").unwrap_or_else(|_| "info".to_owned());
-    let format = std::env::var("ELBOW_LOG_FORMAT").ok().and_then(|word| word.parse().ok()).unwrap_or(Format::Text);
+    let format = std::env::var("ELBOW_LOG_FORMAT").map_or(Ok(Format::Text), |word| word.parse());
+    let format = format.map_err(|error| RunError::Start(format!("ELBOW_LOG_FORMAT: {error}")))?;
     let log = Log::start(format, &directives).map_err(|error| RunError::Start(format!("log: {error}")))?;
     let features = workers::probe_ring()?;
     if let Err(error) = runtime::forgo_huge_pages() {

@@ -120,6 +120,17 @@ fn a_balancer_runs_without_a_file() {
     assert!(elbow.wait_exit(PATIENCE).success());
 }
 
+#[test]
+fn a_log_format_that_is_none_is_named() {
+    let (listener, admin) = (free_address(), free_address());
+    let (url, to, admin) = (format!("http://{listener}"), free_address().to_string(), admin.to_string());
+    let mut command = elbow_command(&["run", "--listen", &url, "--to", &to, "--admin", &admin]);
+    let output = command.env("ELBOW_LOG_FORMAT", "jsno").output().expect("started");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("ELBOW_LOG_FORMAT: unknown log format \"jsno\""), "{said}");
+}
+
 /// A free port of 127.0.0.1 itself, where the demo listens.
 fn loopback_port() -> std::net::SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
