@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use crate::control::config::Paint;
 
-/// Writes the result of a command to standard output; answers the exit code. A reader that has gone wants no more of it:
-/// that is no failure. A full disk is one, or half of a file would pass for the whole.
+/// Writes the result of a command to standard output; answers the exit code. A reader that has gone wants no more of
+/// it: that is no failure. A full disk is one, or half of a file would pass for the whole.
 pub(super) fn show(text: &str) -> ExitCode {
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {

@@ -3,8 +3,8 @@
 //! Owns the order of things: descriptors, registry, admin address, probes, data-plane threads, readiness; then signals,
 //! reloads, the drain, and the end. Does not own what any of the parts does.
 //!
-//! The control thread is the one that [`run`] is called on. It runs on tokio-uring, and meets the data plane only in the
-//! registry and in the cells of `telemetry`.
+//! The control thread is the one that [`run`] is called on. It runs on tokio-uring, and meets the data plane only in
+//! the registry and in the cells of `telemetry`.
 
 mod api;
 mod certificates;
