@@ -4,7 +4,8 @@ use super::super::Problem;
 use super::super::draft::{Draft, DraftLoadBalancer, Places};
 use super::super::suggestion::did_you_mean;
 use crate::model::{
-    AdminAddress, Conflict, Keyword, LoadBalancer, Place, PolicyName, PredefinedPolicy, address_conflicts, overlaps,
+    AdminAddress, Conflict, Keyword, LoadBalancer, Place, PolicyName, PredefinedPolicy, address_conflicts,
+    addresses_overlap,
 };
 
 /// Every conflict in the draft, save those that only follow from something that could not be read.
@@ -33,7 +34,7 @@ fn in_management(draft: &Draft) -> Option<Problem> {
     let address = draft.api.as_ref()?.address;
     let AdminAddress::Tcp(admin) = draft.admin else { return None };
     let message = || format!("address: {address} is already taken by the address of [admin]");
-    overlaps(admin, address).then(|| Problem::error(draft.api_spans.address.clone(), "api", message()))
+    addresses_overlap(admin, address).then(|| Problem::error(draft.api_spans.address.clone(), "api", message()))
 }
 
 fn problem(draft: &DraftLoadBalancer, place: &Place, conflict: &Conflict) -> Problem {
