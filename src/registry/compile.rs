@@ -73,6 +73,13 @@ impl fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
+impl CompileError {
+    /// All of them in one line.
+    pub fn join(errors: &[Self]) -> String {
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// What a configuration is compiled with that it only names.
 #[derive(Debug, Clone, Copy)]
 pub struct Keys<'a> {

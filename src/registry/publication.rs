@@ -80,6 +80,11 @@ impl Registry {
         })))
     }
 
+    /// Whether there is a key for sticky cookies.
+    pub fn has_sticky_key(&self) -> bool {
+        self.0.sticky_key.get().is_some()
+    }
+
     /// The key for sticky cookies of configurations to come, if there is none yet.
     pub fn provide_sticky_key(&self, key: StickyKey) {
         // The one that cookies have been made with stays.

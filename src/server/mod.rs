@@ -64,10 +64,7 @@ impl std::fmt::Display for RunError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             RunError::Start(reason) => formatter.write_str(reason),
-            RunError::Compile(errors) => errors.iter().enumerate().try_for_each(|(index, error)| match index {
-                0 => write!(formatter, "{error}"),
-                _ => write!(formatter, "; {error}"),
-            }),
+            RunError::Compile(errors) => formatter.write_str(&CompileError::join(errors)),
         }
     }
 }
