@@ -76,7 +76,7 @@ async fn ask(stream: AdminStream, request: Request<Full<Bytes>>) -> io::Result<R
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(not_http)?;
     let answer = async {
         let (head, body) = sender.send_request(request).await.map_err(not_http)?.into_parts();
-        if head.headers.get(SERVER) != Some(&PRODUCT) {
+        if head.headers.get(SERVER).is_none_or(|product| product != PRODUCT) {
             return Err(not_ours(head.status));
         }
         let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(not_http)?.to_bytes();

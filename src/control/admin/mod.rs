@@ -19,4 +19,4 @@ pub use source::{AdminSource, Readiness};
 
 /// What every answer says in `Server` (RFC 9110 section 10.2.4): a command that went to another server by mistake was
 /// not carried out, whatever that answers.
-const PRODUCT: http::HeaderValue = http::HeaderValue::from_static("elbow");
+const PRODUCT: &str = "elbow";

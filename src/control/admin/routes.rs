@@ -177,6 +177,6 @@ fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer.headers_mut().insert(SERVER, PRODUCT);
+    answer.headers_mut().insert(SERVER, HeaderValue::from_static(PRODUCT));
     answer
 }
