@@ -1,6 +1,7 @@
 //! An answer on its way to the client, once its head has been read from the instance.
 
 use std::io;
+use std::pin::{Pin, pin};
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
@@ -45,7 +46,7 @@ impl<'a> Download<'a> {
     /// When the client does not take it.
     pub async fn send_head(&self, reply: Reply, sink: &mut Sink<'_>) -> Result<(), Reason> {
         self.begin(reply, Persistence::KeepAlive, sink);
-        self.taken(sink.flush()).await
+        self.taken(pin!(sink.flush())).await
     }
 
     /// Sends a final answer whose body is framed like `framing` and comes from `source`. The head leaves together with
@@ -67,7 +68,7 @@ impl<'a> Download<'a> {
                 Some(piece) => piece,
                 None => {
                     // The head, or what came before, does not wait for more.
-                    self.taken(sink.flush()).await?;
+                    self.taken(pin!(sink.flush())).await?;
                     match self.splice_rest(source, sink).await? {
                         true => Piece::End,
                         false => self.next_piece(source).await?,
@@ -75,11 +76,11 @@ impl<'a> Download<'a> {
                 }
             };
             match piece {
-                Piece::Data(piece) => self.taken(sink.send_piece(piece, source.is_finished())).await?,
+                Piece::Data(piece) => self.taken(pin!(sink.send_piece(piece, source.is_finished()))).await?,
                 Piece::End => break,
             }
         }
-        self.taken(sink.finish(source.trailers())).await?;
+        self.taken(pin!(sink.finish(source.trailers()))).await?;
         let kept = self.response.persistence(framing) == Persistence::KeepAlive;
         Ok(Downloaded { persistence, reusable: kept && !source.has_unread() })
     }
@@ -103,14 +104,14 @@ impl<'a> Download<'a> {
 
     async fn next_piece(&self, source: &mut Source<'_>) -> Result<Piece, Reason> {
         let deadline = self.session.now() + self.session.idle_timeout();
-        match self.session.core.io.within(deadline, source.next_piece()).await {
+        match self.session.core.io.within(deadline, pin!(source.next_piece())).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => Err(of_body(&error)),
             Err(_elapsed) => Err(Reason::ResponseIdleTimeout),
         }
     }
 
-    async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Reason> {
+    async fn taken(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Reason> {
         self.session.client_takes(sending).await
     }
 }
