@@ -141,7 +141,7 @@ mod tests {
     use crate::model::{AccessLog, AccessLogFormat};
 
     fn queue(path: PathBuf) -> Arc<AccessLogQueue> {
-        Arc::new(AccessLogQueue::new(AccessLog { path, format: AccessLogFormat::Elb }))
+        Arc::new(AccessLogQueue::new(AccessLog::unrotated(path, AccessLogFormat::Elb)))
     }
 
     fn line(text: &str) -> Block {

@@ -102,7 +102,7 @@ impl Exchange<'_> {
                 Ok(connected) => connected,
                 Err(reason) => {
                     self.account.note_failure(reason, self.session.now());
-                    match search.lost(choice, reason, Lost::Connecting) {
+                    match search.lost(choice, reason, failure::lost_in_connecting(reason)) {
                         Some(_) => {
                             self.session.count_failure(reason);
                             continue;
@@ -120,6 +120,7 @@ impl Exchange<'_> {
             self.account.note_failure(reason, self.session.now());
             let lost = self.lost(reason, kept, &progress);
             self.has_waited |= reason == Reason::FirstByteTimeout;
+            choice.note_no_answer(self.session, reason, lost);
             match search.lost(choice, reason, lost) {
                 Some(Retry::Fresh) => fresh_only = true,
                 Some(Retry::Elsewhere) => {}
@@ -227,6 +228,7 @@ impl Exchange<'_> {
         choice.cells().backend_latency.record(session.now().since(sent_at));
         self.account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
         self.account.backend_status = self.response.status();
+        choice.note_answer(session, self.response.status());
         let bond = affinity.map(|affinity| affinity.bond(choice.live(), self.response)).unwrap_or_default();
         let cookies = bond.fields();
         let additions = Additions { replace: &own, append: &cookies };
@@ -277,7 +279,7 @@ impl Exchange<'_> {
                     interim += 1;
                     self.pass_on_interim(sink).await?;
                 }
-                Reply::Interim => return Err(Reason::ResponseMalformed),
+                Reply::Interim => return Err(Reason::InterimFlood),
                 reply => return Ok(reply),
             }
         }
@@ -306,18 +308,18 @@ impl Exchange<'_> {
 
     /// What an attempt lost that ended for `reason` before its answer began.
     fn lost(&self, reason: Reason, kept: bool, progress: &Progress) -> Lost {
+        let sent = |kept| Lost::Sent {
+            kept,
+            idempotent: self.request.method_kind().is_idempotent(),
+            repeatable: !progress.is_body_taken(),
+        };
         match reason {
+            Reason::BackendClosedEarly | Reason::BackendClosedInHead | Reason::BackendReset => sent(kept),
             // An instance that is frozen or cut off looks like one that is slow. As nginx does, another is asked once
             // when doing it twice is as good as doing it once.
-            Reason::FirstByteTimeout if self.has_waited => Lost::Underway,
-            // Neither does one that was cut get another chance.
-            Reason::BackendClosedEarly | Reason::BackendReset | Reason::FirstByteTimeout | Reason::DrainTimeout => {
-                Lost::Sent {
-                    kept: kept && !matches!(reason, Reason::FirstByteTimeout | Reason::DrainTimeout),
-                    idempotent: self.request.method_kind().is_idempotent(),
-                    repeatable: !progress.is_body_taken(),
-                }
-            }
+            Reason::FirstByteTimeout if !self.has_waited => sent(false),
+            // One that was cut gets no other chance.
+            Reason::DrainTimeout => sent(false),
             _ => Lost::Underway,
         }
     }

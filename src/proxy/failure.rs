@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::balance::Lost;
 use crate::model::Reason;
 use crate::transport::DialError;
 use crate::wire::answer::Answer;
@@ -63,6 +64,8 @@ pub fn of_response_head(fault: &ResponseFault) -> Reason {
             | SyntaxFault::FieldsTooLarge
             | SyntaxFault::TooManyFields,
         ) => Reason::ResponseHeadersTooLarge,
+        ResponseFault::Framing(_) => Reason::ResponseFramingAmbiguous,
+        ResponseFault::UnexpectedUpgrade => Reason::UpgradeUnrequested,
         _ => Reason::ResponseMalformed,
     }
 }
@@ -86,6 +89,14 @@ pub fn of_dial(error: &DialError) -> Reason {
         }
         io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Reason::LocalPortsExhausted,
         _ => Reason::ConnectFailed,
+    }
+}
+
+/// What an attempt lost that did not get a connection, for `reason`.
+pub fn lost_in_connecting(reason: Reason) -> Lost {
+    match reason {
+        Reason::BackendTlsFailed | Reason::BackendTlsTimeout | Reason::BackendKeyUntrusted => Lost::Handshaking,
+        _ => Lost::Connecting,
     }
 }
 

@@ -170,8 +170,7 @@ impl Front {
             return match unread {
                 Unread::Refused(reason) => {
                     heads.account.id = self.session.core.request_id(None);
-                    heads.account.failed = Some(reason);
-                    self.refuse(reason, Persistence::Close, &heads.account).await
+                    self.refuse(reason, Persistence::Close, &mut heads.account).await
                 }
                 Unread::Http2(said) => Next::Part(Parting::Http2(said)),
             };
@@ -180,16 +179,14 @@ impl Front {
         self.carried = self.carried.saturating_add(1);
         let action = self.session.judge(&heads.request);
         if action == Action::Block {
-            heads.account.failed = Some(Reason::DesyncBlocked);
-            return self.refuse(Reason::DesyncBlocked, Persistence::Close, &heads.account).await;
+            return self.refuse(Reason::DesyncBlocked, Persistence::Close, &mut heads.account).await;
         }
         let wanted = heads.request.persistence();
         let goes_on = self.may_carry_more() && action == Action::Allow;
         let persistence = if goes_on { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
         if let Err(reason) = self.session.may_request() {
-            heads.account.failed = Some(reason);
-            return self.refuse(reason, persistence, &heads.account).await;
+            return self.refuse(reason, persistence, &mut heads.account).await;
         }
         let exchange = Exchange {
             session: &self.session,
@@ -216,10 +213,7 @@ impl Front {
             }
             Ended::Answered(_) => Next::Part(Parting::Linger),
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
-            Ended::Refused(reason) => {
-                heads.account.failed = Some(reason);
-                self.refuse(reason, persistence, &heads.account).await
-            }
+            Ended::Refused(reason) => self.refuse(reason, persistence, &mut heads.account).await,
             Ended::Cut(reason) => {
                 heads.account.failed = Some(reason);
                 self.session.count_failure(reason);
@@ -268,7 +262,8 @@ impl Front {
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
-    async fn refuse(&mut self, reason: Reason, persistence: Persistence, account: &Account) -> Next {
+    async fn refuse(&mut self, reason: Reason, persistence: Persistence, account: &mut Account) -> Next {
+        account.failed = Some(reason);
         self.session.count_failure(reason);
         let Some(answer) = failure::answer(reason) else { return Next::Part(Parting::Reset) };
         let persistence = match self.reader.is_body_ended() {

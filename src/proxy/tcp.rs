@@ -2,9 +2,9 @@
 
 use std::future::pending;
 
-use crate::balance::Lost;
 use crate::model::Reason;
 use crate::proxy::account::{Account, Attempt};
+use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel::{self, End, Silence};
 use crate::proxy::upstream::{Choice, Search};
@@ -44,7 +44,7 @@ async fn connect(session: &Session, account: &mut Account) -> Result<((Receiver,
                 account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
                 return Ok((halves, choice));
             }
-            Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
+            Err(reason) => match search.lost(choice, reason, failure::lost_in_connecting(reason)) {
                 Some(_) => session.count_failure(reason),
                 None => return Err(reason),
             },

@@ -53,13 +53,7 @@ fn write_exchange(exchange: &AccessExchange<'_>, port: u16, out: &mut Vec<u8>) {
 
 /// Bytes beyond ASCII stand for the characters of the same numbers (ISO 8859-1), as a field value has no other meaning.
 fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0x20..=0x7e => out.push(*byte),
-            byte => drop(write!(out, "\\u{byte:04x}")),
-        }
-    }
+    super::write_escaped(text, "u00", out);
 }
 
 #[cfg(test)]

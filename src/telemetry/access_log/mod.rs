@@ -111,6 +111,19 @@ fn write_timestamp(at: SystemTime, out: &mut Vec<u8>) {
     let _ = write!(out, "{at:.6}");
 }
 
+/// `text` inside quotes: what a client says must not end its field or its line. A byte that is not printable ASCII stands
+/// as a backslash, `numbered` and two hexadecimal digits.
+fn write_escaped(text: &[u8], numbered: &str, out: &mut Vec<u8>) {
+    use std::io::Write;
+    for byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            0x20..=0x7e => out.push(*byte),
+            byte => drop(write!(out, "\\{numbered}{byte:02x}")),
+        }
+    }
+}
+
 /// Seconds with six decimals.
 fn write_seconds(time: Duration, out: &mut Vec<u8>) {
     use std::io::Write;
