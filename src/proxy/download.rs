@@ -93,10 +93,10 @@ impl<'a> Download<'a> {
         if !self.session.core.may_splice {
             return Ok(false);
         }
-        splice_body(source, sink, self.session.idle_timeout()).await.map_err(|broken| match broken {
+        splice_body(source, sink, self.session.idle_timeout(), None).await.map_err(|broken| match broken {
             BodyBroken::Side(Broken::Source(error)) => of_source(&error),
             BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
-            BodyBroken::SourceIdle => Reason::ResponseIdleTimeout,
+            BodyBroken::SourceIdle | BodyBroken::SourceSlow => Reason::ResponseIdleTimeout,
             BodyBroken::SinkIdle => Reason::ClientSendTimeout,
         })
     }

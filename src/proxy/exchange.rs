@@ -16,6 +16,7 @@ use crate::proxy::backend::Backend;
 use crate::proxy::carrier::{Answers, Carrier, Way};
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
+use crate::proxy::naming::Traces;
 use crate::proxy::session::Session;
 use crate::proxy::upload::{Progress, Upload};
 use crate::proxy::upstream::{Choice, Search};
@@ -25,6 +26,7 @@ use crate::tls::ApplicationProtocol;
 use crate::transport::{Http2Client, Sink, Source};
 use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward};
+use crate::wire::framing::BodyFraming;
 use crate::wire::head::{Reply, RequestHead, ResponseHead};
 
 /// The field that tells client and instance what the request is called.
@@ -81,6 +83,8 @@ pub struct Exchange<'a> {
     pub is_doubtful: bool,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
+    /// The traces that it is part of.
+    pub traces: Traces,
     /// What becomes of it.
     pub account: &'a mut Account,
 }
@@ -176,8 +180,9 @@ impl Exchange<'_> {
             return Err((reason, choice));
         }
         let id = self.account.id;
-        let own = [(REQUEST_ID, id.as_bytes())];
-        let mut carrier = match way.begin(self.request, &self.forward(&own), client.sink.take_memory()).await {
+        let (named, traced) = ([(REQUEST_ID, id.as_bytes())], self.traces.fields(&id));
+        let forward = self.forward(traced.as_deref().unwrap_or(&named));
+        let mut carrier = match way.begin(self.request, &forward, client.sink.take_memory()).await {
             Ok(carrier) => carrier,
             Err(reason) => return Err((reason, choice)),
         };
@@ -219,7 +224,7 @@ impl Exchange<'_> {
         let own = [(REQUEST_ID, id.as_bytes())];
         let Client { source, sink } = client;
         let (mut to_instance, mut answers) = carrier.halves();
-        let mut uploading = pin!(Upload::new(session, progress).run(source, &mut to_instance));
+        let mut uploading = pin!(Upload::new(session, progress, self.has_known_length()).run(source, &mut to_instance));
         let reply = {
             let answering = pin!(self.read_answer(&mut answers, sink));
             first_byte(session, choice, progress, answering, uploading.as_mut()).await?
@@ -291,6 +296,11 @@ impl Exchange<'_> {
             return Ok(());
         }
         Download::new(self.session, self.request, self.response).send_head(Reply::Interim, sink).await
+    }
+
+    /// Whether its client said beforehand how much it sends.
+    fn has_known_length(&self) -> bool {
+        matches!(self.request.framing(), BodyFraming::Length(_))
     }
 
     /// How the request goes on, with our `own` fields in place of the client's.

@@ -22,9 +22,9 @@ impl Ejected {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// Ejections so far for this cause.
-    pub fn total(&self, cause: EjectionCause) -> u64 {
-        self.totals[cause as usize].load(Ordering::Relaxed)
+    /// Ejections so far, by cause.
+    pub fn totals(&self) -> [u64; EjectionCause::ALL.len()] {
+        std::array::from_fn(|cause| self.totals[cause].load(Ordering::Relaxed))
     }
 
     /// Takes one of `most` places, exactly over all cores.
@@ -158,7 +158,7 @@ mod tests {
             assert!(!registry.review(at(from)) && !registry.review(at(until - 1)) && lives[0].is_ejected());
             assert!(registry.review(at(until)) && lives[0].takes_work() && lives[0].ejected_for().is_none());
         }
-        assert_eq!(registry.snapshot().load_balancers()[0].rules.ejected.total(EjectionCause::ServerErrors), 2);
+        assert_eq!(registry.snapshot().load_balancers()[0].rules.ejected.totals(), [2, 0]);
     }
 
     #[test]

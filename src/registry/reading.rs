@@ -2,7 +2,6 @@
 
 use super::newcomers::Newcomers;
 use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Registry, Snapshot};
-use crate::model::{EjectionCause, Keyword};
 use crate::telemetry::{CertificateReading, InstanceReading, ListenerReading, LoadBalancerReading, Reading};
 use std::sync::Arc;
 
@@ -39,7 +38,7 @@ impl Snapshot {
             instances: balancer.instances.iter().map(InstanceEntry::reading).collect(),
             draining_instances: balancer.instances.iter().filter(|entry| entry.live.is_draining()).count() as u64,
             ejected_instances: balancer.rules.ejected.now().into(),
-            ejections: EjectionCause::ALL.iter().map(|cause| balancer.rules.ejected.total(*cause)).collect(),
+            ejections: balancer.rules.ejected.totals(),
             newcomers: Newcomers::count_in(balancer.instances.iter().map(|entry| &*entry.live)) as u64,
             access_log_lines_dropped: balancer.rules.access_log.as_ref().map_or(0, |log| log.dropped()),
         }

@@ -24,7 +24,7 @@ pub(super) fn reading_of(name: &str, port: u16, instances: &[&str], cores: usize
         instances: instances.iter().map(instance).collect(),
         draining_instances: 0,
         ejected_instances: 0,
-        ejections: vec![],
+        ejections: Default::default(),
         newcomers: 0,
         access_log_lines_dropped: 0,
     };

@@ -1,6 +1,7 @@
 //! When bytes last moved on a connection, and a wait that ends when none have for too long.
 
 use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::base::Instant;
@@ -10,17 +11,55 @@ use crate::runtime::Io;
 pub struct Activity {
     io: Io,
     last: Cell<Instant>,
+    /// All that has moved.
+    bytes: Cell<u64>,
+}
+
+/// The least that has to come of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateFloor {
+    /// Time that is free.
+    pub grace: Duration,
+    /// Bytes for each further second.
+    pub bytes_per_second: NonZeroU32,
+}
+
+impl RateFloor {
+    /// How long `bytes` may take.
+    pub fn time_for(&self, bytes: u64) -> Duration {
+        let rate = u64::from(self.bytes_per_second.get());
+        let (seconds, rest) = (bytes / rate, bytes % rate);
+        self.grace.saturating_add(Duration::from_secs(seconds)) + Duration::from_nanos(rest * 1_000_000_000 / rate)
+    }
 }
 
 impl Activity {
     /// Active now.
     pub fn new(io: &Io) -> Activity {
-        Activity { io: io.clone(), last: Cell::new(io.now()) }
+        Activity { io: io.clone(), last: Cell::new(io.now()), bytes: Cell::new(0) }
     }
 
     /// Bytes moved.
     pub fn note(&self) {
         self.last.set(self.io.now());
+    }
+
+    /// So many bytes moved.
+    pub fn note_bytes(&self, count: u64) {
+        self.bytes.set(self.bytes.get() + count);
+        self.note();
+    }
+
+    /// Waits until the bytes that were noted since `began` are fewer than `floor` asks for; for ever without one.
+    pub async fn until_slow(&self, began: Instant, floor: Option<RateFloor>) {
+        let Some(floor) = floor else { return std::future::pending().await };
+        loop {
+            let deadline = began + floor.time_for(self.bytes.get());
+            if self.io.now() >= deadline {
+                return;
+            }
+            self.io.sleep_until(deadline).await;
+        }
     }
 
     /// Waits until nothing has moved for `timeout`.

@@ -31,7 +31,7 @@ mod source;
 mod splice;
 mod tls_stream;
 
-pub use activity::Activity;
+pub use activity::{Activity, RateFloor};
 pub use dial::{DialError, dial};
 pub use halves::{Receiver, Sender, plain_halves};
 pub use handshake::{Accepted, HandshakeError, accept_tls, connect_tls};

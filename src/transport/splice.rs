@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::runtime::{Either, Interest, Io, Moved, Pipe, Socket, race};
 use crate::transport::relay::Broken;
-use crate::transport::{Activity, Sink, Source};
+use crate::transport::{Activity, RateFloor, Sink, Source};
 
 /// A message of a known length with at least this much to come moves by splice. Below, a copy is cheaper:
 /// `bench/run --case http_64k` and its neighbours give the figures.
@@ -38,8 +38,13 @@ pub(in crate::transport) enum Spliced {
 /// HTTP/1; the sink has nothing pending. False when the body has to be read piece by piece.
 ///
 /// # Errors
-/// Which side broke, the source also by ending early; or that nothing moved for `timeout`.
-pub async fn splice_body(source: &mut Source<'_>, sink: &mut Sink<'_>, timeout: Duration) -> Result<bool, BodyBroken> {
+/// Which side broke, the source also by ending early; that nothing moved for `timeout`, or less than `floor` asks for.
+pub async fn splice_body(
+    source: &mut Source<'_>,
+    sink: &mut Sink<'_>,
+    timeout: Duration,
+    floor: Option<RateFloor>,
+) -> Result<bool, BodyBroken> {
     let (Source::Http1(reader), Sink::Http1(writer)) = (source, sink) else { return Ok(false) };
     let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
         return Ok(false);
@@ -54,7 +59,8 @@ pub async fn splice_body(source: &mut Source<'_>, sink: &mut Sink<'_>, timeout: 
     let mut moved = 0;
     let spliced = {
         let splicing = splice(io, &mut pipe, &source, &sink, Some(length), &activity, &mut moved);
-        race(splicing, activity.until_idle(timeout)).await
+        let began = io.now();
+        race(splicing, race(activity.until_idle(timeout), activity.until_slow(began, floor))).await
     };
     let held = pipe.held();
     io.pipes().give_back(pipe);
@@ -66,8 +72,9 @@ pub async fn splice_body(source: &mut Source<'_>, sink: &mut Sink<'_>, timeout: 
             Err(BodyBroken::Side(Broken::Source(io::ErrorKind::UnexpectedEof.into())))
         }
         Either::First(Err(broken)) => Err(BodyBroken::Side(broken)),
-        Either::Second(()) if held > 0 => Err(BodyBroken::SinkIdle),
-        Either::Second(()) => Err(BodyBroken::SourceIdle),
+        Either::Second(_) if held > 0 => Err(BodyBroken::SinkIdle),
+        Either::Second(Either::First(())) => Err(BodyBroken::SourceIdle),
+        Either::Second(Either::Second(())) => Err(BodyBroken::SourceSlow),
     }
 }
 
@@ -78,6 +85,8 @@ pub enum BodyBroken {
     Side(Broken),
     /// Nothing came for the time allowed.
     SourceIdle,
+    /// Too little came for the time that it took.
+    SourceSlow,
     /// Nothing was taken for the time allowed.
     SinkIdle,
 }
@@ -110,7 +119,7 @@ pub(in crate::transport) async fn splice(
                 wanted -= count as u64;
                 // The pipe is emptied before it is filled again: "not ready" is then never about its slots.
                 empty(pipe, sink).await?;
-                activity.note();
+                activity.note_bytes(count as u64);
                 *moved += count as u64;
                 since_waking += count as u64;
                 share += count as u64;

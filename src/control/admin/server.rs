@@ -187,7 +187,7 @@ mod tests {
                 instances: (0..instances).map(instance).collect(),
                 draining_instances: 0,
                 ejected_instances: 0,
-                ejections: vec![],
+                ejections: Default::default(),
                 newcomers: 0,
                 access_log_lines_dropped: 0,
             }],

@@ -17,6 +17,8 @@ use std::time::{Duration, SystemTime};
 /// What there is to say of one request or connection.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessRecord<'a> {
+    /// What it is called, for `elbow explain`. ELB's form has no room for that.
+    pub id: &'a str,
     /// When its first byte was received; TCP: when it was accepted.
     pub received_at: SystemTime,
     /// The load balancer.
@@ -152,6 +154,7 @@ pub(in crate::telemetry) mod tests {
 
     pub fn record() -> AccessRecord<'static> {
         AccessRecord {
+            id: "018c2f0a",
             received_at: SystemTime::UNIX_EPOCH + Duration::from_micros(1_709_979_330_123_456),
             load_balancer: "lb-demo",
             listener_port: 443,
