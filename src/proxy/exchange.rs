@@ -260,7 +260,9 @@ impl Exchange<'_> {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
                 Ok(Conversed::Answered { persistence, reusable: reusable && progress.is_whole() })
             }
-            Either::First(Either::First(Err(reason)) | Either::Second(reason)) => Ok(Conversed::Cut(reason)),
+            Either::First(Either::First(Err(reason)) | Either::Second(reason)) => {
+                Ok(Conversed::Cut(failure::while_answering(reason)))
+            }
             Either::Second(()) => Ok(Conversed::Cut(Reason::DrainTimeout)),
         }
     }

@@ -118,6 +118,14 @@ pub fn of_dial(error: &DialError) -> Reason {
     }
 }
 
+/// What a failure that shows while the answer is on its way is called, if that makes a difference.
+pub fn while_answering(reason: Reason) -> Reason {
+    match reason {
+        Reason::ClientClosed => Reason::ClientReset,
+        reason => reason,
+    }
+}
+
 /// What an attempt lost that did not get a connection, for `reason`.
 pub fn lost_in_connecting(reason: Reason) -> Lost {
     match reason {

@@ -14,9 +14,8 @@ use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
 use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure::{self, OwnFields};
-use crate::proxy::naming::{self, Traces};
 use crate::proxy::session::Session;
-use crate::proxy::{http2, tunnel};
+use crate::proxy::{http2, naming, tunnel};
 use crate::telemetry::AnswerSource;
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, Sink, Source, close, linger};
 use crate::wire::answer::Answer;
@@ -176,7 +175,8 @@ impl Front {
                 Unread::Http2(said) => Next::Part(Parting::Http2(said)),
             };
         }
-        heads.account.id = naming::id_of(&heads.request, &self.session.core);
+        let (id, traces) = naming::name(&heads.request, &self.session.core);
+        heads.account.id = id;
         self.carried = self.carried.saturating_add(1);
         let action = self.session.judge(&heads.request);
         if action == Action::Block {
@@ -198,7 +198,7 @@ impl Front {
             has_waited: false,
             is_doubtful: action == Action::AllowAndClose,
             expects_continue: heads.request.expects_continue(),
-            traces: Traces::of(&heads.request, &self.session.core),
+            traces,
             account: &mut heads.account,
         };
         let (source, sink) = (Source::Http1(&mut self.reader), Sink::Http1(&mut self.writer));

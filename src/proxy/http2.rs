@@ -237,11 +237,15 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
     let mut heads = session.core.take_heads();
     heads.account = Account::new(began);
     let read = request.read_head(&session.request_limits(), &mut heads.request);
-    let id = naming::id_of(&heads.request, &session.core);
+    let (id, traces) = naming::name(&heads.request, &session.core);
     heads.account.id = id;
     let ended = match read {
-        Ok(()) => carry(&session, &mut request, &mut heads).await,
+        Ok(()) => carry(&session, &mut request, &mut heads, traces).await,
         Err(fault) => Ended::Refused(failure::of_request_head(&fault)),
+    };
+    let ended = match ended {
+        Ended::Cut(reason) if heads.account.backend_status != 0 => Ended::Cut(failure::while_answering(reason)),
+        ended => ended,
     };
     session.cells().request_duration.record(session.now().since(began));
     let (reader, writer) = request.halves();
@@ -265,7 +269,7 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
     }
 }
 
-async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads) -> Ended {
+async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads, traces: Traces) -> Ended {
     let action = session.judge(&heads.request);
     if action == Action::Block {
         return Ended::Refused(Reason::DesyncBlocked);
@@ -285,7 +289,7 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads)
         has_waited: false,
         is_doubtful: action == Action::AllowAndClose,
         expects_continue: heads.request.expects_continue(),
-        traces: Traces::of(&heads.request, &session.core),
+        traces,
         account: &mut heads.account,
     };
     let mut client = Client { source: Source::Http2(reader), sink: Sink::Http2(writer) };

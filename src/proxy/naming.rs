@@ -7,13 +7,22 @@ use crate::wire::head::{FieldName, RequestHead};
 use crate::wire::trace::{Traceparent, amazon_root, extend_amazon};
 
 /// What `request` is called: as its client says, else as its trace is, so that either finds it again; else a name of our
-/// own.
-pub fn id_of(request: &RequestHead, core: &Core) -> RequestId {
-    let given = request.get(FieldName::XRequestId);
-    let amazon = || request.get(FieldName::XAmznTraceId).and_then(amazon_root);
-    let w3c = || request.get(FieldName::Traceparent).and_then(Traceparent::parse).map(|parent| parent.trace());
-    let named = given.and_then(RequestId::given).or_else(|| amazon().or_else(w3c).and_then(RequestId::given));
-    named.unwrap_or_else(|| core.own_id())
+/// own. And the traces that it is part of.
+pub fn name(request: &RequestHead, core: &Core) -> (RequestId, Traces) {
+    let (mut given, mut amazon, mut w3c) = (None, Context::Absent, Context::Absent);
+    let table = request.table();
+    for field in table.fields() {
+        match field.kind {
+            FieldName::XRequestId => given = given.or_else(|| RequestId::given(table.slice(field.value))),
+            FieldName::XAmznTraceId => amazon = amazon.and(table.slice(field.value)),
+            FieldName::Traceparent => w3c = w3c.and(table.slice(field.value)),
+            _ => {}
+        }
+    }
+    let (amazon, w3c) = (amazon.only(), w3c.only().and_then(Traceparent::parse));
+    let of_trace = || amazon.and_then(amazon_root).or_else(|| w3c.map(|parent| parent.trace()));
+    let id = given.or_else(|| of_trace().and_then(RequestId::given)).unwrap_or_else(|| core.own_id());
+    (id, Traces::of(amazon, w3c, core))
 }
 
 /// The trace contexts of one request with this hop in them; most have none.
@@ -24,10 +33,7 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Those of `request`. A context that is there twice could be read in two ways, and is left alone.
-    pub fn of(request: &RequestHead, core: &Core) -> Traces {
-        let amazon = only(request, FieldName::XAmznTraceId);
-        let w3c = only(request, FieldName::Traceparent).and_then(Traceparent::parse);
+    fn of(amazon: Option<&[u8]>, w3c: Option<Traceparent<'_>>, core: &Core) -> Traces {
         if amazon.is_none() && w3c.is_none() {
             return Traces::default();
         }
@@ -47,9 +53,29 @@ impl Traces {
     }
 }
 
-fn only(request: &RequestHead, name: FieldName) -> Option<&[u8]> {
-    let mut values = request.values(name);
-    values.next().filter(|_| values.next().is_none())
+/// A field that is to be there once.
+enum Context<'a> {
+    Absent,
+    Once(&'a [u8]),
+    /// It could be read in two ways, and is left alone.
+    Repeated,
+}
+
+impl<'a> Context<'a> {
+    /// With one more line of it.
+    fn and(self, value: &'a [u8]) -> Context<'a> {
+        match self {
+            Context::Absent => Context::Once(value),
+            Context::Once(_) | Context::Repeated => Context::Repeated,
+        }
+    }
+
+    fn only(self) -> Option<&'a [u8]> {
+        match self {
+            Context::Once(value) => Some(value),
+            Context::Absent | Context::Repeated => None,
+        }
+    }
 }
 
 /// The sixteen digits of an id of our own in which it differs from others: its core and its number.

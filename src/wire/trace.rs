@@ -44,9 +44,9 @@ impl<'a> Traceparent<'a> {
         let (parent, flags) = (digits(parts.next()?, SPAN_DIGITS)?, digits(parts.next()?, 2)?);
         let has_more = parts.next().is_some();
         let is_zero = |digits: &[u8]| digits.iter().all(|digit| *digit == b'0');
-        let is_valid = version != b"ff" && !(version == b"00" && has_more) && !is_zero(trace) && !is_zero(parent);
+        let is_invalid = version == b"ff" || (version == b"00" && has_more) || is_zero(trace) || is_zero(parent);
         let flags = std::str::from_utf8(flags).ok().and_then(|flags| u8::from_str_radix(flags, 16).ok())?;
-        is_valid.then_some(Traceparent { trace, flags })
+        (!is_invalid).then_some(Traceparent { trace, flags })
     }
 
     /// The trace, 32 hexadecimal digits.

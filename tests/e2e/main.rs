@@ -8,6 +8,7 @@ mod drain;
 mod draining;
 mod explain;
 mod failures;
+mod faults;
 mod forwarding;
 mod grpc;
 mod harness;

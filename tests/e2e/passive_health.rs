@@ -66,7 +66,8 @@ fn an_instance_that_answers_5xx_is_left_out_and_comes_back() {
     assert!((Duration::from_millis(1_500)..Duration::from_secs(5)).contains(&away), "{away:?}");
     let before = moody.backend.request_count();
     assert!(statuses(&elbow, 20).iter().all(|status| *status == 200));
-    assert_eq!(moody.backend.request_count() - before, 10, "its share");
+    let share = moody.backend.request_count() - before;
+    assert!((8..=12).contains(&share), "each core takes turns by itself: {share}");
     let said = |words: &str| elbow.log().iter().any(|line| line.contains(words));
     eventually("the log says so", PATIENCE, || {
         (said("instance ejected") && said("instance no longer ejected")).then_some(())
