@@ -5,11 +5,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::base::Instant;
-use crate::runtime::Io;
+use crate::runtime::{Either, Io, race};
 
 /// Shared by both directions of a connection. Noting a byte is a store; no timer is touched.
 pub struct Activity {
     io: Io,
+    began: Instant,
     last: Cell<Instant>,
     /// All that has moved.
     bytes: Cell<u64>,
@@ -24,6 +25,31 @@ pub struct RateFloor {
     pub bytes_per_second: NonZeroU32,
 }
 
+/// What has to be kept up while bytes move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// The longest time without any.
+    pub silence: Duration,
+    /// How many have to come, if that matters.
+    pub floor: Option<RateFloor>,
+}
+
+impl Pace {
+    /// Silence alone counts.
+    pub fn of_silence(silence: Duration) -> Pace {
+        Pace { silence, floor: None }
+    }
+}
+
+/// How a pace was not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stalled {
+    /// Nothing moved for too long.
+    Idle,
+    /// Too little moved.
+    Slow,
+}
+
 impl RateFloor {
     /// How long `bytes` may take.
     pub fn time_for(&self, bytes: u64) -> Duration {
@@ -36,7 +62,7 @@ impl RateFloor {
 impl Activity {
     /// Active now.
     pub fn new(io: &Io) -> Activity {
-        Activity { io: io.clone(), last: Cell::new(io.now()), bytes: Cell::new(0) }
+        Activity { io: io.clone(), began: io.now(), last: Cell::new(io.now()), bytes: Cell::new(0) }
     }
 
     /// Bytes moved.
@@ -50,11 +76,23 @@ impl Activity {
         self.note();
     }
 
-    /// Waits until the bytes that were noted since `began` are fewer than `floor` asks for; for ever without one.
-    pub async fn until_slow(&self, began: Instant, floor: Option<RateFloor>) {
-        let Some(floor) = floor else { return std::future::pending().await };
+    /// Waits until what moves no longer keeps `pace`.
+    pub async fn until_stalled(&self, pace: Pace) -> Stalled {
+        let slow = async {
+            match pace.floor {
+                Some(floor) => self.until_slow(floor).await,
+                None => std::future::pending().await,
+            }
+        };
+        match race(self.until_idle(pace.silence), slow).await {
+            Either::First(()) => Stalled::Idle,
+            Either::Second(()) => Stalled::Slow,
+        }
+    }
+
+    async fn until_slow(&self, floor: RateFloor) {
         loop {
-            let deadline = began + floor.time_for(self.bytes.get());
+            let deadline = self.began + floor.time_for(self.bytes.get());
             if self.io.now() >= deadline {
                 return;
             }
