@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::atomic::AtomicCell;
 
+use super::Standing;
 use crate::balance::{self, Load};
 use crate::health::Condition;
 use crate::model::{InstanceId, LoadBalancerName, Port};
@@ -104,6 +105,19 @@ impl Live {
     /// Whether this is a record of the machine at `ip`, with `port` as its own.
     pub(super) fn is_at(&self, ip: IpAddr, port: Option<Port>) -> bool {
         (self.ip, self.port) == (ip, port)
+    }
+
+    /// How it is, for a process that is to succeed this one.
+    pub(super) fn standing(&self) -> Standing {
+        let condition = self.condition();
+        Standing {
+            load_balancer: self.load_balancer.clone(),
+            instance: self.instance.clone(),
+            ip: self.ip,
+            port: self.port,
+            in_service: (condition != Condition::Registering).then_some(condition.is_in_service()),
+            draining: self.is_draining(),
+        }
     }
 
     /// Requests (TCP: connections) in flight on it, over all cores.

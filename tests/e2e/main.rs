@@ -2,6 +2,7 @@
 
 mod access_log;
 mod api;
+mod balancing;
 mod commands;
 mod desync;
 mod drain;
@@ -14,6 +15,7 @@ mod harness;
 mod health;
 mod http2;
 mod limits;
+mod listeners;
 mod many_connections;
 mod observability;
 mod outages;
@@ -27,4 +29,5 @@ mod surge;
 mod tcp;
 mod tls;
 mod tls_backends;
+mod upgrade;
 mod zones;
