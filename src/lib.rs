@@ -43,7 +43,7 @@
 //! 6. The [`proxy::upload::Upload`] sends the head anew ([`wire::forward::write_request_head`]) and the body as it comes,
 //!    while the answer's head is awaited.
 //! 7. The [`proxy::download::Download`] returns the answer: small pieces in the buffers they arrived in, long bodies of
-//!    known length through a pipe in the kernel ([`transport::splice_body`]).
+//!    known length through a pipe in the kernel, or block by block into TLS ([`transport::move_body`]).
 //! 8. Counters and histograms are written once, at the end ([`telemetry::ListenerCells`]), with the line of the access log
 //!    and the record by which the request can be explained ([`proxy::account`]).
 //!

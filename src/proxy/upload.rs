@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::future::pending;
 use std::io;
+use std::pin::{Pin, pin};
 
 use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::failure;
 use crate::proxy::session::Session;
-use crate::transport::{BodyBroken, Broken, Data, Piece, ReadError, Sink, Source, splice_body};
+use crate::transport::{BodyBroken, Broken, Data, Piece, ReadError, Sink, Source, move_body};
 use crate::wire::fault::BodyFault;
 
 /// How far an upload is; read by the other half of the exchange while the upload runs.
@@ -79,8 +80,8 @@ impl<'a> Upload<'a> {
                 Some(piece) => piece,
                 None => {
                     // The instance gets the head, or what came before, while the client is waited for.
-                    self.taken(sink.flush()).await?;
-                    match self.splice_rest(source, sink).await? {
+                    self.taken(pin!(sink.flush())).await?;
+                    match self.move_rest(source, sink).await? {
                         true => Piece::End,
                         false => self.next_piece(source).await?,
                     }
@@ -88,26 +89,24 @@ impl<'a> Upload<'a> {
             };
             match piece {
                 Piece::Data(piece) => self.send_piece(source, sink, piece).await?,
-                Piece::End => return self.taken(sink.finish(source.trailers())).await,
+                Piece::End => return self.taken(pin!(sink.finish(source.trailers()))).await,
             }
         }
     }
 
     async fn send_piece(&self, source: &Source<'_>, sink: &mut Sink<'_>, piece: Data) -> Result<(), Interrupted> {
         self.progress.body_taken.set(true);
-        self.taken(sink.send_piece(piece, source.is_finished())).await
+        self.taken(pin!(sink.send_piece(piece, source.is_finished()))).await
     }
 
-    async fn splice_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Interrupted> {
-        if !self.session.core.may_splice {
-            return Ok(false);
-        }
-        // What a splice has moved is gone, also when it is given up half-way because the instance has gone.
+    async fn move_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Interrupted> {
+        // What has moved is gone, also when it is given up half-way because the instance has gone.
         let taken = self.progress.body_taken.replace(true);
-        match splice_body(source, sink, self.session.client_body_timeout()).await {
-            Ok(spliced) => {
-                self.progress.body_taken.set(taken || spliced);
-                Ok(spliced)
+        let may_splice = self.session.core.may_splice;
+        match move_body(source, sink, may_splice, self.session.client_body_timeout()).await {
+            Ok(moved) => {
+                self.progress.body_taken.set(taken || moved);
+                Ok(moved)
             }
             Err(BodyBroken::Side(Broken::Source(_))) => Err(Interrupted::Failed(Reason::RequestTruncated)),
             Err(BodyBroken::Side(Broken::Sink(_))) => Err(Interrupted::NotTaken),
@@ -118,14 +117,14 @@ impl<'a> Upload<'a> {
 
     async fn next_piece(&self, source: &mut Source<'_>) -> Result<Piece, Interrupted> {
         let deadline = self.session.now() + self.session.client_body_timeout();
-        match self.session.core.io.within(deadline, source.next_piece()).await {
+        match self.session.core.io.within(deadline, pin!(source.next_piece())).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => Err(of_body(&error)),
             Err(_elapsed) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
         }
     }
 
-    async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Interrupted> {
+    async fn taken(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Interrupted> {
         let deadline = self.session.now() + self.session.idle_timeout();
         match self.session.core.io.within(deadline, sending).await {
             Ok(Ok(())) => Ok(()),
