@@ -36,7 +36,7 @@ pub use api::{Access, AccessKey, ApiSettings};
 pub use attributes::{AccessLog, AccessLogFormat, Attributes, DesyncMitigation, Draining, Routing};
 pub use bounded::{Count, Seconds};
 pub use certificate::CertificateFiles;
-pub use configuration::{Configuration, ConfigurationParts, address_conflicts};
+pub use configuration::{Configuration, ConfigurationParts, address_conflicts, addresses_overlap};
 pub use conflict::{Conflict, Place};
 pub use fault::{Fault, Phase, Reach, Reason, Side};
 pub use health_check::{HealthCheck, HealthPath, HealthTarget, Interval, Threshold, Timeout};

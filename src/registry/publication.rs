@@ -88,6 +88,11 @@ impl Registry {
         self.0.applied.lock().unwrap_or_else(PoisonError::into_inner).keyring.tickets().export()
     }
 
+    /// Whether there is a key for sticky cookies.
+    pub fn has_sticky_key(&self) -> bool {
+        self.0.sticky_key.get().is_some()
+    }
+
     /// The key for sticky cookies of configurations to come, if there is none yet.
     pub fn provide_sticky_key(&self, key: StickyKey) {
         // The one that cookies have been made with stays.
@@ -113,7 +118,8 @@ impl Registry {
     }
 
     /// Looks whether files of certificates have changed, and publishes the good ones to new connections. Answers what
-    /// became of each that had changed.
+    /// became of each that had changed. Host names are looked up anew, as by [`Registry::apply`]: not for the control
+    /// thread itself.
     pub fn refresh_certificates(&self) -> Vec<Refreshed> {
         let mut applied = match self.0.applied.try_lock() {
             Ok(applied) => applied,
@@ -121,15 +127,17 @@ impl Registry {
             // A configuration is just being applied, which reads what has changed and may take long to look names up.
             Err(TryLockError::WouldBlock) => return Vec::new(),
         };
-        let applied = &mut *applied;
-        let refreshed = applied.keyring.refresh();
+        let mut keyring = applied.keyring.clone();
+        let refreshed = keyring.refresh();
         if refreshed.iter().any(|refreshed| matches!(refreshed, Refreshed::Replaced(..)))
-            && let Err(errors) = self.publish(&applied.configuration, &applied.keyring, |_| Ok(()))
+            && let Err(errors) = self.publish(&applied.configuration, &keyring, |_| Ok(()))
         {
-            // Host names are looked up again, and may have no address just now. What is served stays as it is.
-            let causes: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            tracing::error!(causes = causes.join("; "), "changed certificates could not be brought into effect");
+            // A host name may have no address just now. What is served stays as it is, and the next look finds the same.
+            let causes = CompileError::join(&errors);
+            tracing::error!(causes, "changed certificates could not be brought into effect; they will be tried again");
+            return Vec::new();
         }
+        applied.keyring = keyring;
         refreshed
     }
 
@@ -293,7 +301,8 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::testing::{balancer, configuration, instance};
+    use crate::model::Protocol;
+    use crate::registry::testing::{balancer, configuration, instance, listener};
     use crate::runtime::{BufferPool, Executor, Ring};
     use std::sync::mpsc;
     use std::time::Duration;
@@ -331,6 +340,41 @@ mod tests {
         assert_eq!(registry.apply(&unknown).expect_err("unresolvable").len(), 1);
         assert!(!reader.adopt());
         assert_eq!(registry.snapshot().version(), 1);
+    }
+
+    #[test]
+    fn a_certificate_that_could_not_be_published_is_published_later() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = CertificateFiles { chain: folder.path().join("a.crt"), key: folder.path().join("a.key") };
+        let renew = || {
+            let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
+            for (path, text) in [(&files.chain, made.cert.pem()), (&files.key, made.signing_key.serialize_pem())] {
+                // As those do that renew certificates: never half a file, and another one each time.
+                let new = path.with_extension("new");
+                std::fs::write(&new, text).expect("written");
+                std::fs::rename(&new, path).expect("renamed");
+            }
+        };
+        let secure = |address| {
+            let mut web = balancer("web", 80, vec![instance("a", address)]);
+            web.listeners = vec![listener(Protocol::Https, 443, 80)];
+            web.listeners[0].certificates.push(files.clone());
+            configuration(vec![web])
+        };
+        renew();
+        let registry = Registry::new(&secure("10.0.0.1"), 1).expect("a good certificate");
+        assert!(registry.refresh_certificates().is_empty(), "nothing has changed");
+
+        // As if the name had had an address when it was applied.
+        registry.0.applied.lock().expect("sound").configuration = secure("no-such-host.invalid");
+        renew();
+        assert!(registry.refresh_certificates().is_empty(), "it is not in effect");
+        assert_eq!(registry.snapshot().version(), 1);
+
+        registry.0.applied.lock().expect("sound").configuration = secure("10.0.0.1");
+        assert!(matches!(registry.refresh_certificates()[..], [Refreshed::Replaced(..)]));
+        assert_eq!(registry.snapshot().version(), 2);
+        assert!(registry.refresh_certificates().is_empty(), "it is told once");
     }
 
     #[test]

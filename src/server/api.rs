@@ -70,7 +70,7 @@ impl Prepared {
             None => ApiListener::bind(address, tls.clone()).await,
         };
         let socket = listener.and_then(|listener| listener.duplicate());
-        let socket = socket.map_err(|error| RunError::Start(format!("API address {address}: {error}")))?;
+        let socket = socket.map_err(|error| RunError::Start(error.to_string()))?;
         let (publisher, telling) = (publisher.clone(), registry.clone());
         let publish: Box<Publish> = Box::new(move |next| {
             let publisher = publisher.clone();
