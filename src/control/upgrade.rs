@@ -86,6 +86,9 @@ pub struct KnownInstance {
     pub in_service: Option<bool>,
     /// Whether the operator wants it to get no new work.
     pub draining: bool,
+    /// Whether its share of the traffic still grows.
+    #[serde(default)]
+    pub newcomer: bool,
 }
 
 /// Says something, with these descriptors.

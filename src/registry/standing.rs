@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::Registry;
+use crate::balance::Share;
 use crate::health::Condition;
 use crate::model::{InstanceId, LoadBalancerName, Port};
 
@@ -22,6 +23,8 @@ pub struct Standing {
     pub in_service: Option<bool>,
     /// Whether the operator wants it to get no new work.
     pub draining: bool,
+    /// Whether its share of the traffic still grows.
+    pub newcomer: bool,
 }
 
 impl Registry {
@@ -45,6 +48,10 @@ impl Registry {
                     Some(false) => Condition::Failed,
                 });
                 live.set_draining(standing.draining);
+                // One whose share still grew begins anew.
+                if live.takes_work() && !standing.newcomer {
+                    live.set_share(Share::FULL);
+                }
             }
         }
     }
@@ -53,11 +60,29 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Seconds;
     use crate::registry::testing::{balancer, configuration, instance};
 
     fn registry(instances: &[(&str, &str)]) -> Registry {
         let instances = instances.iter().map(|(id, address)| instance(id, address)).collect();
         Registry::new(&configuration(vec![balancer("web", 80, instances)]), 1).expect("addresses only")
+    }
+
+    #[test]
+    fn a_share_that_has_grown_does_not_grow_again() {
+        let slow = || {
+            let mut web = balancer("web", 80, vec![instance("grown", "10.0.0.1"), instance("grows", "10.0.0.2")]);
+            web.attributes.slow_start = Some(Seconds::of_ms(10_000));
+            Registry::new(&configuration(vec![web]), 1).expect("addresses only")
+        };
+        let (old, new) = (slow(), slow());
+        for (_, entry) in old.snapshot().instances() {
+            entry.live.set_condition(Condition::InService);
+            entry.live.set_share(if entry.instance.id.as_str() == "grown" { Share::FULL } else { Share::FIRST });
+        }
+        new.resume(&old.standings());
+        let shares: Vec<bool> = new.snapshot().instances().map(|(_, entry)| entry.live.share().is_full()).collect();
+        assert_eq!(shares, [true, false]);
     }
 
     #[test]

@@ -182,6 +182,7 @@ fn standing(known: &KnownInstance) -> Option<Standing> {
         },
         in_service: known.in_service,
         draining: known.draining,
+        newcomer: known.newcomer,
     })
 }
 
@@ -194,5 +195,6 @@ pub(super) fn known(standing: Standing) -> KnownInstance {
         port: standing.port.map(Port::get),
         in_service: standing.in_service,
         draining: standing.draining,
+        newcomer: standing.newcomer,
     }
 }
