@@ -20,7 +20,7 @@
 //! | 3 | [`registry`] | changes, desired state, compile to snapshot, publish, live records |
 //! | 4 | [`proxy`] | the data plane: worker, acceptor, tcp, http1, http2, exchange, upstream, drain |
 //! | 4 | [`prober`] | health probes on the control thread |
-//! | 4 | [`control`] | configuration file, admin pages, ELB API, reload |
+//! | 4 | [`control`] | configuration file, admin pages, ELB API, reload, upgrade |
 //! | 5 | [`server`] | builds every part once, in order; shuts down in reverse |
 //! | - | [`cli`] | arguments, one file per command, exit codes |
 //!
@@ -48,7 +48,9 @@
 //!    and the record by which the request can be explained ([`proxy::account`]).
 //!
 //! A change of configuration goes another way: file -> [`control::config`] -> [`registry::Registry::apply`], which compiles
-//! (errors show here or never) and publishes one pointer -> each [`proxy::worker`] adopts it at its next turn.
+//! (errors show here or never), has the listening sockets opened ([`runtime::ListeningSockets`]), and publishes one
+//! pointer -> each [`proxy::worker`] adopts it at its next turn. A new binary is handed those sockets, and what is known
+//! of the instances: [`control::upgrade`].
 
 #![deny(unsafe_code)]
 

@@ -50,6 +50,7 @@ IDLE_METRICS = (
 )
 
 PLAIN = ("elbow", "haproxy", "nginx", "relay")
+FEATURES = ("elbow", "elbow-features", "haproxy", "haproxy-features")
 SPLICING = ("elbow", "haproxy", "haproxy-splice", "nginx", "relay")
 BULK = ("elbow", "elbow-copy", "haproxy", "haproxy-splice", "nginx", "relay")
 REAL = ("elbow", "haproxy", "nginx")
@@ -78,6 +79,14 @@ HTTP_64K = Case(
     (CPU_GIB, GIB_S),
     SPLICING,
     work.http_64k,
+)
+HTTP_FEATURES = Case(
+    "http_features",
+    "HTTP keep-alive, small answers, with stickiness and access log",
+    "As the small answers; where clients are kept, each sends the cookie that it was given. Elbow without them beside it.",
+    (CPU_US, RATE),
+    FEATURES,
+    work.http_kept,
 )
 TCP_SMALL = Case(
     "tcp_small",
@@ -190,6 +199,7 @@ CASES = (
     HTTP_SMALL,
     HTTP_CLOSE,
     HTTP_64K,
+    HTTP_FEATURES,
     TCP_SMALL,
     TCP_BULK,
     IDLE,

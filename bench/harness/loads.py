@@ -1,5 +1,6 @@
 """The load generators: each runs to its end and says how much work was done and what went wrong."""
 
+import http.client
 import json
 import select
 import socket
@@ -34,18 +35,41 @@ class Work:
     errors: int = 0
 
 
-def wrk(cpu: int, port: int, path: str, seconds: float, close: bool = False, secure: bool = False) -> Work:
+def wrk(
+    cpu: int,
+    port: int,
+    path: str,
+    seconds: float,
+    close: bool = False,
+    secure: bool = False,
+    cookie: str | None = None,
+) -> Work:
     """Closed loop over HTTP or, `secure`, HTTPS; with `close`, a connection per request."""
     length = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{length}s", "--timeout", "5s"]
     command += ["-s", str(PEERS / "wrk_report.lua")]
     if close:
         command += ["-H", "Connection: close"]
+    if cookie:
+        command += ["-H", f"Cookie: {cookie}"]
     scheme = "https" if secure else "http"
     client = Client([*command, f"{scheme}://{local(port)}{path}"], cpu)
     output = client.output(length + GRACE_SECONDS)
     report = json.loads(output.splitlines()[-1])
     return Work(report["requests"], report["duration_us"] / 1e6, report["errors"])
+
+
+def cookie_of(port: int) -> str | None:
+    """The cookie that a new client is given, `name=value`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        response.read()
+    finally:
+        connection.close()
+    given = response.getheader("Set-Cookie")
+    return given.partition(";")[0] if given else None
 
 
 def ping(cpu: int, port: int, seconds: float) -> Work:

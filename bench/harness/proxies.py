@@ -11,6 +11,10 @@ from pathlib import Path
 from .process import Child, StartFailed, free_port
 from .tls import Certificate
 
+# ELB's name; both proxies use it where they keep clients.
+COOKIE = "AWSELB"
+STICKY_POLICY = '[load_balancers.http.policies.sticky]\ntype = "LBCookieStickinessPolicyType"'
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PEERS = REPOSITORY / "bench" / "peers"
 EXAMPLES = REPOSITORY / "target" / "release" / "examples"
@@ -110,22 +114,39 @@ def common_values(task: Task, ports: Ports, directory: Path, cpu: int) -> dict[s
 
 
 class Haproxy(Proxy):
-    """As its manual advises (`splice-auto`), or with splicing forced through pipes of 1 MiB."""
+    """As its manual advises (`splice-auto`), or with splicing forced through pipes of 1 MiB; `features`: with its log
+    and a cookie of its own."""
 
-    def __init__(self, cpu: int, name: str = "haproxy", title: str = "HAProxy", force_splice: bool = False):
+    def __init__(
+        self,
+        cpu: int,
+        name: str = "haproxy",
+        title: str = "HAProxy",
+        force_splice: bool = False,
+        features: bool = False,
+    ):
         super().__init__(name, title, cpu)
         self.force_splice = force_splice
+        self.features = features
 
     def start(self, task, ports, directory):
-        def servers(backends):
-            return "\n".join(f"    server b{place} 127.0.0.1:{port} check" for place, port in enumerate(backends))
+        def servers(backends, sticky=False):
+            lines = (
+                f"    server b{place} 127.0.0.1:{port} check" + (f" cookie b{place}" if sticky else "")
+                for place, port in enumerate(backends)
+            )
+            return "\n".join(lines)
 
         path = self._render(
             "haproxy.cfg",
             directory,
             {
                 **common_values(task, ports, directory, self.cpu),
-                "HTTP_SERVERS": servers(task.http_backends),
+                "HTTP_SERVERS": servers(task.http_backends, self.features),
+                # A line per request, written to the file that its standard error is.
+                "LOG": "log stderr format raw local0" if self.features else "",
+                "HTTP_LOG": "log global\n    option httplog" if self.features else "",
+                "COOKIE": f"cookie {COOKIE} insert indirect nocache" if self.features else "",
                 "TCP_SERVERS": servers(task.tcp_backends),
                 "RETRY_ON": "conn-failure empty-response response-timeout"
                 if task.policy.retry_safe_requests
@@ -165,7 +186,8 @@ class Nginx(Proxy):
 
 
 class Elbow(Proxy):
-    """The binary under test: `ELBOW_BIN`, or the release build of this tree."""
+    """The binary under test: `ELBOW_BIN`, or the release build of this tree; `features`: with stickiness and the access
+    log. Histograms are always on."""
 
     def __init__(
         self,
@@ -173,9 +195,11 @@ class Elbow(Proxy):
         name: str = "elbow",
         title: str = "Elbow",
         environment: dict[str, str] | None = None,
+        features: bool = False,
     ):
         super().__init__(name, title, cpu)
         self.environment = environment
+        self.features = features
 
     @staticmethod
     def binary() -> str:
@@ -185,11 +209,15 @@ class Elbow(Proxy):
         def instances(backends):
             return ", ".join(f'"127.0.0.1:{port}"' for port in backends)
 
+        log = directory / f"{self.name}-access.log"
         path = self._render(
             "elbow.toml",
             directory,
             {
                 **common_values(task, ports, directory, self.cpu),
+                "STICKY": ', policies = ["sticky"]' if self.features else "",
+                "STICKY_POLICY": STICKY_POLICY if self.features else "",
+                "ACCESS_LOG": f'access_log = {{ path = "{log}" }}' if self.features else "",
                 "ADMIN_PORT": free_port(),
                 "HTTP_INSTANCES": instances(task.http_backends),
                 "HTTP_BACKEND_PORT": task.http_backends[0],
@@ -229,8 +257,10 @@ def known_proxies(cpu: int) -> list[Proxy]:
     return [
         Elbow(cpu),
         Elbow(cpu, "elbow-copy", "Elbow, copying", {"ELBOW_SPLICE": "off"}),
+        Elbow(cpu, "elbow-features", "Elbow, log and cookie", features=True),
         Haproxy(cpu),
         Haproxy(cpu, "haproxy-splice", "HAProxy, forced", force_splice=True),
+        Haproxy(cpu, "haproxy-features", "HAProxy, log and cookie", features=True),
         Nginx(cpu),
         Relay(cpu),
     ]

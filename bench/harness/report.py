@@ -23,8 +23,10 @@ from .summary import (
 COLOURS = {
     "elbow": "#0f766e",
     "elbow-copy": "#5eada5",
+    "elbow-features": "#0d9488",
     "haproxy": "#64748b",
     "haproxy-splice": "#8d9aab",
+    "haproxy-features": "#7a889a",
     "nginx": "#94a3b8",
     "relay": "#cbd5e1",
 }

@@ -18,7 +18,7 @@ FOREIGN_LIMIT_PERCENT = 5.0
 
 @dataclass(frozen=True)
 class Bar:
-    """What Elbow is held to: at most `factor` times the best of `peers`, or at most `limit`."""
+    """What Elbow, or a variant of it, is held to: at most `factor` times the best of `peers`, or at most `limit`."""
 
     case: str
     metric: str
@@ -26,6 +26,7 @@ class Bar:
     peers: tuple[str, ...] = ()
     factor: float = 1.0
     limit: float | None = None
+    held: str = "elbow"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ BARS = (
         ("haproxy", "haproxy-splice", "nginx"),
         0.80,
     ),
+    Bar("http_features", "cpu_us", "≤ 1.15 × Elbow without them", ("elbow",), 1.15, held="elbow-features"),
+    Bar("http_features", "cpu_us", "≤ 0.80 × HAProxy with them", ("haproxy-features",), 0.80, held="elbow-features"),
     Bar("tcp_small", "cpu_us", "≤ 0.95 × HAProxy", ("haproxy",), 0.95),
     Bar("tcp_bulk", "cpu_s_gib", "≤ 0.75 × HAProxy with splice-auto", ("haproxy",), 0.75),
     Bar("tcp_bulk", "cpu_s_gib", "≤ 0.75 × our own copying path", ("elbow-copy",), 0.75),
@@ -108,7 +111,7 @@ def reference(bar: Bar, metric: Metric, field: dict[str, list[Sample]]) -> float
 def judge(case: Case, bar: Bar, field: dict[str, list[Sample]]) -> Verdict:
     """Holds Elbow's figure against the bar."""
     metric = next(metric for metric in case.metrics if metric.key == bar.metric)
-    own, limit = field.get("elbow"), reference(bar, metric, field)
+    own, limit = field.get(bar.held), reference(bar, metric, field)
     if not own or limit is None:
         return Verdict(bar, "not measured", None)
     value = figure(own, metric)
@@ -123,7 +126,7 @@ def _measured(bar: Bar, metric: Metric, field: dict[str, list[Sample]], value: f
     other = figure(field[peer], metric)
     if metric.worst or not other:
         return f"{shown} against {other:.{metric.digits}f}"
-    pairs = zip(rounds_of(field["elbow"], metric), rounds_of(field[peer], metric), strict=False)
+    pairs = zip(rounds_of(field[bar.held], metric), rounds_of(field[peer], metric), strict=False)
     ratios = [a / b for a, b in pairs if b]
     return f"{value / other:.2f} × {peer} (rounds {min(ratios):.2f}-{max(ratios):.2f})"
 

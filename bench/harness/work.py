@@ -38,6 +38,16 @@ def http(path: str, close: bool = False, secure: bool = False) -> Measure:
     return measure
 
 
+def http_kept(lab: Lab, proxy: Proxy) -> Sample:
+    """CPU per request of clients that come back with the cookie they were given, if they were."""
+
+    def load(running: Running, full: bool) -> Work:
+        port = running.ports.http
+        return loads.wrk(lab.settings.load_cpu, port, "/", lab.length(full), cookie=loads.cookie_of(port))
+
+    return measure_load(lab, proxy, lab.http_task(), load, per_request)
+
+
 def http_64k(lab: Lab, proxy: Proxy) -> Sample:
     """CPU per GiB of bodies of 64 KiB."""
 

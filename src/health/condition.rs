@@ -47,7 +47,16 @@ pub struct Change {
 impl Health {
     /// The health of an instance that has just been registered.
     pub const fn registered() -> Self {
-        Self(State::Registering { bad: 0 })
+        Self::known(Condition::Registering)
+    }
+
+    /// The health of an instance of which this much is known already.
+    pub const fn known(condition: Condition) -> Self {
+        Self(match condition {
+            Condition::Registering => State::Registering { bad: 0 },
+            Condition::InService => State::InService { bad: 0 },
+            Condition::Failed | Condition::Recovering => State::OutOfService { good: 0 },
+        })
     }
 
     /// What is known now.

@@ -20,6 +20,8 @@ pub struct Node {
     pub state_dir: PathBuf,
     /// The key that all nodes of one installation share for sticky cookies; `None`: one of this node's own.
     pub sticky_key_file: Option<PathBuf>,
+    /// Where the process that serves writes its id, if anywhere.
+    pub pid_file: Option<PathBuf>,
 }
 
 impl Default for Node {
@@ -30,6 +32,7 @@ impl Default for Node {
             max_connections: None,
             state_dir: PathBuf::from("/var/lib/elbow"),
             sticky_key_file: None,
+            pid_file: None,
         }
     }
 }

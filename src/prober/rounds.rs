@@ -52,7 +52,7 @@ struct FirstRound {
 
 impl Prober {
     /// A prober for what `registry` publishes, on the tokio runtime it is called on. The receiver completes when every
-    /// instance registered now has been probed once: before that, nobody knows who is in service.
+    /// instance registered now has been probed once, or is known from before: until then, nobody knows who is in service.
     pub fn new(registry: &Registry) -> (Self, oneshot::Receiver<()>) {
         let (over, first_round) = oneshot::channel();
         let mut prober = Self {
@@ -67,7 +67,9 @@ impl Prober {
             first_round: FirstRound { missing: HashSet::new(), over: Some(over) },
         };
         prober.follow();
-        prober.first_round.missing = prober.instances.iter().map(|(key, _)| key.to_bits()).collect();
+        let unknown = |probed: &Probed| probed.health == Health::registered();
+        let missing = prober.instances.iter().filter(|(_, probed)| unknown(probed)).map(|(key, _)| key.to_bits());
+        prober.first_round.missing = missing.collect();
         prober.first_round.tell_if_over();
         (prober, first_round)
     }
@@ -118,7 +120,7 @@ impl Prober {
         let key = self.instances.insert(Probed {
             live: Arc::clone(live),
             check: check.clone(),
-            health: Health::registered(),
+            health: Health::known(live.condition()),
             schedule,
             timer: None,
             underway: None,

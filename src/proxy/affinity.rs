@@ -176,7 +176,7 @@ mod tests {
         fn a_client_stays_until_its_instance_takes_no_work(
             steps in prop::collection::vec((0..INSTANCES, 0_u8..4), 1..60),
         ) {
-            let registry = Registry::with_sticky_key(&sticky(INSTANCES), 1, Some(key())).expect("addresses only");
+            let registry = Registry::with_keys(&sticky(INSTANCES), 1, Some(key()), &[]).expect("addresses only");
             registry.snapshot().instances().for_each(|(_, entry)| entry.live.set_condition(Condition::InService));
             let mut bond: Option<(Arc<Live>, String)> = None;
             for (who, what) in steps {

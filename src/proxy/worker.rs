@@ -12,11 +12,11 @@ use crate::proxy::core::Core;
 use crate::proxy::idle_pool::SWEEP_INTERVAL;
 use crate::proxy::stop::{StopHandle, stop_pair};
 use crate::registry::{Lifecycle, Reader};
-use crate::runtime::{Either, Io, ListenOptions, Listener, race};
+use crate::runtime::{Either, Io, ListenOptions, Listener, ListeningSockets, Slot, race};
 use crate::telemetry::FlightRecorder;
 
 /// Length of each listener's accept queue asked for; `net.core.somaxconn` caps it.
-const BACKLOG: u32 = 4096;
+pub const BACKLOG: u32 = 4096;
 
 /// What a worker is told at its birth.
 pub struct WorkerSettings {
@@ -30,13 +30,15 @@ pub struct WorkerSettings {
     pub admission: Arc<Admission>,
     /// What remembers the node's requests.
     pub recorder: Arc<FlightRecorder>,
+    /// Sockets that were opened for the cores. What is not there, a core opens itself.
+    pub sockets: Arc<ListeningSockets>,
 }
 
 /// Serves until the node has stopped or drained. `started` hears, once, whether every listener is open.
 pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Result<()>)) {
     let core = Rc::new(Core::new(io, &settings));
-    let WorkerSettings { number, mut reader, .. } = settings;
-    let mut listeners = Listeners::default();
+    let WorkerSettings { number, mut reader, sockets, .. } = settings;
+    let mut listeners = Listeners { sockets, open: BTreeMap::new() };
     let opened = listeners.follow(&core);
     let failed = opened.is_err();
     started(opened);
@@ -56,7 +58,7 @@ pub async fn run(io: Io, settings: WorkerSettings, started: impl FnOnce(io::Resu
                 }
             }
             Next::Drain => {
-                listeners.open.clear();
+                listeners.retain(&core, |_| false);
                 core.drain();
             }
             Next::Stop => return core.offer_lines(),
@@ -112,8 +114,8 @@ async fn sweep(core: Rc<Core>) {
 
 /// The open listeners by address, in order, so that a simulated core always stops them in the same one. Dropping a handle
 /// stops its acceptor.
-#[derive(Default)]
 struct Listeners {
+    sockets: Arc<ListeningSockets>,
     open: BTreeMap<SocketAddr, StopHandle>,
 }
 
@@ -122,7 +124,7 @@ impl Listeners {
     fn follow(&mut self, core: &Rc<Core>) -> io::Result<()> {
         let snapshot = core.snapshot();
         let before = self.open.len();
-        self.open.retain(|address, _| snapshot.listener(*address).is_some());
+        self.retain(core, |address| snapshot.listener(address).is_some());
         if self.open.len() < before {
             // Idle connections to those that are gone end.
             core.io.wake_all();
@@ -133,15 +135,28 @@ impl Listeners {
             if self.open.contains_key(&address) {
                 continue;
             }
-            match Listener::open(&core.io, &ListenOptions { address, backlog: BACKLOG }) {
+            match self.listen(core, address) {
                 Ok(listener) => {
                     let (handle, stopped) = stop_pair();
-                    core.io.spawn(acceptor::run(core.clone(), listener, address, stopped.wait()));
+                    core.io.spawn(acceptor::run(core.clone(), listener, entry.clone(), stopped.wait()));
                     self.open.insert(address, handle);
                 }
                 Err(error) => result = Err(io::Error::new(error.kind(), format!("{address}: {error}"))),
             }
         }
         result
+    }
+    /// The socket that was opened for this core, or else one that it opens.
+    fn listen(&self, core: &Core, address: SocketAddr) -> io::Result<Listener> {
+        match self.sockets.take(Slot { core: core.number, address }) {
+            Some(socket) => Ok(Listener::adopt(&core.io, socket)),
+            None => Listener::open(&core.io, &ListenOptions { address, backlog: BACKLOG }),
+        }
+    }
+
+    fn retain(&mut self, core: &Core, stays: impl Fn(SocketAddr) -> bool) {
+        for (address, handle) in self.open.extract_if(.., |address, _| !stays(*address)) {
+            handle.stop(self.sockets.release(Slot { core: core.number, address }));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub enum CompileError {
         /// Why.
         cause: TlsError,
     },
+    /// A listener's address cannot be listened on.
+    Unopened(SocketAddr, io::Error),
     /// A listener keeps clients by sticky cookies, and there is no key to make them with.
     NoStickyKey {
         /// The load balancer.
@@ -64,6 +67,7 @@ impl fmt::Display for CompileError {
             Self::Tls { load_balancer, port, cause } => {
                 write!(formatter, "load balancer {load_balancer}, listener {port}: {cause}")
             }
+            Self::Unopened(address, cause) => write!(formatter, "listener {address}: {cause}"),
             Self::NoStickyKey { load_balancer } => {
                 write!(formatter, "load balancer {load_balancer}: there is no key for its sticky cookies")
             }

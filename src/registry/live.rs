@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::atomic::AtomicCell;
 
-use super::Ejected;
+use super::{Ejected, Standing};
 use crate::balance::{self, Load, Share};
 use crate::health::{Condition, Streaks};
 use crate::model::{EjectionCause, InstanceId, LoadBalancerName, OutlierDetection, Port};
@@ -119,6 +119,20 @@ impl Live {
     /// Whether this is a record of the machine at `ip`, with `port` as its own.
     pub(super) fn is_at(&self, ip: IpAddr, port: Option<Port>) -> bool {
         (self.ip, self.port) == (ip, port)
+    }
+
+    /// How it is, for a process that is to succeed this one.
+    pub(super) fn standing(&self) -> Standing {
+        let condition = self.condition();
+        Standing {
+            load_balancer: self.load_balancer.clone(),
+            instance: self.instance.clone(),
+            ip: self.ip,
+            port: self.port,
+            in_service: (condition != Condition::Registering).then_some(condition.is_in_service()),
+            draining: self.is_draining(),
+            newcomer: self.takes_work() && !self.share().is_full(),
+        }
     }
 
     /// Requests (TCP: connections) in flight on it, over all cores.

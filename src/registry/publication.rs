@@ -58,16 +58,19 @@ impl Registry {
     /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives and
     /// without a key for sticky cookies; errors as of [`compile()`], and certificates that are no good.
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
-        Self::with_sticky_key(configuration, cores, None)
+        Self::with_keys(configuration, cores, None, &[])
     }
 
-    /// As [`Registry::new`], with a key for sticky cookies.
-    pub fn with_sticky_key(
+    /// As [`Registry::new`], with a key for sticky cookies and the ticket keys of a registry of another process
+    /// ([`Registry::ticket_keys`]).
+    pub fn with_keys(
         configuration: &Configuration,
         cores: usize,
         sticky: Option<StickyKey>,
+        ticket_keys: &[u8],
     ) -> Result<Self, Vec<CompileError>> {
-        let tickets = TicketRing::random(WallClock::System).map_err(|fault| vec![CompileError::Tickets(fault)])?;
+        let tickets = TicketRing::resumed(ticket_keys, WallClock::System);
+        let tickets = tickets.map_err(|fault| vec![CompileError::Tickets(fault)])?;
         let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_certificates)?;
         let first = compile(configuration, cores, Keys { keyring: &keyring, sticky: sticky.as_ref() }, None)?;
         Ok(Self(Arc::new(Shared {
@@ -84,6 +87,11 @@ impl Registry {
         })))
     }
 
+    /// The keys of session tickets, for a process that is to succeed this one. Secret.
+    pub fn ticket_keys(&self) -> Vec<u8> {
+        self.0.applied.lock().unwrap_or_else(PoisonError::into_inner).keyring.tickets().export()
+    }
+
     /// Whether there is a key for sticky cookies.
     pub fn has_sticky_key(&self) -> bool {
         self.0.sticky_key.get().is_some()
@@ -97,9 +105,18 @@ impl Registry {
 
     /// Compiles the next configuration and publishes it; errors as of [`Registry::new`], and then nothing has changed.
     pub fn apply(&self, configuration: &Configuration) -> Result<(), Vec<CompileError>> {
+        self.apply_after(configuration, |_| Ok(()))
+    }
+
+    /// As [`Registry::apply`], if `prepare` succeeds with what is about to be published. Nothing else can fail after it.
+    pub fn apply_after(
+        &self,
+        configuration: &Configuration,
+        prepare: impl FnOnce(&Snapshot) -> Result<(), CompileError>,
+    ) -> Result<(), Vec<CompileError>> {
         let mut applied = self.0.applied.lock().unwrap_or_else(PoisonError::into_inner);
         let keyring = applied.keyring.for_configuration(configuration).map_err(of_certificates)?;
-        self.publish(configuration, &keyring)?;
+        self.publish(configuration, &keyring, prepare)?;
         *applied = Applied { configuration: configuration.clone(), keyring };
         Ok(())
     }
@@ -117,7 +134,7 @@ impl Registry {
         let mut keyring = applied.keyring.clone();
         let refreshed = keyring.refresh();
         if refreshed.iter().any(|refreshed| matches!(refreshed, Refreshed::Replaced(..)))
-            && let Err(errors) = self.publish(&applied.configuration, &keyring)
+            && let Err(errors) = self.publish(&applied.configuration, &keyring, |_| Ok(()))
         {
             // A host name may have no address just now. What is served stays as it is, and the next look finds the same.
             let causes = CompileError::join(&errors);
@@ -128,10 +145,16 @@ impl Registry {
         refreshed
     }
 
-    fn publish(&self, configuration: &Configuration, keyring: &Keyring) -> Result<(), Vec<CompileError>> {
+    fn publish(
+        &self,
+        configuration: &Configuration,
+        keyring: &Keyring,
+        prepare: impl FnOnce(&Snapshot) -> Result<(), CompileError>,
+    ) -> Result<(), Vec<CompileError>> {
         let keys = Keys { keyring, sticky: self.0.sticky_key.get() };
         let previous = self.snapshot();
         let next = compile(configuration, self.0.cores, keys, Some(&previous))?;
+        prepare(&next).map_err(|error| vec![error])?;
         self.0.departures().handle_publication(&previous, &next);
         self.0.published.replace(Arc::new(next));
         self.0.announce();

@@ -26,6 +26,7 @@ pub(crate) fn configuration(load_balancers: Vec<LoadBalancerParts>) -> Configura
             max_connections: None,
             state_dir: PathBuf::from("/nowhere"),
             sticky_key_file: None,
+            pid_file: None,
         },
         admin: AdminAddress::DEFAULT,
         api: None,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -261,8 +261,8 @@ impl Listener {
     }
 
     /// Takes over a socket that listens already.
-    pub fn adopt(io: &Io, raw: RawFd) -> Listener {
-        Listener { descriptor: Descriptor::new(io, raw), accepting: None }
+    pub fn adopt(io: &Io, socket: OwnedFd) -> Listener {
+        Listener { descriptor: Descriptor::new(io, socket.into_raw_fd()), accepting: None }
     }
 
     /// The next connection. Cancel-safe.
@@ -295,16 +295,26 @@ impl Listener {
 
     /// Stops accepting and returns the connections that the kernel had accepted on our behalf, so that none is lost.
     pub async fn stop(mut self) -> Vec<Socket> {
-        let io = self.descriptor.io.clone();
+        let mut sockets = self.stop_accepting().await;
+        let io = &self.descriptor.io;
+        while let Ok(raw) = io.with_kernel(|kernel| kernel.accept_now(self.descriptor.raw)) {
+            sockets.push(Socket { descriptor: Descriptor::new(io, raw) });
+        }
+        sockets
+    }
+
+    /// As [`Listener::stop`], but leaves whoever waits in the queue to others who have the same socket.
+    pub async fn leave(mut self) -> Vec<Socket> {
+        self.stop_accepting().await
+    }
+
+    async fn stop_accepting(&mut self) -> Vec<Socket> {
         let mut sockets = Vec::new();
         if let Some(mut accepting) = self.accepting.take() {
             accepting.cancel();
             while let Some(raw) = poll_fn(|context| accepting.poll_accepted(context)).await {
-                sockets.push(Socket { descriptor: Descriptor::new(&io, raw) });
+                sockets.push(Socket { descriptor: Descriptor::new(&self.descriptor.io, raw) });
             }
-        }
-        while let Ok(raw) = io.with_kernel(|kernel| kernel.accept_now(self.descriptor.raw)) {
-            sockets.push(Socket { descriptor: Descriptor::new(&io, raw) });
         }
         sockets
     }

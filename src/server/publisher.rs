@@ -14,9 +14,11 @@ use tokio::sync::Notify;
 use crate::control::api::PublishError;
 use crate::model::{Configuration, Layer};
 use crate::proxy::admission::Admission;
-use crate::registry::{CompileError, Registry};
-use crate::runtime;
-use crate::server::sticky_key;
+use crate::proxy::worker;
+use crate::registry::{CompileError, Registry, Snapshot};
+use crate::runtime::{self, ListeningSockets};
+use crate::server::inheritance::Inheritance;
+use crate::server::{RunError, sticky_key};
 
 /// How often the control thread looks whether the cores have adopted a change, for some seconds in all. They do at their
 /// next turn; a core that does not is stuck. Looks are counted, not time: if the whole process gets none, nobody is.
@@ -30,16 +32,37 @@ const LOOK: Duration = Duration::from_micros(200);
 pub(super) struct Publisher {
     registry: Registry,
     admission: Arc<Admission>,
+    sockets: Arc<ListeningSockets>,
+    cores: usize,
     /// Open files that the process may have.
     descriptors: u64,
     published: Rc<Notify>,
 }
 
 impl Publisher {
-    /// For `registry`, which was made from `first`.
-    pub(super) fn new(registry: Registry, first: &Configuration, descriptors: u64) -> Publisher {
+    /// For `registry`, which was made from `first` for `cores` cores.
+    pub(super) fn new(registry: Registry, first: &Configuration, cores: usize, descriptors: u64) -> Publisher {
         let admission = Admission::new(connection_limit(first, descriptors));
-        Publisher { registry, admission, descriptors, published: Rc::default() }
+        Publisher { registry, admission, sockets: Arc::default(), cores, descriptors, published: Rc::default() }
+    }
+
+    /// Opens what the first configuration listens on, on all cores or nowhere, but for what was handed over.
+    ///
+    /// # Errors
+    /// Where nobody can listen, or somebody else does. Blocks for up to a second until it is sure of that.
+    pub(super) fn listen(&self, inheritance: &mut Inheritance) -> Result<(), RunError> {
+        let snapshot = self.registry.snapshot();
+        let addresses: Vec<SocketAddr> = addresses_of(&snapshot).collect();
+        let settled = inheritance.settle(&self.sockets, self.cores, &addresses);
+        settled.map_err(|error| RunError::Start(format!("sockets that were handed over: {error}")))?;
+        let new = addresses.into_iter().filter(|address| !self.sockets.has(*address));
+        let listening = require_free(new).and_then(|()| open(&self.sockets, self.cores, &snapshot));
+        listening.map_err(|error| RunError::Compile(vec![error]))
+    }
+
+    /// The sockets of all listeners.
+    pub(super) fn sockets(&self) -> &Arc<ListeningSockets> {
+        &self.sockets
     }
 
     /// The room for client connections, as the configuration wants it.
@@ -55,7 +78,7 @@ impl Publisher {
     /// Brings `next` into effect; done when every core has adopted it.
     pub(super) async fn publish(&self, next: Configuration) -> Result<(), PublishError> {
         let limit = connection_limit(&next, self.descriptors);
-        let registry = self.registry.clone();
+        let (registry, sockets, cores) = (self.registry.clone(), self.sockets.clone(), self.cores);
         // Looks names up and may wait for an address, which the probes on this thread must not.
         let applied = tokio::task::spawn_blocking(move || {
             require_free(new_addresses(&registry, &next)).map_err(|error| PublishError::Refused(error.to_string()))?;
@@ -64,7 +87,8 @@ impl Publisher {
                     .map_err(|error| PublishError::Refused(format!("key for sticky cookies: {error}")))?;
                 key.into_iter().for_each(|key| registry.provide_sticky_key(key));
             }
-            registry.apply(&next).map_err(|errors| PublishError::Refused(CompileError::join(&errors)))
+            let applied = registry.apply_after(&next, |snapshot| open(&sockets, cores, snapshot));
+            applied.map_err(|errors| PublishError::Refused(CompileError::join(&errors)))
         });
         applied.await.unwrap_or_else(|error| Err(PublishError::Failed(error.to_string())))?;
         self.admission.set_limit(limit);
@@ -79,12 +103,22 @@ impl Publisher {
     }
 }
 
+/// Opens what `snapshot` listens on and nobody does yet: on all cores, or nowhere.
+fn open(sockets: &ListeningSockets, cores: usize, snapshot: &Snapshot) -> Result<(), CompileError> {
+    let addresses: Vec<SocketAddr> = addresses_of(snapshot).collect();
+    let opened = sockets.open(cores, &addresses, worker::BACKLOG);
+    opened.map_err(|(address, error)| CompileError::Unopened(address, error))
+}
+
+fn addresses_of(snapshot: &Snapshot) -> impl Iterator<Item = SocketAddr> {
+    snapshot.listeners().iter().map(|entry| entry.listener.socket_address())
+}
+
 /// Where `next` listens and nobody does yet. What overlaps with an address that is held already, such as the wildcard,
 /// is left out: only the kernel can tell whether both go together.
 fn new_addresses(registry: &Registry, next: &Configuration) -> Vec<SocketAddr> {
     let snapshot = registry.snapshot();
-    let held = || snapshot.listeners().iter().map(|entry| entry.listener.socket_address());
-    listener_addresses(next).filter(|address| !held().any(|held| overlap(held, *address))).collect()
+    listener_addresses(next).filter(|address| !addresses_of(&snapshot).any(|held| overlap(held, *address))).collect()
 }
 
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
@@ -93,7 +127,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 }
 
 /// Every listener's address.
-pub(super) fn listener_addresses(configuration: &Configuration) -> impl Iterator<Item = SocketAddr> {
+fn listener_addresses(configuration: &Configuration) -> impl Iterator<Item = SocketAddr> {
     let listeners = configuration.load_balancers.values().flat_map(|balancer| &balancer.listeners);
     listeners.map(|listener| listener.socket_address())
 }
@@ -101,7 +135,7 @@ pub(super) fn listener_addresses(configuration: &Configuration) -> impl Iterator
 /// A listener's address may be shared by the threads of this process, but not with another process that happens to
 /// share it: half of the traffic would go there. After a crash, or a reload just before, old listeners linger for some
 /// milliseconds. Blocks for up to a second.
-pub(super) fn require_free(addresses: impl IntoIterator<Item = SocketAddr>) -> io::Result<()> {
+fn require_free(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<(), CompileError> {
     const TRIES: u32 = 20;
     for address in addresses {
         for attempt in 1..=TRIES {
@@ -110,7 +144,7 @@ pub(super) fn require_free(addresses: impl IntoIterator<Item = SocketAddr>) -> i
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < TRIES => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
-                Err(error) => return Err(io::Error::new(error.kind(), format!("listener {address}: {error}"))),
+                Err(error) => return Err(CompileError::Unopened(address, error)),
             }
         }
     }

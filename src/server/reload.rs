@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use http::StatusCode;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::control::admin::command::{Done, Refused};
 use crate::control::api::Service;
@@ -47,6 +47,11 @@ impl Reloader {
             turn: Mutex::new(()),
             counts: Cell::default(),
         }
+    }
+
+    /// Has reloads wait until the guard is dropped, and waits for one under way.
+    pub(super) async fn hold(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
 
     /// How many reloads there were.
@@ -116,6 +121,7 @@ impl Reloader {
             ("[node] cores", current.node.cores == next.node.cores),
             ("[node] state_dir", current.node.state_dir == next.node.state_dir),
             ("[node] sticky_key_file", current.node.sticky_key_file == next.node.sticky_key_file),
+            ("[node] pid_file", current.node.pid_file == next.node.pid_file),
             ("[admin] address", current.admin == next.admin),
             ("[api]", current.api == next.api),
         ];
@@ -170,7 +176,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let first = configuration(&text(&[port], "max_connections = 7"));
         let registry = Registry::new(&first, 1).expect("resolvable");
-        let publisher = Publisher::new(registry.clone(), &first, 1_000);
+        let publisher = Publisher::new(registry.clone(), &first, 1, 1_000);
         (Reloader::new(Some(file.path().to_owned()), first, publisher, None), registry, file)
     }
 

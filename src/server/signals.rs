@@ -10,6 +10,7 @@ pub(super) struct Signals {
     interrupt: Signal,
     hangup: Signal,
     user: Signal,
+    second_user: Signal,
 }
 
 /// What a signal asks for.
@@ -21,6 +22,8 @@ pub(super) enum Asked {
     Reload,
     /// SIGUSR1: the files of the logs have been moved away.
     ReopenLogs,
+    /// SIGUSR2: the binary may have been replaced.
+    Upgrade,
 }
 
 impl Signals {
@@ -31,6 +34,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             user: signal(SignalKind::user_defined1())?,
+            second_user: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -46,6 +50,7 @@ impl Signals {
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.hangup.recv() => Asked::Reload,
             _ = self.user.recv() => Asked::ReopenLogs,
+            _ = self.second_user.recv() => Asked::Upgrade,
         }
     }
 }

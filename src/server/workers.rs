@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::proxy::admission::Admission;
 use crate::proxy::worker::{self, WorkerSettings};
 use crate::registry::Registry;
-use crate::runtime::{self, BufferPool, Executor, Features, Ring};
+use crate::runtime::{self, BufferPool, Executor, Features, ListeningSockets, Ring};
 use crate::server::RunError;
+use crate::server::publisher::Publisher;
 use crate::telemetry::FlightRecorder;
 
 /// Receive buffers of one core at the most: 256 MiB. Address space only, until they are used.
@@ -32,14 +33,20 @@ impl Workers {
     pub(super) fn start(
         registry: &Registry,
         cpus: &[usize],
-        admission: &Arc<Admission>,
+        publisher: &Publisher,
         recorder: &Arc<FlightRecorder>,
     ) -> Result<Workers, RunError> {
         let (started, starting) = mpsc::channel();
         let mut threads = Vec::new();
         for (number, cpu) in cpus.iter().copied().enumerate() {
-            let (registry, admission, recorder) = (registry.clone(), admission.clone(), recorder.clone());
-            let worker = Worker { number, cpu, registry, admission, recorder };
+            let worker = Worker {
+                number,
+                cpu,
+                registry: registry.clone(),
+                admission: publisher.admission().clone(),
+                sockets: publisher.sockets().clone(),
+                recorder: recorder.clone(),
+            };
             let started = started.clone();
             let thread = Builder::new().name(format!("elbow-{number}")).spawn(move || worker.run(&started));
             threads.push(thread.map_err(|error| RunError::Start(format!("data-plane thread: {error}")))?);
@@ -69,6 +76,7 @@ struct Worker {
     cpu: usize,
     registry: Registry,
     admission: Arc<Admission>,
+    sockets: Arc<ListeningSockets>,
     recorder: Arc<FlightRecorder>,
 }
 
@@ -94,6 +102,7 @@ impl Worker {
             reader: self.registry.reader(),
             admission: self.admission,
             recorder: self.recorder,
+            sockets: self.sockets,
         };
         let started = started.clone();
         executor.run(worker::run(io.clone(), settings, move |opened| {

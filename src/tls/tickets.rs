@@ -57,6 +57,20 @@ impl TicketRing {
         Self::new(Source::Fleet(prk), clock)
     }
 
+    /// A ring of random keys that goes on with what [`TicketRing::export`] gave; of what is no export nothing is taken.
+    pub fn resumed(exported: &[u8], clock: WallClock) -> Result<Self, TicketFault> {
+        let ring = Self::random(clock)?;
+        if let Some(keys) = Keys::import(exported) {
+            *ring.shared.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        }
+        Ok(ring)
+    }
+
+    /// The random keys that open tickets now, for a process that is to succeed this one. Secret.
+    pub fn export(&self) -> Vec<u8> {
+        self.keys().export()
+    }
+
     fn new(source: Source, clock: WallClock) -> Result<Self, TicketFault> {
         static RINGS: AtomicU64 = AtomicU64::new(0);
         let window = clock.now_seconds() / WINDOW_SECONDS;
@@ -130,7 +144,25 @@ struct Keys {
     openers: Vec<Arc<TicketKey>>,
 }
 
+impl Keys {
+    /// The window, then the current key and the others.
+    fn export(&self) -> Vec<u8> {
+        let keys = [&self.current].into_iter().chain(&self.openers);
+        self.window.to_be_bytes().into_iter().chain(keys.flat_map(|key| key.bytes)).collect()
+    }
+
+    fn import(exported: &[u8]) -> Option<Keys> {
+        let (window, keys) = exported.split_first_chunk()?;
+        let (keys, []) = keys.as_chunks() else { return None };
+        let mut keys = keys.iter().map(|bytes| TicketKey::new(bytes).map(Arc::new));
+        let current = keys.next()??;
+        Some(Keys { window: u64::from_be_bytes(*window), current, openers: keys.collect::<Option<_>>()? })
+    }
+}
+
 struct TicketKey {
+    /// Name and key, as they are handed on.
+    bytes: [u8; NAME_LEN + KEY_LEN],
     name: [u8; NAME_LEN],
     key: RandomizedNonceKey,
 }
@@ -138,7 +170,7 @@ struct TicketKey {
 impl TicketKey {
     fn new(bytes: &[u8; NAME_LEN + KEY_LEN]) -> Option<Self> {
         let (name, key) = bytes.split_first_chunk()?;
-        Some(Self { name: *name, key: RandomizedNonceKey::new(&AES_256_GCM, key).ok()? })
+        Some(Self { bytes: *bytes, name: *name, key: RandomizedNonceKey::new(&AES_256_GCM, key).ok()? })
     }
 
     fn derive(prk: &Prk, window: u64) -> Option<Self> {
@@ -287,6 +319,26 @@ mod tests {
         let ticket = tickets.encrypt(b"state").expect("a ticket");
         assert_eq!(ring.advance(0).window, 1);
         assert!(tickets.decrypt(&ticket).is_some());
+    }
+
+    #[test]
+    fn a_successor_opens_the_tickets_of_its_predecessor_and_forgets_them_in_time() {
+        let (clock, time) = clock_at(WINDOW_SECONDS);
+        let before = Arc::new(TicketRing::random(clock.clone()).expect("a ring"));
+        let oldest = ScopedTickets::new(before.clone(), [1; 32]).encrypt(b"oldest").expect("a ticket");
+        time.store(2 * WINDOW_SECONDS, Ordering::Relaxed);
+        let old = ScopedTickets::new(before.clone(), [1; 32]).encrypt(b"old").expect("a ticket");
+        let after = tickets(TicketRing::resumed(&before.export(), clock.clone()).expect("a ring"));
+        let new = after.encrypt(b"new").expect("a ticket");
+        assert_eq!(ScopedTickets::new(before, [1; 32]).decrypt(&new).as_deref(), Some(b"new".as_slice()));
+        for (window, opens) in [(2, [true, true]), (3, [false, true]), (4, [false, false])] {
+            time.store(window * WINDOW_SECONDS, Ordering::Relaxed);
+            assert_eq!([&oldest, &old].map(|ticket| after.decrypt(ticket).is_some()), opens, "{window}");
+        }
+        for nonsense in [&b""[..], b"12345678", &[0; 8 + NAME_LEN + KEY_LEN + 1]] {
+            let ring = TicketRing::resumed(nonsense, clock.clone()).expect("a ring");
+            assert_eq!(ring.keys().window, 4, "its own keys");
+        }
     }
 
     #[test]

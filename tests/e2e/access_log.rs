@@ -195,5 +195,7 @@ fn a_full_disk_costs_lines_and_no_request() {
         assert_eq!(curl(&[&url]), "hello");
     }
     elbow.admin().wait_metric("elbow_access_log_lines_dropped_total", &[], |count| count == 10.0);
-    assert!(elbow.log().iter().any(|line| line.contains("access log lines are lost")), "{:?}", elbow.log());
+    eventually("the log says so", PATIENCE, || {
+        elbow.log().iter().any(|line| line.contains("access log lines are lost")).then_some(())
+    });
 }

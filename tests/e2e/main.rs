@@ -2,6 +2,7 @@
 
 mod access_log;
 mod api;
+mod balancing;
 mod commands;
 mod desync;
 mod drain;
@@ -15,6 +16,7 @@ mod harness;
 mod health;
 mod http2;
 mod limits;
+mod listeners;
 mod many_connections;
 mod observability;
 mod outages;
@@ -30,4 +32,5 @@ mod surge;
 mod tcp;
 mod tls;
 mod tls_backends;
+mod upgrade;
 mod zones;

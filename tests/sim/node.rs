@@ -75,6 +75,7 @@ impl Node {
                 reader: node.registry.reader(),
                 admission: node.admission.clone(),
                 recorder: recorder.clone(),
+                sockets: Arc::default(),
             };
             let (opened, running) = (node.opened.clone(), node.running.clone());
             let work = worker::run(io.clone(), settings, move |result: io::Result<()>| {

@@ -1,10 +1,13 @@
 //! Where the admin pages are served: a TCP address or a Unix socket, and what may stand in the way of one.
 
 use crate::model::AdminAddress;
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 
@@ -14,14 +17,15 @@ const SOCKET_MODE: u32 = 0o660;
 /// Connections the kernel keeps for us while as many as we serve are open.
 const BACKLOG: u32 = 128;
 
-/// A bound and listening admin address. A Unix socket's file is removed when this is dropped.
+/// A bound and listening admin address. A Unix socket's file is removed when this is dropped, unless others go on with
+/// the socket.
 #[derive(Debug)]
 pub struct AdminListener(Kind);
 
 #[derive(Debug)]
 enum Kind {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, _file: SocketFile },
+    Unix { listener: UnixListener, file: SocketFile },
 }
 
 /// An accepted or dialled connection, over TCP or a Unix socket.
@@ -58,6 +62,40 @@ impl AdminListener {
         bound.map(Self).map_err(|error| io::Error::new(error.kind(), format!("admin address {address}: {error}")))
     }
 
+    /// Takes over a socket that listens at `address` already, inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The socket is of another kind.
+    pub fn adopt(address: &AdminAddress, socket: OwnedFd) -> io::Result<Self> {
+        Ok(Self(match address {
+            AdminAddress::Tcp(_) => Kind::Tcp(TcpListener::from_std(socket.into())?),
+            AdminAddress::Unix(path) => {
+                Kind::Unix { listener: UnixListener::from_std(socket.into())?, file: SocketFile::at(path)? }
+            }
+        }))
+    }
+
+    /// A further descriptor of the socket, for another process.
+    ///
+    /// # Errors
+    ///
+    /// As dup(2).
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        match &self.0 {
+            Kind::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Kind::Unix { listener, .. } => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// What says, from another place, that others go on with the socket: its file then stays.
+    pub fn file_keeper(&self) -> Rc<Cell<bool>> {
+        match &self.0 {
+            Kind::Tcp(_) => Rc::default(),
+            Kind::Unix { file, .. } => Rc::clone(&file.stays),
+        }
+    }
+
     /// The TCP address in use, with the port the kernel chose where 0 was asked for; `None` for a Unix socket.
     pub fn local_address(&self) -> Option<SocketAddr> {
         match &self.0 {
@@ -80,17 +118,18 @@ impl AdminListener {
 struct SocketFile {
     path: PathBuf,
     device_and_inode: (u64, u64),
+    stays: Rc<Cell<bool>>,
 }
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), device_and_inode: device_and_inode(path)? })
+        Ok(Self { path: path.to_owned(), device_and_inode: device_and_inode(path)?, stays: Rc::default() })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if device_and_inode(&self.path).is_ok_and(|now| now == self.device_and_inode) {
+        if !self.stays.get() && device_and_inode(&self.path).is_ok_and(|now| now == self.device_and_inode) {
             // Nobody is left to tell; a stale file is replaced at the next start.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -116,7 +155,7 @@ async fn bind_unix(path: &Path) -> io::Result<Kind> {
     let listener = socket.listen(BACKLOG)?;
     std::fs::rename(&staging, path)?;
     drop(staged);
-    Ok(Kind::Unix { listener, _file: SocketFile::at(path)? })
+    Ok(Kind::Unix { listener, file: SocketFile::at(path)? })
 }
 
 async fn refuse_if_taken(path: &Path) -> io::Result<()> {
@@ -175,6 +214,21 @@ mod tests {
         std::fs::write(&path, "keep me").expect("written");
         assert_eq!(bind(&path).await.expect_err("refused").kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read_to_string(&path).expect("there"), "keep me");
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_was_handed_over_stays_until_its_last_holder_goes() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("admin.sock");
+        let old = bind(&path).await.expect("bound");
+        let socket = old.duplicate().expect("a descriptor");
+        let new = AdminListener::adopt(&AdminAddress::Unix(path.clone()), socket).expect("a Unix socket");
+        old.file_keeper().set(true);
+        drop(old);
+        UnixStream::connect(&path).await.expect("the new one answers");
+        new.accept().await.expect("the connection");
+        drop(new);
+        assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0);
     }
 
     #[tokio::test]

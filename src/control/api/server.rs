@@ -16,6 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -75,6 +76,24 @@ impl ApiListener {
         bound
             .map(|tcp| Self { tcp, tls })
             .map_err(|error| io::Error::new(error.kind(), format!("API address {address}: {error}")))
+    }
+
+    /// Takes over a socket that listens already, inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The socket is of another kind.
+    pub fn adopt(socket: OwnedFd, tls: Option<ServerTls>) -> io::Result<Self> {
+        Ok(Self { tcp: TcpListener::from_std(socket.into())?, tls })
+    }
+
+    /// A further descriptor of the socket, to go on with later or for another process.
+    ///
+    /// # Errors
+    ///
+    /// As dup(2).
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.tcp.as_fd().try_clone_to_owned()
     }
 
     /// The address in use, with the port the kernel chose where 0 was asked for.

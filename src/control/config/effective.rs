@@ -87,6 +87,10 @@ impl File {
             Some(path) => self.path("sticky_key_file", path),
             None => self.line(format_args!("# sticky_key_file: a key of this node's own, in state_dir")),
         }
+        match &node.pid_file {
+            Some(path) => self.path("pid_file", path),
+            None => self.line(format_args!("# pid_file: none")),
+        }
     }
 
     fn api(&mut self, api: &ApiSettings) {

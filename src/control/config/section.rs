@@ -30,8 +30,8 @@ pub(super) enum FileRole {
     Input,
     /// It holds a secret: it must be there, and for its owner alone.
     Secret,
-    /// It is written: its directory should be there.
-    Log,
+    /// Its directory should be there.
+    Written,
 }
 
 /// A file that the configuration names.

@@ -19,6 +19,7 @@ zone = "rack-a"
 max_connections = 100000
 state_dir = "/var/lib/elbow"
 sticky_key_file = "sticky.key"
+pid_file = "/run/elbow/elbow.pid"
 
 [admin]
 address = "unix:/run/elbow/admin.sock"
@@ -198,13 +199,15 @@ fn node(file: PathBuf) -> impl Strategy<Value = Node> {
     let list = list.prop_map(|numbers| Cores::List(made(CoreList::new(numbers.into_iter().collect()))));
     let cores = prop_oneof![Just(Cores::Auto), list];
     let key = proptest::option::of(Just(file));
-    (cores, zone(), unlimited(), "/[ -~]{1,20}", key).prop_map(
-        |(cores, zone, max_connections, state_dir, sticky_key_file)| Node {
+    let pid_file = proptest::option::of("/[a-z]{1,20}".prop_map(PathBuf::from));
+    (cores, zone(), unlimited(), "/[ -~]{1,20}", key, pid_file).prop_map(
+        |(cores, zone, max_connections, state_dir, sticky_key_file, pid_file)| Node {
             cores,
             zone,
             max_connections,
             state_dir: state_dir.into(),
             sticky_key_file,
+            pid_file,
         },
     )
 }

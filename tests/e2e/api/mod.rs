@@ -7,6 +7,7 @@ mod handover;
 mod installation;
 mod registrations;
 mod scenarios;
+mod upgrade;
 
 use crate::harness::{Authority, Backend, PATIENCE, Peer, eventually, free_address, python};
 use installation::{Client, Installation, KEY, SECRET, texts};

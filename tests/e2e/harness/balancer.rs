@@ -109,6 +109,12 @@ impl Balancer {
         self
     }
 
+    /// Lines of its health check, instead of all others.
+    pub fn checking(mut self, lines: &str) -> Balancer {
+        self.health_check = format!("{lines}\n");
+        self
+    }
+
     /// The text of its file.
     pub fn text(&self, listener: SocketAddr, admin: SocketAddr) -> String {
         let Balancer { protocol, instances, node, health_check, attributes, limits, tables, .. } = self;

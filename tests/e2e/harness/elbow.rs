@@ -52,13 +52,20 @@ pub fn elbow_command(arguments: &[&str]) -> Command {
 /// # Panics
 /// When it has not ended in time.
 pub fn run_elbow(arguments: &[&str]) -> Output {
-    let mut command = elbow_command(arguments);
+    run_to_end(elbow_command(arguments))
+}
+
+/// Runs `command` to its end.
+///
+/// # Panics
+/// When it has not ended in time.
+pub fn run_to_end(mut command: Command) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("elbow starts");
     let deadline = std::time::Instant::now() + PATIENCE;
     while child.try_wait().expect("a child").is_none() {
         if std::time::Instant::now() > deadline {
             let _ = child.kill();
-            panic!("elbow {arguments:?} did not end: {:?}", child.wait_with_output());
+            panic!("{command:?} did not end: {:?}", child.wait_with_output());
         }
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -66,7 +73,7 @@ pub fn run_elbow(arguments: &[&str]) -> Output {
 }
 
 /// The same command with a hard limit of open files.
-fn under_limit(descriptors: usize, command: &Command) -> Command {
+pub fn under_limit(descriptors: usize, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &descriptors.to_string()]);
     shell.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());

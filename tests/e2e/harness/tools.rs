@@ -138,23 +138,29 @@ pub fn nghttp(arguments: &[&str]) -> String {
 }
 
 /// What h2load counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct H2load {
     pub succeeded: u64,
     /// Answers that did not come, or with a status from 400 on.
     pub failed: u64,
+    /// Answers with a status from 400 on.
+    pub bad_statuses: u64,
 }
 
 /// Runs h2load with these arguments.
 #[track_caller]
 pub fn h2load(arguments: &[&str]) -> H2load {
     let output = text(run(Command::new("h2load").args(arguments)));
-    let counts = output.lines().find_map(|line| line.strip_prefix("requests: ")).unwrap_or_default();
-    let count = |mark: &str| {
+    let count = |line: &str, mark: &str| -> u64 {
+        let counts = output.lines().find_map(|found| found.strip_prefix(line)).unwrap_or_default();
         let field = counts.split(", ").find_map(|field| field.strip_suffix(mark));
         field.and_then(|number| number.trim().parse().ok()).unwrap_or_else(|| panic!("no {mark} in {output}"))
     };
-    H2load { succeeded: count("succeeded"), failed: count("failed") }
+    H2load {
+        succeeded: count("requests: ", "succeeded"),
+        failed: count("requests: ", "failed"),
+        bad_statuses: count("status codes: ", "4xx") + count("status codes: ", "5xx"),
+    }
 }
 
 #[track_caller]

@@ -7,7 +7,8 @@ use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// The file, in the state directory.
@@ -30,7 +31,9 @@ const FORMAT_NOW: u64 = 1;
 
 /// Records in a file. One process at a time can have it open.
 pub struct EmbeddedStore {
-    database: Database,
+    path: PathBuf,
+    /// `None` while another process has the file.
+    database: RwLock<Option<Database>>,
     revision: watch::Sender<Revision>,
 }
 
@@ -47,43 +50,47 @@ impl EmbeddedStore {
             // The name of a new file is durable when its directory is.
             File::open(directory).and_then(|directory| directory.sync_all()).map_err(engine)?;
             let revision = prepare(&database)?;
-            Ok(Self { database, revision: watch::Sender::new(revision) })
+            Ok((database, revision))
         });
-        opened.map_err(|error| io::Error::other(format!("state store {}: {error}", path.display())))
+        let (database, revision) = opened.map_err(|error| at(&path, &error))?;
+        Ok(Self { path, database: RwLock::new(Some(database)), revision: watch::Sender::new(revision) })
+    }
+
+    /// Closes the file, so that another process can have it. Until [`EmbeddedStore::reopen`] nothing is read or kept.
+    /// Waits for who is just using it.
+    pub fn close(&self) {
+        drop(self.database.write().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Opens the file again that was closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`EmbeddedStore::open`].
+    pub fn reopen(&self) -> io::Result<()> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if database.is_none() {
+            *database = Some(open_database(&self.path).map_err(|error| at(&self.path, &error))?);
+        }
+        Ok(())
+    }
+
+    /// Does `work` on the open file.
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(database) => work(database),
+            None => Err(engine("handed over to another process")),
+        }
     }
 }
 
 impl Store for EmbeddedStore {
     fn read(&self) -> Result<Contents, StoreError> {
-        let transaction = self.database.begin_read().map_err(engine)?;
-        let revision = revision_in(&transaction.open_table(NUMBERS).map_err(engine)?)?;
-        let mut records = Vec::new();
-        for entry in transaction.open_table(RECORDS).map_err(engine)?.iter().map_err(engine)? {
-            let (name, value) = entry.map_err(engine)?;
-            records.push((name.value().to_owned(), value.value().to_vec()));
-        }
-        Ok(Contents { revision, records })
+        self.with(read)
     }
 
     fn compare_and_swap(&self, expected: Revision, write: &Write) -> Result<Revision, StoreError> {
-        // Dropped without a commit, a transaction has not happened.
-        let transaction = self.database.begin_write().map_err(engine)?;
-        let next = {
-            let mut numbers = transaction.open_table(NUMBERS).map_err(engine)?;
-            let newest = revision_in(&numbers)?;
-            if newest != expected {
-                return Err(StoreError::Outdated(newest));
-            }
-            let mut records = transaction.open_table(RECORDS).map_err(engine)?;
-            match write {
-                Write::Put(name, value) => drop(records.insert(name.as_str(), value.as_slice()).map_err(engine)?),
-                Write::Delete(name) => drop(records.remove(name.as_str()).map_err(engine)?),
-            }
-            let next = newest.next();
-            numbers.insert(REVISION, next.0).map_err(engine)?;
-            next
-        };
-        transaction.commit().map_err(engine)?;
+        let next = self.with(|database| swap(database, expected, write))?;
         self.revision.send_replace(next);
         Ok(next)
     }
@@ -91,6 +98,43 @@ impl Store for EmbeddedStore {
     fn watch(&self) -> watch::Receiver<Revision> {
         self.revision.subscribe()
     }
+}
+
+fn read(database: &Database) -> Result<Contents, StoreError> {
+    let transaction = database.begin_read().map_err(engine)?;
+    let revision = revision_in(&transaction.open_table(NUMBERS).map_err(engine)?)?;
+    let mut records = Vec::new();
+    for entry in transaction.open_table(RECORDS).map_err(engine)?.iter().map_err(engine)? {
+        let (name, value) = entry.map_err(engine)?;
+        records.push((name.value().to_owned(), value.value().to_vec()));
+    }
+    Ok(Contents { revision, records })
+}
+
+fn swap(database: &Database, expected: Revision, write: &Write) -> Result<Revision, StoreError> {
+    // Dropped without a commit, a transaction has not happened.
+    let transaction = database.begin_write().map_err(engine)?;
+    let next = {
+        let mut numbers = transaction.open_table(NUMBERS).map_err(engine)?;
+        let newest = revision_in(&numbers)?;
+        if newest != expected {
+            return Err(StoreError::Outdated(newest));
+        }
+        let mut records = transaction.open_table(RECORDS).map_err(engine)?;
+        match write {
+            Write::Put(name, value) => drop(records.insert(name.as_str(), value.as_slice()).map_err(engine)?),
+            Write::Delete(name) => drop(records.remove(name.as_str()).map_err(engine)?),
+        }
+        let next = newest.next();
+        numbers.insert(REVISION, next.0).map_err(engine)?;
+        next
+    };
+    transaction.commit().map_err(engine)?;
+    Ok(next)
+}
+
+fn at(path: &Path, error: &StoreError) -> io::Error {
+    io::Error::other(format!("state store {}: {error}", path.display()))
 }
 
 fn open_database(path: &Path) -> Result<Database, StoreError> {

@@ -129,6 +129,21 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_store_can_be_had_by_another_and_then_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(directory.path()).unwrap();
+        let revision = store.compare_and_swap(store.read().unwrap().revision, &put("web", "1")).unwrap();
+        store.close();
+        assert!(store.read().is_err() && store.compare_and_swap(revision, &put("web", "2")).is_err());
+        let other = EmbeddedStore::open(directory.path()).unwrap();
+        assert!(store.reopen().is_err(), "one at a time");
+        assert_eq!(other.read().unwrap().revision, revision);
+        drop(other);
+        store.reopen().unwrap();
+        assert_eq!(store.compare_and_swap(revision, &put("web", "2")).unwrap(), revision.next());
+    }
+
+    #[test]
     fn a_file_that_is_no_store_is_refused_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("elbow.redb");

@@ -7,7 +7,7 @@ use super::super::Problem;
 use super::super::section::{FileRole, MentionedFile};
 use crate::control::secret;
 
-/// An error for every file that cannot be read or is no secret, a warning for every log whose directory is not there.
+/// An error for every file that cannot be read or is no secret, a warning for every file to be written whose directory is not there.
 pub(in super::super) fn files(files: &[MentionedFile]) -> Vec<Problem> {
     files.iter().filter_map(problem).collect()
 }
@@ -25,7 +25,7 @@ fn problem(file: &MentionedFile) -> Option<Problem> {
             let message = format!("{key}: {}: {why}", path.display());
             Some(Problem::error(span.clone(), object.as_str(), message))
         }
-        FileRole::Log => {
+        FileRole::Written => {
             let directory = path.parent().filter(|directory| !directory.is_dir())?;
             let message = format!("{key}: the directory {} does not exist", directory.display());
             Some(Problem::warning(span.clone(), object.as_str(), message))

@@ -32,7 +32,7 @@ fn draining(mut section: Section<'_>) -> Draining {
 }
 
 fn access_log(mut section: Section<'_>) -> Option<AccessLog> {
-    let path = section.require_file("path", FileRole::Log);
+    let path = section.require_file("path", FileRole::Written);
     let format = section.read_or("format", AccessLogFormat::Elb);
     let default = Rotation::default();
     let rotation = Rotation {
