@@ -10,9 +10,9 @@
 //! |---|---|---|
 //! | 0 | [`base`] | ids, limits, clock, timer wheel, seeded random |
 //! | 1 | [`model`] | the words of the domain, always valid |
-//! | 2 | [`wire`] | HTTP/1 heads and framing, forwarding headers, cookies, desync, PROXY protocol |
-//! | 2 | [`balance`] | round robin, least outstanding, stickiness, zones, retry, surge queue |
-//! | 2 | [`health`] | thresholds, schedule, what a good answer is |
+//! | 2 | [`wire`] | HTTP/1 heads and framing, forwarding headers, cookies, traces, desync, PROXY protocol |
+//! | 2 | [`balance`] | round robin, least outstanding, slow start, stickiness, zones, retry, surge queue |
+//! | 2 | [`health`] | thresholds, schedule, what a good answer is, outliers |
 //! | 2 | [`tls`] | security policies, certificates, a TLS session as bytes in and out |
 //! | 2 | [`telemetry`] | the one list of metrics, per-core cells, histograms, log lines |
 //! | 2 | [`runtime`] | ring, operations, executor, buffers, timers, sockets, pipes; the only `unsafe` |

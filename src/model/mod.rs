@@ -27,13 +27,16 @@ mod listener;
 mod load_balancer;
 mod name;
 mod node;
+mod outlier;
 mod policy;
 mod protocol;
 mod security_policy;
 
 pub use address::{Endpoint, Host, HostName, Port};
 pub use api::{Access, AccessKey, ApiSettings};
-pub use attributes::{AccessLog, AccessLogFormat, Attributes, DesyncMitigation, Draining, Routing};
+pub use attributes::{
+    AccessLog, AccessLogFormat, Attributes, DesyncMitigation, Draining, Rotation, Routing, SlowStart,
+};
 pub use bounded::{Count, Seconds};
 pub use certificate::CertificateFiles;
 pub use configuration::{Configuration, ConfigurationParts, address_conflicts, addresses_overlap};
@@ -48,6 +51,7 @@ pub use listener::{InstanceHttp, Listener};
 pub use load_balancer::{LoadBalancer, LoadBalancerParts};
 pub use name::{AccessKeyId, CookieName, InstanceId, LoadBalancerName, PolicyName, Region, ResourceName, Zone};
 pub use node::{AdminAddress, CoreList, Cores, Node};
+pub use outlier::{EjectionCause, EjectionTime, FailuresInARow, OutlierDetection};
 pub use policy::{Policy, PolicyType, ProxyProtocolVersion, PublicKey};
 pub use protocol::{Layer, Protocol, ProtocolPair};
 pub use security_policy::{Cipher, CustomPolicy, PredefinedPolicy, SecurityPolicy, TlsVersion};

@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
-use crate::transport::{BodyBroken, Broken, Piece, ReadError, Sink, Source, move_body};
+use crate::transport::{BodyBroken, Broken, Pace, Piece, ReadError, Sink, Source, move_body};
 use crate::wire::connection::Persistence;
 use crate::wire::fault::BodyFault;
 use crate::wire::forward::{Additions, ResponseForward};
@@ -92,11 +92,13 @@ impl<'a> Download<'a> {
 
     async fn move_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Reason> {
         let may_splice = self.session.core.may_splice;
-        move_body(source, sink, may_splice, self.session.idle_timeout()).await.map_err(|broken| match broken {
-            BodyBroken::Side(Broken::Source(error)) => of_source(&error),
-            BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
-            BodyBroken::SourceIdle => Reason::ResponseIdleTimeout,
-            BodyBroken::SinkIdle => Reason::ClientSendTimeout,
+        move_body(source, sink, may_splice, Pace::of_silence(self.session.idle_timeout())).await.map_err(|broken| {
+            match broken {
+                BodyBroken::Side(Broken::Source(error)) => of_source(&error),
+                BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
+                BodyBroken::SourceIdle | BodyBroken::SourceSlow => Reason::ResponseIdleTimeout,
+                BodyBroken::SinkIdle => Reason::ClientSendTimeout,
+            }
         })
     }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
 use super::{
-    BackendTls, CertificateError, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Places, Rules,
-    Snapshot, Stickiness, Targets, TlsError,
+    BackendTls, CertificateError, Ejected, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Places,
+    Rules, Snapshot, Stickiness, Targets, TlsError,
 };
-use crate::balance::{Candidates, Member, Placement, StickyKey, Zoning};
+use crate::balance::{Candidates, Member, Placement, Share, StickyKey, Zoning};
 use crate::model::{
     AccessLog, CertificateFiles, Configuration, Host, HostName, Instance, InstanceId, Listener, LoadBalancer,
     LoadBalancerName, Port, Routing,
@@ -182,6 +182,11 @@ impl<'a> Compiler<'a> {
             self.errors.push(CompileError::NoStickyKey { load_balancer: balancer.name.clone() });
         }
         let previous = self.rules.get(&balancer.name).copied();
+        let ejected = previous.map(|rules| Arc::clone(&rules.ejected)).unwrap_or_default();
+        let instances: Box<[_]> =
+            balancer.instances.iter().filter_map(|instance| self.instance(balancer, instance, &ejected)).collect();
+        let served = instances.iter().filter(|entry| entry.placement == Placement::Served).count();
+        let detection = &balancer.attributes.outlier_detection;
         LoadBalancerEntry {
             rules: Arc::new(Rules {
                 name: balancer.name.clone(),
@@ -191,14 +196,21 @@ impl<'a> Compiler<'a> {
                 access_log: balancer.attributes.access_log.as_ref().map(|log| self.access_log(log)),
                 surge_queue: previous.map(|rules| Arc::clone(&rules.surge_queue)).unwrap_or_default(),
                 clients: previous.map(|rules| Arc::clone(&rules.clients)).unwrap_or_default(),
+                ejected,
+                most_ejected: detection.map_or(0, |detection| detection.most_ejected(served) as u32),
             }),
             health_check: balancer.health_check.clone(),
-            instances: balancer.instances.iter().filter_map(|instance| self.instance(balancer, instance)).collect(),
+            instances,
         }
     }
 
     /// One instance; `None` after an error.
-    fn instance(&mut self, balancer: &'a LoadBalancer, instance: &'a Instance) -> Option<InstanceEntry> {
+    fn instance(
+        &mut self,
+        balancer: &'a LoadBalancer,
+        instance: &'a Instance,
+        ejected: &Arc<Ejected>,
+    ) -> Option<InstanceEntry> {
         let ip = self.resolve(balancer, instance)?;
         let zoning = Zoning {
             node: &self.configuration.node.zone,
@@ -208,11 +220,17 @@ impl<'a> Compiler<'a> {
         Some(InstanceEntry {
             instance: instance.clone(),
             placement: zoning.placement_of(&instance.zone),
-            live: self.live(balancer, instance, ip),
+            live: self.live(balancer, instance, ip, ejected),
         })
     }
 
-    fn live(&mut self, balancer: &'a LoadBalancer, instance: &'a Instance, ip: IpAddr) -> Arc<Live> {
+    fn live(
+        &mut self,
+        balancer: &'a LoadBalancer,
+        instance: &'a Instance,
+        ip: IpAddr,
+        ejected: &Arc<Ejected>,
+    ) -> Arc<Live> {
         let known = self.lives.get(&(&balancer.name, &instance.id)).filter(|live| live.is_at(ip, instance.port));
         let live = match known {
             Some(live) => Arc::clone(live),
@@ -223,6 +241,8 @@ impl<'a> Compiler<'a> {
                 ip,
                 port: instance.port,
                 cores: self.cores,
+                ejected,
+                share: balancer.attributes.slow_start.map_or(Share::FULL, |_| Share::FIRST),
             })),
         };
         if let Some(birth) = self.births.get_mut(live.id().index as usize) {
@@ -346,7 +366,12 @@ impl<'a> Compiler<'a> {
         let members =
             served.map(|entry| Member { record: Arc::clone(&entry.live), weight: entry.instance.weight }).collect();
         let limit = entry.rules.limits.instance_connections.and_then(|limit| NonZeroU32::new(limit.get()));
-        Targets::new(Candidates::new(members, routing, limit, self.cores), port, tls)
+        let candidates = Candidates::new(members, routing, limit, self.cores);
+        let candidates = match entry.rules.attributes.slow_start {
+            Some(_) => candidates.starting_slowly(),
+            None => candidates,
+        };
+        Targets::new(candidates, port, tls)
     }
 
     /// Metrics tell listeners apart by load balancer and port, so two with the same port count together.

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Wea
 use std::task::{Poll, Waker};
 
 use super::departures::{Departures, Deregistered};
+use super::ejections::Offences;
 use super::lifecycle::LifecycleCell;
+use super::newcomers::Newcomers;
 use super::surge::serve;
 use super::{CertificateError, CompileError, Keyring, Keys, Lifecycle, Refreshed, Snapshot, compile};
 use crate::balance::StickyKey;
@@ -30,6 +32,7 @@ struct Shared {
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
     applied: Mutex<Applied>,
     departures: Mutex<Departures>,
+    reviews: Mutex<(Offences, Newcomers)>,
     /// Counts how often requests in flight were cut.
     cuts: AtomicU64,
     /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
@@ -75,6 +78,7 @@ impl Registry {
             sticky_key: sticky.map(OnceLock::from).unwrap_or_default(),
             applied: Mutex::new(Applied { configuration: configuration.clone(), keyring }),
             departures: Mutex::default(),
+            reviews: Mutex::default(),
             cuts: AtomicU64::new(0),
             sleepers: Mutex::new(Vec::new()),
         })))
@@ -162,6 +166,17 @@ impl Registry {
             self.0.cuts.fetch_add(1, Ordering::Relaxed);
             self.0.announce();
         }
+        any
+    }
+
+    /// Ends ejections whose time is up, and lets the shares of newcomers grow. Whether anybody is no longer ejected. To be
+    /// called every now and then.
+    pub fn review(&self, now: Instant) -> bool {
+        let mut reviews = self.0.reviews.lock().unwrap_or_else(PoisonError::into_inner);
+        let (offences, newcomers) = &mut *reviews;
+        let snapshot = self.snapshot();
+        let any = offences.look(&snapshot, now);
+        newcomers.look(&snapshot, now);
         any
     }
 

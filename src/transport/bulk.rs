@@ -2,13 +2,13 @@
 //! by block into a TLS session.
 
 use std::io;
-use std::time::Duration;
 
 use crate::runtime::{Either, Interest, Moved, Socket, race};
+use crate::transport::activity::Stalled;
 use crate::transport::relay::Broken;
 use crate::transport::splice::{Spliced, splice};
 use crate::transport::tls_stream::TlsLink;
-use crate::transport::{Activity, Sink, Source};
+use crate::transport::{Activity, Pace, Sink, Source};
 
 /// A message of a known length with at least this much to come is bulk. Below, a copy by way of receive buffers is
 /// cheaper: `bench/run --case http_64k` and its neighbours give the figures.
@@ -21,6 +21,8 @@ pub enum BodyBroken {
     Side(Broken),
     /// Nothing came for the time allowed.
     SourceIdle,
+    /// Too little came for the time that it took.
+    SourceSlow,
     /// Nothing was taken for the time allowed.
     SinkIdle,
 }
@@ -30,12 +32,12 @@ pub enum BodyBroken {
 /// piece, as where `may_splice` forbids the pipe and nothing else is left.
 ///
 /// # Errors
-/// Which side broke, the source also by ending early; or that nothing moved for `timeout`.
+/// Which side broke, the source also by ending early; or that `pace` was not kept.
 pub async fn move_body(
     source: &mut Source<'_>,
     sink: &mut Sink<'_>,
     may_splice: bool,
-    timeout: Duration,
+    pace: Pace,
 ) -> Result<bool, BodyBroken> {
     let (Source::Http1(reader), Sink::Http1(writer)) = (source, sink) else { return Ok(false) };
     let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
@@ -43,7 +45,7 @@ pub async fn move_body(
     };
     let from = reader.receiver().socket().clone();
     let activity = Activity::new(from.io());
-    let mut body = Bulk { from: &from, length, moved: 0, activity: &activity, timeout };
+    let mut body = Bulk { from: &from, length, moved: 0, activity: &activity, pace };
     let ended = match writer.sender().tls().cloned() {
         Some(link) => body.seal(&link).await,
         None if !may_splice => return Ok(false),
@@ -64,7 +66,7 @@ struct Bulk<'a> {
     length: u64,
     moved: u64,
     activity: &'a Activity,
-    timeout: Duration,
+    pace: Pace,
 }
 
 impl Bulk<'_> {
@@ -74,7 +76,7 @@ impl Bulk<'_> {
         let mut pipe = io.pipes().take(io)?;
         let spliced = {
             let splicing = splice(io, &mut pipe, self.from, to, Some(self.length), self.activity, &mut self.moved);
-            race(splicing, self.activity.until_idle(self.timeout)).await
+            race(splicing, self.activity.until_stalled(self.pace)).await
         };
         let held = pipe.held();
         io.pipes().give_back(pipe);
@@ -82,18 +84,18 @@ impl Bulk<'_> {
             Either::First(Ok(Spliced::All)) => Ok(()),
             Either::First(Ok(Spliced::SourceEnded | Spliced::Slow)) => Err(truncated()),
             Either::First(Err(broken)) => Err(BodyBroken::Side(broken)),
-            Either::Second(()) if held > 0 => Err(BodyBroken::SinkIdle),
-            Either::Second(()) => Err(BodyBroken::SourceIdle),
+            Either::Second(_) if held > 0 => Err(BodyBroken::SinkIdle),
+            Either::Second(stalled) => Err(broken_by(stalled)),
         })
     }
 
     /// Into the session of `link`, whose records leave together.
     async fn seal(&mut self, link: &TlsLink) -> Result<(), BodyBroken> {
-        let (activity, timeout) = (self.activity, self.timeout);
-        match race(self.seal_all(link), activity.until_idle(timeout)).await {
+        let (activity, pace) = (self.activity, self.pace);
+        match race(self.seal_all(link), activity.until_stalled(pace)).await {
             Either::First(ended) => ended,
-            Either::Second(()) if link.sending_since().is_some() => Err(BodyBroken::SinkIdle),
-            Either::Second(()) => Err(BodyBroken::SourceIdle),
+            Either::Second(_) if link.sending_since().is_some() => Err(BodyBroken::SinkIdle),
+            Either::Second(stalled) => Err(broken_by(stalled)),
         }
     }
 
@@ -109,12 +111,19 @@ impl Bulk<'_> {
                 Moved::NotReady => self.from.ready(Interest::Readable).await.map_err(of_source)?,
                 Moved::Bytes(count) => {
                     link.flushed().await.map_err(of_sink)?;
-                    self.activity.note();
+                    self.activity.note_bytes(count as u64);
                     self.moved += count as u64;
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn broken_by(stalled: Stalled) -> BodyBroken {
+    match stalled {
+        Stalled::Idle => BodyBroken::SourceIdle,
+        Stalled::Slow => BodyBroken::SourceSlow,
     }
 }
 

@@ -32,7 +32,7 @@ mod source;
 mod splice;
 mod tls_stream;
 
-pub use activity::Activity;
+pub use activity::{Activity, Pace, RateFloor};
 pub use bulk::{BodyBroken, move_body};
 pub use dial::{DialError, dial};
 pub use halves::{Receiver, Sender, plain_halves};

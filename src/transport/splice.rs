@@ -55,7 +55,7 @@ pub(in crate::transport) async fn splice(
                 wanted -= count as u64;
                 // The pipe is emptied before it is filled again: "not ready" is then never about its slots.
                 empty(pipe, sink).await?;
-                activity.note();
+                activity.note_bytes(count as u64);
                 *moved += count as u64;
                 since_waking += count as u64;
                 share += count as u64;

@@ -186,6 +186,9 @@ mod tests {
                 listeners: vec![listener],
                 instances: (0..instances).map(instance).collect(),
                 draining_instances: 0,
+                ejected_instances: 0,
+                ejections: Default::default(),
+                newcomers: 0,
                 access_log_lines_dropped: 0,
             }],
             ..Reading::default()
