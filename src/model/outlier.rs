@@ -37,7 +37,7 @@ impl OutlierDetection {
 
     /// How many of so many instances may be ejected at once. Never all: whoever is left may be no better, but is there.
     pub fn most_ejected(&self, instances: usize) -> usize {
-        let share = instances.saturating_mul(self.max_ejection_percent.as_usize()) / 100;
+        let share = instances.saturating_mul(self.max_ejection_percent.get() as usize) / 100;
         share.max(1).min(instances.saturating_sub(1))
     }
 }
