@@ -31,9 +31,11 @@ pub struct TrafficLimits {
     pub queue_timeout: Seconds<10, 3_600_000>,
     /// From the last byte of the request to the first of the answer; `None`: the idle timeout, as in ELB.
     pub first_byte_timeout: Option<Seconds<10, 4_000_000>>,
-    /// Silence of the client inside a request body.
+    /// Silence of the client inside a request body, unless it may be waiting for the answer to go on: see
+    /// `tunnel_timeout`.
     pub client_body_timeout: Seconds<100, 4_000_000>,
-    /// Silence on an upgraded connection. People leave a WebSocket open over lunch.
+    /// Silence of both sides on an upgraded connection, or in an exchange whose answer has begun before the request was
+    /// whole, as calls of gRPC do that stream both ways. People leave a WebSocket open over lunch.
     pub tunnel_timeout: Seconds<1_000, 604_800_000>,
     /// Connections at once from one client address. Off: whole offices share one address.
     pub connections_per_client: Unlimited,

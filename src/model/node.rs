@@ -20,6 +20,9 @@ pub struct Node {
     pub state_dir: PathBuf,
     /// The key that all nodes of one installation share for sticky cookies; `None`: one of this node's own.
     pub sticky_key_file: Option<PathBuf>,
+    /// The secret that session tickets are made with on all nodes of one installation; `None`: random keys of this
+    /// node's own.
+    pub ticket_key_file: Option<PathBuf>,
 }
 
 impl Default for Node {
@@ -30,6 +33,7 @@ impl Default for Node {
             max_connections: None,
             state_dir: PathBuf::from("/var/lib/elbow"),
             sticky_key_file: None,
+            ticket_key_file: None,
         }
     }
 }

@@ -8,12 +8,11 @@ use std::task::{Poll, Waker};
 use super::departures::{Departures, Deregistered};
 use super::lifecycle::LifecycleCell;
 use super::surge::serve;
-use super::{CertificateError, CompileError, Keyring, Keys, Lifecycle, Refreshed, Snapshot, compile};
+use super::{CompileError, Keyring, KeyringError, Keys, Lifecycle, Refreshed, Snapshot, compile};
 use crate::balance::StickyKey;
 use crate::base::Instant;
-use crate::model::{CertificateFiles, Configuration};
+use crate::model::Configuration;
 use crate::runtime::Published;
-use crate::tls::{TicketRing, WallClock};
 
 /// What the threads of the node share. Cheap to clone; every clone is the same registry.
 #[derive(Debug, Clone)]
@@ -52,8 +51,8 @@ struct Sleeper {
 }
 
 impl Registry {
-    /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives and
-    /// without a key for sticky cookies; errors as of [`compile()`], and certificates that are no good.
+    /// A registry of the first configuration, for `cores` data-plane threads, without a key for sticky cookies;
+    /// errors as of [`compile()`], and files of certificates and keys that are no good.
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
         Self::with_sticky_key(configuration, cores, None)
     }
@@ -64,8 +63,8 @@ impl Registry {
         cores: usize,
         sticky: Option<StickyKey>,
     ) -> Result<Self, Vec<CompileError>> {
-        let tickets = TicketRing::random(WallClock::System).map_err(|fault| vec![CompileError::Tickets(fault)])?;
-        let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_certificates)?;
+        let keyring = Keyring::new().map_err(|fault| vec![CompileError::Tickets(fault)])?;
+        let keyring = keyring.for_configuration(configuration).map_err(of_keyring)?;
         let first = compile(configuration, cores, Keys { keyring: &keyring, sticky: sticky.as_ref() }, None)?;
         Ok(Self(Arc::new(Shared {
             published: Published::new(Arc::new(first)),
@@ -89,13 +88,13 @@ impl Registry {
     /// Compiles the next configuration and publishes it; errors as of [`Registry::new`], and then nothing has changed.
     pub fn apply(&self, configuration: &Configuration) -> Result<(), Vec<CompileError>> {
         let mut applied = self.0.applied.lock().unwrap_or_else(PoisonError::into_inner);
-        let keyring = applied.keyring.for_configuration(configuration).map_err(of_certificates)?;
+        let keyring = applied.keyring.for_configuration(configuration).map_err(of_keyring)?;
         self.publish(configuration, &keyring)?;
         *applied = Applied { configuration: configuration.clone(), keyring };
         Ok(())
     }
 
-    /// Looks whether files of certificates have changed, and publishes the good ones to new connections. Answers what
+    /// Looks whether files of certificates and authorities have changed, and publishes the good ones to new connections. Answers what
     /// became of each that had changed.
     pub fn refresh_certificates(&self) -> Vec<Refreshed> {
         let mut applied = match self.0.applied.try_lock() {
@@ -106,7 +105,7 @@ impl Registry {
         };
         let applied = &mut *applied;
         let refreshed = applied.keyring.refresh();
-        if refreshed.iter().any(|refreshed| matches!(refreshed, Refreshed::Replaced(..)))
+        if refreshed.iter().any(Refreshed::is_news)
             && let Err(errors) = self.publish(&applied.configuration, &applied.keyring)
         {
             // Host names are looked up again, and may have no address just now. What is served stays as it is.
@@ -186,8 +185,8 @@ impl Registry {
     }
 }
 
-fn of_certificates(errors: Vec<(CertificateFiles, CertificateError)>) -> Vec<CompileError> {
-    errors.into_iter().map(|(files, error)| CompileError::Certificate(files, error)).collect()
+fn of_keyring(errors: Vec<KeyringError>) -> Vec<CompileError> {
+    errors.into_iter().map(CompileError::Keyring).collect()
 }
 
 impl Shared {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::balance::StickyKey;
 use crate::model::{
@@ -11,7 +10,6 @@ use crate::model::{
     TrafficLimits, Weight, Zone,
 };
 use crate::registry::Keyring;
-use crate::tls::{TicketRing, WallClock};
 
 /// A node in zone `here` with these load balancers.
 pub(crate) fn configuration(load_balancers: Vec<LoadBalancerParts>) -> Configuration {
@@ -26,6 +24,7 @@ pub(crate) fn configuration(load_balancers: Vec<LoadBalancerParts>) -> Configura
             max_connections: None,
             state_dir: PathBuf::from("/nowhere"),
             sticky_key_file: None,
+            ticket_key_file: None,
         },
         admin: AdminAddress::DEFAULT,
         api: None,
@@ -37,7 +36,7 @@ pub(crate) fn configuration(load_balancers: Vec<LoadBalancerParts>) -> Configura
 
 /// No certificates.
 pub(crate) fn keyring() -> Keyring {
-    Keyring::new(Arc::new(TicketRing::random(WallClock::System).expect("randomness")))
+    Keyring::new().expect("randomness")
 }
 
 /// A load balancer for zones `here` and `there` that accepts HTTP on `port`, with instances on port 8080.

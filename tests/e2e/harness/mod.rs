@@ -23,7 +23,7 @@ mod wait;
 pub use alone::alone;
 pub use backend::{Backend, Seen, answer_ok};
 pub use balancer::Balancer;
-pub use certificates::{Authority, CertificatePaths};
+pub use certificates::{Authority, CertificatePaths, fingerprint_of_certificate};
 pub use elbow::{Elbow, elbow_command, run_elbow};
 pub use load::Load;
 pub use loopback::{free_address, free_listener};

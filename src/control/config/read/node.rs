@@ -14,6 +14,7 @@ pub(super) fn read(mut section: Section<'_>) -> Node {
         max_connections: section.read_or("max_connections", default.max_connections),
         state_dir: section.path("state_dir").unwrap_or(default.state_dir),
         sticky_key_file: section.file("sticky_key_file", FileRole::Input),
+        ticket_key_file: section.file("ticket_key_file", FileRole::TicketKey),
     };
     section.finish();
     node
