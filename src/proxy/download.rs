@@ -1,6 +1,7 @@
 //! An answer on its way to the client, once its head has been read from the instance.
 
 use std::io;
+use std::pin::{Pin, pin};
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
@@ -46,7 +47,7 @@ impl<'a> Download<'a> {
     /// When the client does not take it.
     pub async fn send_head(&self, reply: Reply, sink: &mut Sink<'_>) -> Result<(), Reason> {
         self.begin(reply, Persistence::KeepAlive, sink);
-        self.taken(sink.flush()).await
+        self.taken(pin!(sink.flush())).await
     }
 
     /// Sends a final answer whose body is framed like `framing` and comes from `source`. The head leaves together with
@@ -69,7 +70,7 @@ impl<'a> Download<'a> {
                 Some(piece) => piece,
                 None => {
                     // The head, or what came before, does not wait for more.
-                    self.taken(sink.flush()).await?;
+                    self.taken(pin!(sink.flush())).await?;
                     match self.splice_rest(source, sink).await? {
                         true => Piece::End,
                         false => self.next_piece(source, progress).await?,
@@ -77,11 +78,11 @@ impl<'a> Download<'a> {
                 }
             };
             match piece {
-                Piece::Data(piece) => self.taken(sink.send_piece(piece, source.is_finished())).await?,
+                Piece::Data(piece) => self.taken(pin!(sink.send_piece(piece, source.is_finished()))).await?,
                 Piece::End => break,
             }
         }
-        self.taken(sink.finish(source.trailers())).await?;
+        self.taken(pin!(sink.finish(source.trailers()))).await?;
         let kept = self.response.persistence(framing) == Persistence::KeepAlive;
         Ok(Downloaded { persistence, reusable: kept && !source.has_unread() })
     }
@@ -118,14 +119,14 @@ impl<'a> Download<'a> {
                 return Err(reason);
             }
             // A dialogue whose request ends is an answer like any other from then on, so it is looked at again.
-            if let Ok(read) = session.core.io.within(until.min(now + idle_timeout), source.next_piece()).await {
+            if let Ok(read) = session.core.io.within(until.min(now + idle_timeout), pin!(source.next_piece())).await {
                 progress.note_piece(session.now());
                 return read.map_err(|error| of_body(&error));
             }
         }
     }
 
-    async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Reason> {
+    async fn taken(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Reason> {
         self.session.client_takes(sending).await
     }
 }

@@ -250,8 +250,10 @@ impl Exchange<'_> {
         // begun to drain since the request came.
         let goes_on = progress.is_whole() && !session.is_leaving();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
-        let downloading = download.run(framing, persistence, progress, &mut from_instance, sink);
-        let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;
+        let ended = {
+            let downloading = pin!(download.run(framing, persistence, progress, &mut from_instance, sink));
+            race(race(downloading, uploading.as_mut()), choice.cut()).await
+        };
         self.account.sent_bytes = from_instance.body_bytes();
         match ended {
             Either::First(Either::First(Ok(Downloaded { persistence, reusable }))) => {
@@ -278,7 +280,7 @@ impl Exchange<'_> {
         if !expected || client.source.has_unread() {
             return Ok(());
         }
-        self.session.client_takes(client.sink.send_continue()).await
+        self.session.client_takes(pin!(client.sink.send_continue())).await
     }
 
     /// Reads heads until the one that answers; interim ones are passed on.

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -244,7 +244,7 @@ impl Front {
             })
         });
         let deadline = began + self.session.client_header_timeout();
-        let read = self.session.core.io.within(deadline, reading).await;
+        let read = self.session.core.io.within(deadline, pin!(reading)).await;
         match (read, said) {
             (Ok(Ok(())), _) => Ok(()),
             (Ok(Err(ReadError::Fault(_))), Some(said)) => Err(Unread::Http2(said)),
@@ -287,7 +287,7 @@ impl Front {
     async fn send_answer(&mut self, answer: Answer, persistence: Persistence, id: RequestId) -> Result<(), Reason> {
         self.session.count_answer(answer.status(), AnswerSource::Elbow);
         let bytes = answer.bytes_with(persistence, (REQUEST_ID, id.as_bytes()));
-        self.session.client_takes(self.writer.send_message(bytes)).await
+        self.session.client_takes(pin!(self.writer.send_message(bytes))).await
     }
 
     fn count_bytes(&mut self) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -201,7 +202,7 @@ impl Session {
     ///
     /// # Errors
     /// When its connection broke or it took nothing for the idle timeout.
-    pub async fn client_takes(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Reason> {
+    pub async fn client_takes(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Reason> {
         match self.core.io.within(self.now() + self.idle_timeout(), sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Reason::ClientReset),

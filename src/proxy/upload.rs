@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::future::pending;
 use std::io;
+use std::pin::{Pin, pin};
 
 use crate::base::Instant;
 use crate::model::Reason;
@@ -103,7 +104,7 @@ impl<'a> Upload<'a> {
                 Some(piece) => piece,
                 None => {
                     // The instance gets the head, or what came before, while the client is waited for.
-                    self.taken(sink.flush()).await?;
+                    self.taken(pin!(sink.flush())).await?;
                     match self.splice_rest(source, sink).await? {
                         true => Piece::End,
                         false => self.next_piece(source).await?,
@@ -112,14 +113,14 @@ impl<'a> Upload<'a> {
             };
             match piece {
                 Piece::Data(piece) => self.send_piece(source, sink, piece).await?,
-                Piece::End => return self.taken(sink.finish(source.trailers())).await,
+                Piece::End => return self.taken(pin!(sink.finish(source.trailers()))).await,
             }
         }
     }
 
     async fn send_piece(&self, source: &Source<'_>, sink: &mut Sink<'_>, piece: Data) -> Result<(), Interrupted> {
         self.progress.body_taken.set(true);
-        self.taken(sink.send_piece(piece, source.is_finished())).await
+        self.taken(pin!(sink.send_piece(piece, source.is_finished()))).await
     }
 
     async fn splice_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Interrupted> {
@@ -151,14 +152,14 @@ impl<'a> Upload<'a> {
             if until <= session.now() {
                 return Err(Interrupted::Failed(reason));
             }
-            if let Ok(read) = session.core.io.within(until, source.next_piece()).await {
+            if let Ok(read) = session.core.io.within(until, pin!(source.next_piece())).await {
                 self.progress.note_piece(session.now());
                 return read.map_err(|error| of_body(&error));
             }
         }
     }
 
-    async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Interrupted> {
+    async fn taken(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Interrupted> {
         let deadline = self.session.now() + self.session.idle_timeout();
         match self.session.core.io.within(deadline, sending).await {
             Ok(Ok(())) => Ok(()),
