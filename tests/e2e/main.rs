@@ -26,6 +26,7 @@ mod smuggling;
 mod stickiness;
 mod surge;
 mod tcp;
+mod testssl;
 mod tls;
 mod tls_backends;
 mod websocket;

@@ -76,11 +76,14 @@ def ask(path, protocol='websocket', more=()):
     until(lambda: number in heads or number in resets)
     return number
 
+# Before the server has said so, nobody may ask for it (RFC 8441 section 4).
+until(lambda: client.remote_settings.max_concurrent_streams == 128)
+
 class WebSocket:
     def __init__(self, path, more=()):
-        self.number, self.frames = ask(path, more=more), []
+        self.number, self.frames = ask(path, more=[('sec-websocket-protocol', 'chat'), *more]), []
         check('opened', heads.get(self.number, {}).get(':status'), '200')
-        self.protocol = Protocol(Side.CLIENT, OPEN, max_size=2**21)
+        self.protocol = Protocol(Side.CLIENT, state=OPEN, max_size=2**21)
     def push(self):
         for piece in self.protocol.data_to_send():
             while piece:
@@ -108,15 +111,14 @@ class WebSocket:
 "#;
 
 const CONVERSATION: &str = r#"
-until(lambda: h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL in client.remote_settings)
 check('announced', client.remote_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL], 1)
-first = WebSocket('/one?two', [('sec-websocket-protocol', 'chat'), ('sec-websocket-key', 'forged')])
+first = WebSocket('/one?two', [('sec-websocket-key', 'forged')])
 check('greeting', first.hear_message(), b'/one?two 127.0.0.1 chat')
 check('subprotocol', heads[first.number].get('sec-websocket-protocol'), 'chat')
 for gone in ('sec-websocket-accept', 'upgrade', 'connection'):
     check(gone, heads[first.number].get(gone), None)
 second = WebSocket('/other')
-check('side by side', second.hear_message(), b'/other 127.0.0.1 None')
+check('side by side', second.hear_message(), b'/other 127.0.0.1 chat')
 for index in range(50):
     for end in (first, second):
         end.protocol.send_text(b'%d' % index)
@@ -219,7 +221,6 @@ fn where_instances_speak_http2_none_is_offered() {
     let (address, _server) = server();
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     let program = r#"
-until(lambda: client.remote_settings.max_concurrent_streams == 128)
 check('announced', client.remote_settings.get(h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL, 0), 0)
 print('all well')
 "#;

@@ -32,5 +32,5 @@ pub use nginx::Nginx;
 pub use peer::{Ending, PATIENCE, Peer};
 pub use process::Process;
 pub use stream::{BLOCK_BYTES, Fingerprint, block, fingerprint, receive_stream, send_stream};
-pub use tools::{ab, curl, h2load, nghttp, openssl, python, python_command, wrk};
+pub use tools::{Finding, ab, curl, h2load, nghttp, openssl, python, python_command, testssl, wrk};
 pub use wait::{eventually, holds_for};
