@@ -34,6 +34,11 @@ pub struct TrafficLimits {
     /// Silence of the client inside a request body, unless it may be waiting for the answer to go on: see
     /// `tunnel_timeout`.
     pub client_body_timeout: Seconds<100, 4_000_000>,
+    /// Bytes a second that a request body brings on average, counted over the time it is waited for; the first
+    /// `client_body_timeout` of that is free. Whoever dribbles holds a connection and an instance for hours otherwise.
+    /// 240 is what Kestrel and IIS ask for; `None`: silence alone counts. HTTP/2 bodies of unknown length are exempt:
+    /// they may be conversations.
+    pub client_body_minimum_rate: Unlimited,
     /// Silence of both sides on an upgraded connection, or in an exchange whose answer has begun before the request was
     /// whole, as calls of gRPC do that stream both ways. People leave a WebSocket open over lunch.
     pub tunnel_timeout: Seconds<1_000, 604_800_000>,
@@ -58,6 +63,7 @@ impl Default for TrafficLimits {
             queue_timeout: Seconds::of_ms(5_000),
             first_byte_timeout: None,
             client_body_timeout: Seconds::of_ms(60_000),
+            client_body_minimum_rate: Some(Count::of(240)),
             tunnel_timeout: Seconds::of_ms(3_600_000),
             connections_per_client: None,
             requests_per_second_per_client: None,

@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use crate::model::Reason;
 use crate::proxy::session::Session;
 use crate::proxy::upload::Progress;
-use crate::transport::{BodyBroken, Broken, Piece, ReadError, Sink, Source, splice_body};
+use crate::transport::{BodyBroken, Broken, Pace, Piece, ReadError, Sink, Source, move_body};
 use crate::wire::connection::Persistence;
 use crate::wire::fault::BodyFault;
 use crate::wire::forward::{Additions, ResponseForward};
@@ -71,7 +71,7 @@ impl<'a> Download<'a> {
                 None => {
                     // The head, or what came before, does not wait for more.
                     self.taken(pin!(sink.flush())).await?;
-                    match self.splice_rest(source, sink).await? {
+                    match self.move_rest(source, sink).await? {
                         true => Piece::End,
                         false => self.next_piece(source, progress).await?,
                     }
@@ -92,15 +92,15 @@ impl<'a> Download<'a> {
         sink.begin_answer(self.response, reply, &forward)
     }
 
-    async fn splice_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Reason> {
-        if !self.session.core.may_splice {
-            return Ok(false);
-        }
-        splice_body(source, sink, self.session.idle_timeout()).await.map_err(|broken| match broken {
-            BodyBroken::Side(Broken::Source(error)) => of_source(&error),
-            BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
-            BodyBroken::SourceIdle => Reason::ResponseIdleTimeout,
-            BodyBroken::SinkIdle => Reason::ClientSendTimeout,
+    async fn move_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Reason> {
+        let may_splice = self.session.core.may_splice;
+        move_body(source, sink, may_splice, Pace::of_silence(self.session.idle_timeout())).await.map_err(|broken| {
+            match broken {
+                BodyBroken::Side(Broken::Source(error)) => of_source(&error),
+                BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
+                BodyBroken::SourceIdle | BodyBroken::SourceSlow => Reason::ResponseIdleTimeout,
+                BodyBroken::SinkIdle => Reason::ClientSendTimeout,
+            }
         })
     }
 

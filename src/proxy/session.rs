@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::{InstanceHttp, Reason};
+use crate::proxy::account::Party;
 use crate::proxy::core::Hold;
 use crate::proxy::entrance::Seat;
 use crate::registry::{ListenerEntry, Visit};
@@ -104,6 +105,11 @@ impl Session {
     /// What the client connected to, where that was asked for.
     pub fn destination(&self) -> Option<SocketAddr> {
         self.more.as_ref()?.destination
+    }
+
+    /// Whose accounts are kept here.
+    pub fn party(&self) -> Party<'_> {
+        Party { core: &self.core, entry: &self.entry, client: self.client(), agreed: self.agreed() }
     }
 
     /// What protects the connection, if it is inside TLS.
@@ -243,6 +249,11 @@ impl Session {
     /// Silence inside a request body after which the request is given up.
     pub fn client_body_timeout(&self) -> Duration {
         self.entry.rules.limits.client_body_timeout.get()
+    }
+
+    /// Bytes a second that a request body has to bring on average.
+    pub fn client_body_minimum_rate(&self) -> Option<NonZeroU32> {
+        self.entry.rules.limits.client_body_minimum_rate.and_then(|rate| NonZeroU32::new(rate.get()))
     }
 
     /// How long an instance may take from the end of the request to the first byte of its answer.

@@ -26,5 +26,6 @@ pub mod framing;
 pub mod head;
 pub mod proxy_protocol;
 pub mod token;
+pub mod trace;
 pub mod trailers;
 pub mod websocket;
