@@ -1,7 +1,7 @@
 //! HTTP/2 connections to instances, each for many requests at once: one pool per core.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::base::Instant;
@@ -17,9 +17,10 @@ struct Shared {
 }
 
 /// The shared connections of one core by target. Those of a target are used in order, so that the last ones fall idle.
+/// So are the targets, that a simulated core may always close them in the same one.
 #[derive(Default)]
 pub struct SharedPool {
-    targets: RefCell<HashMap<TargetId, Vec<Shared>>>,
+    targets: RefCell<BTreeMap<TargetId, Vec<Shared>>>,
 }
 
 impl SharedPool {
