@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::Reason;
 use crate::proxy::session::Session;
 use crate::proxy::upstream::Choice;
-use crate::runtime::{Chunk, Either, race, try_join};
+use crate::runtime::{Chunk, Either, is_shortage, race, try_join};
 use crate::transport::{Activity, Broken, Receiver, Sender, relay};
 
 /// One connection of a tunnel.
@@ -46,6 +46,8 @@ pub struct Carried {
 enum BrokenEnd {
     Client,
     Instance,
+    /// Neither: its time with scarce buffers is over.
+    Shortage,
 }
 
 /// Moves bytes until both ends have said their last, one breaks, nothing moves for too long, or the instance's time to
@@ -70,6 +72,7 @@ pub async fn run(session: &Session, client: End, instance: End, choice: &Choice,
         Either::First(Ok(((), ()))) => return Carried { received_bytes, sent_bytes, failed: None },
         Either::First(Err(BrokenEnd::Client)) => Reason::TunnelClientReset,
         Either::First(Err(BrokenEnd::Instance)) => Reason::TunnelBackendReset,
+        Either::First(Err(BrokenEnd::Shortage)) => Reason::BufferShortage,
         Either::Second(Either::First(())) => silence.reason,
         Either::Second(Either::Second(())) => Reason::DrainTimeout,
     };
@@ -94,6 +97,7 @@ async fn one_way(
 
 fn broken_end(broken: &Broken, source_is_client: bool) -> BrokenEnd {
     match (broken, source_is_client) {
+        (Broken::Sink(error), _) if is_shortage(error) => BrokenEnd::Shortage,
         (Broken::Source(_), true) | (Broken::Sink(_), false) => BrokenEnd::Client,
         (Broken::Source(_), false) | (Broken::Sink(_), true) => BrokenEnd::Instance,
     }
