@@ -10,9 +10,9 @@
 //! |---|---|---|
 //! | 0 | [`base`] | ids, limits, clock, timer wheel, seeded random |
 //! | 1 | [`model`] | the words of the domain, always valid |
-//! | 2 | [`wire`] | HTTP/1 heads and framing, forwarding headers, cookies, desync, PROXY protocol |
-//! | 2 | [`balance`] | round robin, least outstanding, stickiness, zones, retry, surge queue |
-//! | 2 | [`health`] | thresholds, schedule, what a good answer is |
+//! | 2 | [`wire`] | HTTP/1 heads and framing, forwarding headers, cookies, traces, desync, PROXY protocol |
+//! | 2 | [`balance`] | round robin, least outstanding, slow start, stickiness, zones, retry, surge queue |
+//! | 2 | [`health`] | thresholds, schedule, what a good answer is, outliers |
 //! | 2 | [`tls`] | security policies, certificates, a TLS session as bytes in and out |
 //! | 2 | [`telemetry`] | the one list of metrics, per-core cells, histograms, log lines |
 //! | 2 | [`runtime`] | ring, operations, executor, buffers, timers, sockets, pipes; the only `unsafe` |
@@ -43,7 +43,7 @@
 //! 6. The [`proxy::upload::Upload`] sends the head anew ([`wire::forward::write_request_head`]) and the body as it comes,
 //!    while the answer's head is awaited.
 //! 7. The [`proxy::download::Download`] returns the answer: small pieces in the buffers they arrived in, long bodies of
-//!    known length through a pipe in the kernel ([`transport::splice_body`]).
+//!    known length through a pipe in the kernel, or block by block into TLS ([`transport::move_body`]).
 //! 8. Counters and histograms are written once, at the end ([`telemetry::ListenerCells`]), with the line of the access log
 //!    and the record by which the request can be explained ([`proxy::account`]).
 //!

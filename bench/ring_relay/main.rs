@@ -1,8 +1,9 @@
 //! The floor: what one core pays to relay TCP over an io_uring when nothing is parsed.
 //!
 //! One thread, one ring, one back-end connection per client connection, a hand-written state machine instead of an
-//! executor: one-shot receives into provided buffers, each sent on from the very buffer it arrived in. No allocation per
-//! message. It knows no HTTP, balances nothing and has no timeouts, so a real proxy is measured by how close it comes.
+//! executor: one-shot receives into provided buffers, each sent on from the very buffer it arrived in. No allocation
+//! per message. It knows no HTTP, balances nothing and has no timeouts, so a real proxy is measured by how close it
+//! comes.
 //!
 //! `ring_relay LISTEN=BACKEND ...` (addresses as `address:port`) prints `ready` on standard error once it accepts.
 

@@ -41,7 +41,8 @@ struct Route {
 struct Pair {
     client: OwnedFd,
     backend: OwnedFd,
-    /// Operations the kernel still holds; the pair is closed when this falls to zero after it broke or both sides ended.
+    /// Operations the kernel still holds; the pair is closed when this falls to zero after it broke or both sides
+    /// ended.
     in_flight: u8,
     ended_sides: u8,
     broken: bool,

@@ -22,7 +22,8 @@ pub struct Sink {
     bytes: u64,
 }
 
-/// Serves each connection on its own thread: reads a length (eight bytes, big-endian), sends that much, ends the stream.
+/// Serves each connection on its own thread: reads a length (eight bytes, big-endian), sends that much, ends the
+/// stream.
 pub fn source(listen: SocketAddr) -> io::Result<()> {
     let listener = TcpListener::bind(listen)?;
     eprintln!("ready {}", listener.local_addr()?);

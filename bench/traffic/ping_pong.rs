@@ -143,7 +143,8 @@ fn wait(poll: &Epoll, timeout: EpollTimeout) -> io::Result<Vec<u64>> {
     }
 }
 
-/// False when the connection is over. Messages are far smaller than a socket buffer, so a write that would block is an error.
+/// False when the connection is over. Messages are far smaller than a socket buffer, so a write that would block is an
+/// error.
 fn echo_once(connection: &mut TcpStream, bytes: &mut [u8]) -> bool {
     match connection.read(bytes) {
         Ok(0) => false,

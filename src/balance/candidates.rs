@@ -17,6 +17,8 @@ pub struct Candidates<R> {
     rotation: Rotation,
     routing: Routing,
     limit: Limit,
+    /// Whether members may have less than their full share for now.
+    starts_slowly: bool,
 }
 
 /// One that may be chosen.
@@ -54,7 +56,17 @@ impl<R: AsRef<Load>> Candidates<R> {
     /// Members to be chosen by `routing` from `cores` data-plane threads, with at most `limit` in flight on each.
     pub fn new(members: Vec<Member<R>>, routing: Routing, limit: Limit, cores: usize) -> Self {
         let rotation = Rotation::new(members.iter().map(|member| member.weight.get()), cores);
-        Self { members: members.into(), rotation, routing, limit }
+        Self { members: members.into(), rotation, routing, limit, starts_slowly: false }
+    }
+
+    /// The same, where each member gets no more than its [`Share`].
+    pub fn starting_slowly(self) -> Self {
+        Self { starts_slowly: true, ..self }
+    }
+
+    /// The members' records.
+    pub fn records(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.members.iter().map(|member| &member.record)
     }
 
     /// Chooses a member for a request of core number `core` and takes one of it. Members that `excluded` names (those
@@ -65,7 +77,10 @@ impl<R: AsRef<Load>> Candidates<R> {
             load.filter(|_| !excluded(&member.record))
         };
         let has_room = |index: usize| self.members.get(index).is_some_and(|member| room(member).is_some());
-        let in_turn = self.rotation.next(core, has_room);
+        let in_turn = match self.starts_slowly {
+            false => self.rotation.next(core, has_room),
+            true => self.next_by_share(core, has_room),
+        };
         let chosen = in_turn.and_then(|start| match self.routing {
             Routing::RoundRobin => Lease::take(&self.members.get(start)?.record, self.limit),
             Routing::LeastOutstanding => self.take_least(start, room),
@@ -88,6 +103,14 @@ impl<R: AsRef<Load>> Candidates<R> {
         Lease::take(record, self.limit).map(|(lease, _)| lease)
     }
 
+    /// Whose turn it is when newcomers leave some of theirs to others; where nobody wants it, whose it is all the same.
+    fn next_by_share(&self, core: usize, has_room: impl Fn(usize) -> bool) -> Option<usize> {
+        let takes_turn =
+            |index: usize| self.members.get(index).is_some_and(|member| (*member.record).as_ref().takes_turn());
+        let wants = |index: usize| has_room(index) && takes_turn(index);
+        self.rotation.next(core, wants).or_else(|| self.rotation.next(core, &has_room))
+    }
+
     /// Takes the least loaded of those from `start` on, and answers how many it has in flight now.
     ///
     /// Two cores may find the same one at the same moment. Then the count that came with taking it shows the other's,
@@ -108,12 +131,16 @@ impl<R: AsRef<Load>> Candidates<R> {
     }
 
     /// The least loaded of those from `start` on, around the end. The first of equals: starting where the rotation
-    /// points shares them out by weight.
+    /// points shares them out by weight. A newcomer that others are chosen beside has its load weighed by its share; the
+    /// one in turn has left turns to others already.
     fn least(&self, start: usize, room: &impl Fn(&Member<R>) -> Option<u32>) -> Option<Seen<'_, R>> {
         let (before, from) = self.members.split_at_checked(start)?;
         let mut least: Option<Seen<'_, R>> = None;
         let open = from.iter().chain(before).filter_map(|member| Some(Seen { member, load: room(member)? }));
-        for seen in open.take(COMPARED_MAX) {
+        for (index, mut seen) in open.take(COMPARED_MAX).enumerate() {
+            if self.starts_slowly && index > 0 {
+                seen.load = (*seen.member.record).as_ref().share().weigh(seen.load);
+            }
             if least.is_none_or(|least| seen.is_less_than(least)) {
                 least = Some(seen);
             }
@@ -159,11 +186,13 @@ impl<R> Copy for Seen<'_, R> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::balance::Share;
     use crate::base::random::Random;
     use proptest::prelude::*;
     use std::num::NonZeroU32;
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    use std::time::Duration;
 
     #[derive(Default)]
     struct Record {
@@ -305,6 +334,53 @@ mod tests {
                 lease.record().chosen.fetch_add(1, Ordering::Relaxed);
             }
             assert_eq!(chosen(&candidates), [300, 100, 200], "{routing}");
+        }
+    }
+
+    /// Among four, of which the last has a quarter of its share, the parts of all that the last was given, in hundredths.
+    fn part_of_newcomer(candidates: &Candidates<Record>, at_once: usize) -> u64 {
+        let mut underway = std::collections::VecDeque::new();
+        for _ in 0..20_000 {
+            let lease = candidates.choose(0, |_| false).expect("open");
+            lease.record().chosen.fetch_add(1, Ordering::Relaxed);
+            underway.push_back(lease);
+            if underway.len() >= at_once {
+                underway.pop_front();
+            }
+        }
+        let chosen = chosen(candidates);
+        chosen[3] * 100 / chosen.iter().sum::<u64>()
+    }
+
+    #[test]
+    fn a_newcomer_gets_its_share_however_it_is_chosen() {
+        let quarter = Share::after(Duration::from_secs(1), Duration::from_secs(4));
+        for routing in [Routing::LeastOutstanding, Routing::RoundRobin] {
+            for (weights, due) in [([1, 1, 1, 1], 7), ([2, 2, 2, 4], 14)] {
+                for at_once in [1, 20, 200] {
+                    let candidates = open(&weights, routing, 0, 1).starting_slowly();
+                    candidates.members[3].record.load.set_share(quarter);
+                    let part = part_of_newcomer(&candidates, at_once);
+                    assert!(part.abs_diff(due) <= 2, "{routing}, {weights:?}, {at_once} at once: {part} %, due {due}");
+                    candidates.members[3].record.load.set_share(Share::FULL);
+                    candidates.members.iter().for_each(|member| member.record.chosen.store(0, Ordering::Relaxed));
+                    let (part, due) =
+                        (part_of_newcomer(&candidates, at_once), 100 * weights[3] / weights.iter().sum::<u32>());
+                    assert!(part.abs_diff(due.into()) <= 2, "{routing}: in the end {part} %, due {due}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn newcomers_among_themselves_share_evenly_and_are_never_nobody() {
+        for routing in [Routing::LeastOutstanding, Routing::RoundRobin] {
+            let candidates = open(&[1; 100], routing, 0, 1).starting_slowly();
+            candidates.members.iter().for_each(|member| member.record.load.set_share(Share::FIRST));
+            hammer(&candidates, 1, 4_000);
+            let chosen = chosen(&candidates);
+            let even = chosen.iter().sum::<u64>() / 100;
+            assert!(chosen.iter().all(|chosen| chosen.abs_diff(even) <= even / 10), "{routing}: {chosen:?}");
         }
     }
 

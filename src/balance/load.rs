@@ -6,8 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crossbeam::utils::CachePadded;
 
+use super::Share;
+
 /// Set while the instance is out of service.
 const CLOSED: u32 = 1 << 31;
+
+/// Set while the instance is ejected, in service or not.
+const EJECTED: u32 = 1 << 30;
+
+/// Either: it takes nothing.
+const SHUT: u32 = CLOSED | EJECTED;
 
 /// The most that may be in flight on one instance; `None`: no limit.
 pub type Limit = Option<NonZeroU32>;
@@ -16,32 +24,77 @@ pub type Limit = Option<NonZeroU32>;
 ///
 /// Both share one word: a scan reads one number per instance, and whoever takes an instance learns in the same step
 /// whether it was still open, so that closing it holds for every core at once. On cache lines of its own, because every
-/// core writes it.
+/// core writes it; what a slow start needs beside it costs no further one.
 #[derive(Debug)]
-pub struct Load(CachePadded<AtomicU32>);
+pub struct Load(CachePadded<Cell>);
+
+#[derive(Debug)]
+struct Cell {
+    word: AtomicU32,
+    /// Of its full share, what it gets now: a [`Share`] in parts.
+    share: AtomicU32,
+    /// What its turns so far have left of that, as [`Share::takes_turn`] counts it.
+    credit: AtomicU32,
+}
 
 impl Load {
-    /// Nothing in flight; out of service until a probe says otherwise.
+    /// Nothing in flight; out of service until a probe says otherwise, then with its full share.
     pub const fn new() -> Self {
-        Self(CachePadded::new(AtomicU32::new(CLOSED)))
+        Self(CachePadded::new(Cell {
+            word: AtomicU32::new(CLOSED),
+            share: AtomicU32::new(Share::FULL.to_parts()),
+            credit: AtomicU32::new(0),
+        }))
     }
 
     /// How much is in flight now.
     pub fn in_flight(&self) -> u32 {
-        self.word() & !CLOSED
+        self.word() & !SHUT
     }
 
     /// Whether the instance takes more.
     pub fn is_open(&self) -> bool {
-        self.word() & CLOSED == 0
+        self.word() & SHUT == 0
+    }
+
+    /// Whether the instance is ejected, in service or not.
+    pub fn is_ejected(&self) -> bool {
+        self.word() & EJECTED != 0
+    }
+
+    /// Closes the instance, whatever its health, until it is readmitted. False when it was ejected already: of several
+    /// cores that eject it at once, one does.
+    pub fn eject(&self) -> bool {
+        self.0.word.fetch_or(EJECTED, Ordering::Relaxed) & EJECTED == 0
+    }
+
+    /// Ends that. False when it was not ejected.
+    pub fn readmit(&self) -> bool {
+        self.0.word.fetch_and(!EJECTED, Ordering::Relaxed) & EJECTED != 0
+    }
+
+    /// How much of its full share it gets.
+    pub fn share(&self) -> Share {
+        Share::from_parts(self.0.share.load(Ordering::Relaxed))
+    }
+
+    /// Gives it this much of its full share from here on, where candidates start slowly.
+    pub fn set_share(&self, share: Share) {
+        self.0.share.store(share.to_parts(), Ordering::Relaxed);
+    }
+
+    /// Whether it takes a turn that has come to it: of its turns so many as its share says.
+    pub(super) fn takes_turn(&self) -> bool {
+        let share = self.share();
+        share.is_full() || share.takes_turn(self.0.credit.fetch_add(share.to_parts(), Ordering::Relaxed))
     }
 
     /// Opens or closes the instance as its health demands. What is in flight stays.
     pub fn set_in_service(&self, in_service: bool) {
         if in_service {
-            self.0.fetch_and(!CLOSED, Ordering::Relaxed);
+            self.0.word.fetch_and(!CLOSED, Ordering::Relaxed);
         } else {
-            self.0.fetch_or(CLOSED, Ordering::Relaxed);
+            self.0.word.fetch_or(CLOSED, Ordering::Relaxed);
         }
     }
 
@@ -56,11 +109,12 @@ impl Load {
             // Add-and-undo would let two cores that meet at the limit turn each other away from the last place.
             let taken = self
                 .0
+                .word
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| room(word, limit).map(|count| count + 1));
             return taken.ok().map(|count| count + 1);
         }
-        let before = self.0.fetch_add(1, Ordering::Relaxed);
-        if before & CLOSED != 0 {
+        let before = self.0.word.fetch_add(1, Ordering::Relaxed);
+        if before & SHUT != 0 {
             self.release();
             return None;
         }
@@ -68,11 +122,11 @@ impl Load {
     }
 
     fn release(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.word.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn word(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        self.0.word.load(Ordering::Relaxed)
     }
 }
 
@@ -84,7 +138,7 @@ impl Default for Load {
 
 /// The count in `word` if it is open and below the limit.
 fn room(word: u32, limit: Limit) -> Option<u32> {
-    (word & CLOSED == 0 && limit.is_none_or(|limit| word < limit.get())).then_some(word)
+    (word & SHUT == 0 && limit.is_none_or(|limit| word < limit.get())).then_some(word)
 }
 
 /// One request (TCP: connection) in flight on the instance that `R` is the record of. Dropping it ends that, once.
@@ -144,6 +198,21 @@ mod tests {
         assert!(Lease::take(&record, None).is_none());
         assert_eq!(record.0.in_flight(), 1);
         drop(lease);
+        assert_eq!(record.0.in_flight(), 0);
+    }
+
+    #[test]
+    fn whoever_is_ejected_takes_nothing_however_healthy_until_it_is_readmitted() {
+        let record = open();
+        let (held, _) = Lease::take(&record, None).expect("open");
+        assert!(record.0.eject() && !record.0.eject(), "once");
+        record.0.set_in_service(true);
+        assert!(!record.0.is_open() && Lease::take(&record, None).is_none());
+        record.0.set_in_service(false);
+        assert!(record.0.readmit() && !record.0.readmit() && !record.0.is_open(), "it is out of service");
+        record.0.set_in_service(true);
+        assert!(record.0.is_open() && record.0.in_flight() == 1);
+        drop(held);
         assert_eq!(record.0.in_flight(), 0);
     }
 

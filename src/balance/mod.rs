@@ -1,7 +1,7 @@
 //! Floor 2: which instance gets the next request, as pure decisions over live counters.
 //!
 //! Owns: the in-flight count of an instance ([`Load`]) and the guard that keeps it exact ([`Lease`]), the choice among
-//! [`Candidates`] (least outstanding or in turn), whom a core just failed to connect to ([`Shunned`]), which zones a node
+//! [`Candidates`] (least outstanding or in turn), the growing [`Share`] of newcomers, whom a core just failed to connect to ([`Shunned`]), which zones a node
 //! serves, what may be tried again, the tokens that bind clients to instances, and the line of those who wait
 //! ([`SurgeQueue`]). Does not own: what the candidates are (`registry`), why an instance is out of service (`health`),
 //! connections.
@@ -13,6 +13,7 @@ mod candidates;
 mod load;
 mod retry;
 mod rotation;
+mod share;
 mod shunned;
 mod sticky;
 mod surge;
@@ -20,7 +21,8 @@ mod zones;
 
 pub use candidates::{Candidates, Member, Unavailable};
 pub use load::{Lease, Limit, Load};
-pub use retry::{ATTEMPTS_MAX, Lost, Retry, RetryBudget};
+pub use retry::{ATTEMPTS_MAX, Lost, NoRetry, Retry, RetryBudget};
+pub use share::Share;
 pub use shunned::Shunned;
 pub use sticky::{ShortSecret, StickyKey, StickyToken};
 pub use surge::{Full, Service, SurgeQueue, Ticket};

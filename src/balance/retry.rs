@@ -12,6 +12,8 @@ pub const ATTEMPTS_MAX: usize = 4;
 pub enum Lost {
     /// The instance could not be connected to.
     Connecting,
+    /// The instance could be connected to, and its TLS handshake failed: that costs it work.
+    Handshaking,
     /// The connection ended before anything of the request was sent and before anything was answered.
     Unsent {
         /// Whether it was a kept connection, which an instance may close at any time.
@@ -39,23 +41,39 @@ pub enum Retry {
     Elsewhere,
 }
 
+/// Why it is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoRetry {
+    /// It has been tried as often as it may.
+    TriedOut,
+    /// An instance may have done it, or does it still; or there is not all of it to send again.
+    Unsafe,
+    /// It could be, and there is no budget left: too much is tried again as it is.
+    OverBudget,
+}
+
 impl Lost {
-    /// How a request that was lost like this may be tried again, after this many attempts. `None`: it may not.
+    /// How a request that was lost like this may be tried again, after this many attempts.
     ///
     /// What an instance may have begun to work on is repeated only at the expense of `budget`. An attempt that sent
     /// nothing costs no instance any work and is free.
-    pub fn retry(self, attempts: usize, budget: &mut RetryBudget, now: Instant) -> Option<Retry> {
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn retry(self, attempts: usize, budget: &mut RetryBudget, now: Instant) -> Result<Retry, NoRetry> {
         if attempts >= ATTEMPTS_MAX {
-            return None;
+            return Err(NoRetry::TriedOut);
         }
-        match self {
-            Self::Connecting | Self::Unsent { kept: false } => Some(Retry::Elsewhere),
-            Self::Unsent { kept: true } => Some(Retry::Fresh),
-            Self::Sent { kept, idempotent: true, repeatable: true } if budget.spend(now) => {
-                Some(if kept { Retry::Fresh } else { Retry::Elsewhere })
+        let (retry, is_free) = match self {
+            Self::Connecting | Self::Unsent { kept: false } => (Retry::Elsewhere, true),
+            Self::Unsent { kept: true } => (Retry::Fresh, true),
+            Self::Handshaking | Self::Sent { kept: false, idempotent: true, repeatable: true } => {
+                (Retry::Elsewhere, false)
             }
-            Self::Sent { .. } | Self::Underway => None,
-        }
+            Self::Sent { kept: true, idempotent: true, repeatable: true } => (Retry::Fresh, false),
+            Self::Sent { .. } | Self::Underway => return Err(NoRetry::Unsafe),
+        };
+        if is_free || budget.spend(now) { Ok(retry) } else { Err(NoRetry::OverBudget) }
     }
 }
 
@@ -128,19 +146,21 @@ mod tests {
     fn what_may_be_tried_again_and_where() {
         let sent = |kept, idempotent, repeatable| Lost::Sent { kept, idempotent, repeatable };
         for (lost, expected) in [
-            (Lost::Connecting, Some(Retry::Elsewhere)),
-            (Lost::Unsent { kept: true }, Some(Retry::Fresh)),
-            (Lost::Unsent { kept: false }, Some(Retry::Elsewhere)),
-            (sent(true, true, true), Some(Retry::Fresh)),
-            (sent(false, true, true), Some(Retry::Elsewhere)),
-            (sent(true, false, true), None),
-            (sent(false, false, true), None),
-            (sent(true, true, false), None),
-            (Lost::Underway, None),
+            (Lost::Connecting, Ok(Retry::Elsewhere)),
+            (Lost::Handshaking, Ok(Retry::Elsewhere)),
+            (Lost::Unsent { kept: true }, Ok(Retry::Fresh)),
+            (Lost::Unsent { kept: false }, Ok(Retry::Elsewhere)),
+            (sent(true, true, true), Ok(Retry::Fresh)),
+            (sent(false, true, true), Ok(Retry::Elsewhere)),
+            (sent(true, false, true), Err(NoRetry::Unsafe)),
+            (sent(false, false, true), Err(NoRetry::Unsafe)),
+            (sent(true, true, false), Err(NoRetry::Unsafe)),
+            (Lost::Underway, Err(NoRetry::Unsafe)),
         ] {
             let mut budget = RetryBudget::new(START);
             assert_eq!(lost.retry(1, &mut budget, START), expected, "{lost:?}");
-            assert_eq!(lost.retry(ATTEMPTS_MAX, &mut budget, START), None, "{lost:?} after the last attempt");
+            let tried_out = lost.retry(ATTEMPTS_MAX, &mut budget, START);
+            assert_eq!(tried_out, Err(NoRetry::TriedOut), "{lost:?} after the last attempt");
         }
     }
 
@@ -148,10 +168,11 @@ mod tests {
     fn only_what_may_cost_an_instance_work_is_charged() {
         let repeat = Lost::Sent { kept: true, idempotent: true, repeatable: true };
         let mut budget = RetryBudget::new(START);
-        let granted = (0..5_000).filter(|_| repeat.retry(1, &mut budget, START).is_some()).count();
+        let granted = (0..5_000).filter(|_| repeat.retry(1, &mut budget, START).is_ok()).count();
         assert_eq!(granted, 1_000, "what was saved up");
-        assert_eq!(Lost::Connecting.retry(1, &mut budget, START), Some(Retry::Elsewhere));
-        assert_eq!(Lost::Unsent { kept: true }.retry(1, &mut budget, START), Some(Retry::Fresh));
+        assert_eq!(Lost::Handshaking.retry(1, &mut budget, START), Err(NoRetry::OverBudget));
+        assert_eq!(Lost::Connecting.retry(1, &mut budget, START), Ok(Retry::Elsewhere));
+        assert_eq!(Lost::Unsent { kept: true }.retry(1, &mut budget, START), Ok(Retry::Fresh));
     }
 
     #[test]

@@ -42,6 +42,7 @@ impl Zoning<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_node_serves_its_own_zone_and_with_cross_zone_every_enabled_one() {
@@ -56,6 +57,33 @@ mod tests {
         ] {
             let zoning = Zoning { node, enabled: &enabled, cross_zone };
             assert_eq!([&a, &b, &c].map(|zone| zoning.placement_of(zone)), expected, "node in {node}, {cross_zone}");
+        }
+    }
+
+    proptest! {
+        /// One node in each zone there is: the traffic of every enabled zone has somewhere to go, and no other has.
+        #[test]
+        fn each_instance_is_served_by_whom_it_should_be(
+            zones in prop::collection::btree_set("[a-e]", 1..5), enabled in prop::collection::btree_set("[a-e]", 1..5),
+            cross_zone: bool,
+        ) {
+            let zone = |name: &String| Zone::new(name).expect("a zone");
+            let (zones, enabled): (Vec<_>, BTreeSet<_>) = (zones.iter().map(zone).collect(), enabled.iter().map(zone).collect());
+            for instance in &zones {
+                let servers: Vec<&Zone> = zones
+                    .iter()
+                    .filter(|node| {
+                        let zoning = Zoning { node, enabled: &enabled, cross_zone };
+                        zoning.placement_of(instance) == Placement::Served
+                    })
+                    .collect();
+                let expected = match (enabled.contains(instance), cross_zone) {
+                    (false, _) => vec![],
+                    (true, false) => vec![instance],
+                    (true, true) => zones.iter().collect(),
+                };
+                prop_assert_eq!(servers, expected);
+            }
         }
     }
 }

@@ -35,10 +35,9 @@ pub(super) fn execute(arguments: &Arguments) -> ExitCode {
         Ok(Loaded { configuration, warnings }) => {
             terminal::print_error(&warnings.render(terminal::error_paint()));
             match arguments.effective {
-                true => terminal::print(&config::effective(&configuration)),
-                false => terminal::print(&summary(&arguments.config, &configuration)),
+                true => terminal::show(&config::effective(&configuration)),
+                false => terminal::show(&summary(&arguments.config, &configuration)),
             }
-            ExitCode::SUCCESS
         }
         Err(errors) => show_errors(&errors),
     }
@@ -69,13 +68,13 @@ pub(super) fn show_invalid(report: &Report) -> ExitCode {
 }
 
 fn show_json(loaded: &Result<Loaded, ConfigErrors>) -> ExitCode {
-    let (found, code) = match loaded {
-        Ok(Loaded { warnings, .. }) => (warnings.to_json(), 0),
-        Err(errors @ ConfigErrors::Invalid(_)) => (errors.to_json(), FAILED),
-        Err(errors @ ConfigErrors::Unreadable { .. }) => (errors.to_json(), UNREADABLE),
+    let (found, failure) = match loaded {
+        Ok(Loaded { warnings, .. }) => (warnings.to_json(), None),
+        Err(errors @ ConfigErrors::Invalid(_)) => (errors.to_json(), Some(FAILED)),
+        Err(errors @ ConfigErrors::Unreadable { .. }) => (errors.to_json(), Some(UNREADABLE)),
     };
-    terminal::print(&format!("{found:#}\n"));
-    ExitCode::from(code)
+    let shown = terminal::show(&format!("{found:#}\n"));
+    failure.map_or(shown, ExitCode::from)
 }
 
 /// One line about a good file.

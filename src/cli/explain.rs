@@ -8,7 +8,8 @@ use crate::model::AdminAddress;
 /// Show what became of a request: how long each part took, which instances it was tried on, and why it failed
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What its answer said in X-Request-Id
+    /// What its answer said in X-Request-Id, its trace if it came with one, or the ADDRESS:PORT of the client, which finds
+    /// connections too
     #[arg(value_name = "ID")]
     id: String,
 

@@ -78,10 +78,7 @@ pub fn main() -> ExitCode {
         Some(Command::Explain(arguments)) => explain::execute(&arguments),
         Some(Command::Import(arguments)) => import::execute(&arguments),
         Some(Command::Export(arguments)) => export::execute(&arguments),
-        None => {
-            terminal::print(SHORT_HELP);
-            ExitCode::SUCCESS
-        }
+        None => terminal::show(SHORT_HELP),
     }
 }
 

@@ -9,10 +9,7 @@ use crate::model::AdminAddress;
 /// Posts a command and shows the answer: on standard output when it was carried out, else on standard error.
 pub(super) fn command(address: &AdminAddress, path: &str, body: String) -> ExitCode {
     match client::post(address, path, body) {
-        Ok(reply) if reply.status.is_success() => {
-            terminal::print(&String::from_utf8_lossy(&reply.body));
-            ExitCode::SUCCESS
-        }
+        Ok(reply) if reply.status.is_success() => terminal::show(&String::from_utf8_lossy(&reply.body)),
         Ok(reply) => failed(&String::from_utf8_lossy(&reply.body)),
         Err(error) => failed(&format!("{error}\n")),
     }

@@ -28,14 +28,10 @@ pub(super) fn execute(arguments: &Arguments) -> ExitCode {
         Err(error) => return remote::failed(&format!("{error}\n")),
     };
     if arguments.json {
-        terminal::print(&String::from_utf8_lossy(&body));
-        return ExitCode::SUCCESS;
+        return terminal::show(&String::from_utf8_lossy(&body));
     }
     match serde_json::from_slice::<Status>(&body) {
-        Ok(status) => {
-            terminal::print(&table(&status));
-            ExitCode::SUCCESS
-        }
+        Ok(status) => terminal::show(&table(&status)),
         Err(error) => remote::failed(&format!("{}: not a status of this version: {error}\n", arguments.admin)),
     }
 }

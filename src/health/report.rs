@@ -1,6 +1,7 @@
 //! ELB's words for the state of an instance: what `DescribeInstanceHealth` and `/status` say.
 
 use super::Condition;
+use crate::model::EjectionCause;
 
 /// Whether an instance gets traffic, as ELB puts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,19 @@ impl Report {
         reason_code: ReasonCode::NotApplicable,
         description: "Instance deregistration currently in progress.",
     };
+}
+
+impl From<EjectionCause> for Report {
+    /// An instance that is left out because of what became of its requests. ELB has no words for that.
+    fn from(cause: EjectionCause) -> Self {
+        let description = match cause {
+            EjectionCause::ServerErrors => "Instance is ejected: too many requests in a row failed (consecutive_5xx).",
+            EjectionCause::ConnectFailures => {
+                "Instance is ejected: too many connections in a row failed (consecutive_connect_failures)."
+            }
+        };
+        Self { state: ServiceState::OutOfService, reason_code: ReasonCode::Instance, description }
+    }
 }
 
 impl From<Condition> for Report {

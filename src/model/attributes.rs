@@ -1,9 +1,10 @@
-//! The attributes of a load balancer: ELB's, with ELB's defaults, and `routing`.
+//! The attributes of a load balancer: ELB's, with ELB's defaults, and what goes beyond it: `routing`, `slow_start`,
+//! `outlier_detection` and `proxy_status`, all of them off.
 
 use std::path::PathBuf;
 
 use super::keyword::keyword;
-use super::{Layer, Seconds};
+use super::{Count, Layer, OutlierDetection, Seconds};
 
 /// What ELB calls load balancer attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,16 @@ pub struct Attributes {
     pub access_log: Option<AccessLog>,
     /// How an instance is chosen; `None`: by the layer of the listener, see [`Attributes::routing_of`].
     pub routing: Option<Routing>,
+    /// For how long the share of an instance that comes into service grows to its full one; `None`: it has that at once.
+    pub slow_start: Option<SlowStart>,
+    /// When an instance that fails requests is left out; `None`: never.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// Whether answers of Elbow's own say why in `Proxy-Status` (RFC 9209).
+    pub proxy_status: bool,
 }
+
+/// How long a slow start takes: an hour at the most.
+pub type SlowStart = Seconds<1_000, 3_600_000>;
 
 impl Attributes {
     /// How a listener of this layer chooses: as set, else as ELB does.
@@ -43,6 +53,9 @@ impl Default for Attributes {
             desync_mitigation: DesyncMitigation::Defensive,
             access_log: None,
             routing: None,
+            slow_start: None,
+            outlier_detection: None,
+            proxy_status: false,
         }
     }
 }
@@ -82,6 +95,34 @@ pub struct AccessLog {
     pub path: PathBuf,
     /// How a line looks.
     pub format: AccessLogFormat,
+    /// When the file is put aside and a new one begun, beside whenever the process is told to open it anew.
+    pub rotation: Rotation,
+}
+
+impl AccessLog {
+    /// A log at `path` that nobody but the operator rotates.
+    pub fn unrotated(path: PathBuf, format: AccessLogFormat) -> Self {
+        Self { path, format, rotation: Rotation::default() }
+    }
+}
+
+/// When a log is rotated, and what is kept of it: `web.log.1` is the newest file that was put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// When the file has grown to so many bytes; `None`: at no size.
+    pub size: Option<Count<4_096, 4_000_000_000>>,
+    /// When so much time has passed, counted from the Unix epoch, so that 3,600 is on the hour and 86,400 at midnight
+    /// (UTC); `None`: never.
+    pub interval: Option<Seconds<1_000, 604_800_000>>,
+    /// Files that are kept beside the one being written. A day of hours, and some.
+    pub keep: Count<1, 1_000>,
+}
+
+/// Off; 30 files once it is on.
+impl Default for Rotation {
+    fn default() -> Self {
+        Self { size: None, interval: None, keep: Count::of(30) }
+    }
 }
 
 keyword! {

@@ -29,11 +29,6 @@ impl<const MIN: u32, const MAX: u32> Count<MIN, MAX> {
     pub const fn get(self) -> u32 {
         self.0
     }
-
-    /// The number as a length or an amount in memory.
-    pub const fn as_usize(self) -> usize {
-        self.0 as usize
-    }
 }
 
 impl<const MIN: u32, const MAX: u32> fmt::Display for Count<MIN, MAX> {

@@ -80,13 +80,13 @@ pub fn address_conflicts<'a>(
 /// Which of the management addresses a listener at `address` would collide with.
 fn management_at(admin: &AdminAddress, api: Option<&ApiSettings>, address: SocketAddr) -> Option<&'static str> {
     match admin {
-        AdminAddress::Tcp(admin) if overlaps(*admin, address) => Some("admin"),
-        _ => api.filter(|api| overlaps(api.address, address)).map(|_| "api"),
+        AdminAddress::Tcp(admin) if addresses_overlap(*admin, address) => Some("admin"),
+        _ => api.filter(|api| addresses_overlap(api.address, address)).map(|_| "api"),
     }
 }
 
 /// Whether two sockets could not both be bound: one port, and one address or a wildcard of its family.
-fn overlaps(one: SocketAddr, other: SocketAddr) -> bool {
+pub fn addresses_overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let wildcard = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() == other.port() && (one.ip() == other.ip() || (wildcard && one.is_ipv4() == other.is_ipv4()))
 }
@@ -106,7 +106,7 @@ mod tests {
             ("[::]:80", "[::1]:80", true),
             ("[::]:80", "127.0.0.1:80", false),
         ] {
-            assert_eq!(overlaps(one.parse().unwrap(), other.parse().unwrap()), expected, "{one} {other}");
+            assert_eq!(addresses_overlap(one.parse().unwrap(), other.parse().unwrap()), expected, "{one} {other}");
         }
     }
 

@@ -195,6 +195,8 @@ reasons! {
     BackendSendTimeout "backend_send_timeout" Backend Send Request 504 "connection_write_timeout"
     /// The client was silent inside its request body.
     ClientBodyTimeout "client_body_timeout" Client Send Connection 408 "connection_read_timeout"
+    /// The client sent its request body more slowly than it must.
+    ClientBodySlow "client_body_slow" Client Send Connection 408 "connection_read_timeout"
     /// The client closed its connection inside its request body.
     RequestTruncated "request_truncated" Client Send Connection - "connection_terminated"
     /// The chunked coding of the request body is broken.
@@ -204,12 +206,20 @@ reasons! {
 
     /// The instance did not begin its answer in time.
     FirstByteTimeout "first_byte_timeout" Backend FirstByte Request 504 "http_response_timeout"
-    /// The instance closed the connection before the head of its answer was there whole.
+    /// The instance closed the connection before its answer began.
     BackendClosedEarly "backend_closed_early" Backend FirstByte Request 504 "connection_terminated"
+    /// The instance closed the connection inside the head of its answer.
+    BackendClosedInHead "backend_closed_in_head" Backend FirstByte Request 504 "http_response_incomplete"
     /// The instance reset the connection before the head of its answer was there whole.
     BackendReset "backend_reset" Backend FirstByte Request 504 "connection_terminated"
-    /// The head of the answer breaks the grammar, or its framing is ambiguous.
+    /// The head of the answer breaks the grammar.
     ResponseMalformed "response_malformed" Backend FirstByte Request 502 "http_protocol_error"
+    /// The length of the answer's body can be read in more than one way.
+    ResponseFramingAmbiguous "response_framing_ambiguous" Backend FirstByte Request 502 "http_protocol_error"
+    /// The instance switched to another protocol that nobody had asked for.
+    UpgradeUnrequested "upgrade_unrequested" Backend FirstByte Request 502 "http_upgrade_failed"
+    /// The instance sent interim answers without end.
+    InterimFlood "interim_flood" Backend FirstByte Request 502 "http_protocol_error"
     /// The head of the answer is longer than its limit.
     ResponseHeadersTooLarge "response_headers_too_large" Backend FirstByte Request 502 "http_response_header_section_size"
     /// The client left while its answer was awaited.

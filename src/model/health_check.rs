@@ -130,14 +130,6 @@ impl HealthTarget {
             Self::Tcp { port } | Self::Ssl { port } | Self::Http { port, .. } | Self::Https { port, .. } => *port,
         }
     }
-
-    /// The path of an HTTP or HTTPS target.
-    pub const fn path(&self) -> Option<&HealthPath> {
-        match self {
-            Self::Tcp { .. } | Self::Ssl { .. } => None,
-            Self::Http { path, .. } | Self::Https { path, .. } => Some(path),
-        }
-    }
 }
 
 impl FromStr for HealthTarget {

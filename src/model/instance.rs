@@ -22,10 +22,3 @@ pub type Weight = Count<1, 256>;
 
 /// The weight of an instance that names none.
 pub const DEFAULT_WEIGHT: Weight = Weight::of(1);
-
-impl Instance {
-    /// The port that a listener with this `instance_port` reaches the instance on.
-    pub fn port_for(&self, instance_port: Port) -> Port {
-        self.port.unwrap_or(instance_port)
-    }
-}

@@ -33,6 +33,11 @@ pub struct TrafficLimits {
     pub first_byte_timeout: Option<Seconds<10, 4_000_000>>,
     /// Silence of the client inside a request body.
     pub client_body_timeout: Seconds<100, 4_000_000>,
+    /// Bytes a second that a request body brings on average, counted over the time it is waited for; the first
+    /// `client_body_timeout` of that is free. Whoever dribbles holds a connection and an instance for hours otherwise.
+    /// 240 is what Kestrel and IIS ask for; `None`: silence alone counts. HTTP/2 bodies of unknown length are exempt:
+    /// they may be conversations.
+    pub client_body_minimum_rate: Unlimited,
     /// Silence on an upgraded connection. People leave a WebSocket open over lunch.
     pub tunnel_timeout: Seconds<1_000, 604_800_000>,
     /// Connections at once from one client address. Off: whole offices share one address.
@@ -56,6 +61,7 @@ impl Default for TrafficLimits {
             queue_timeout: Seconds::of_ms(5_000),
             first_byte_timeout: None,
             client_body_timeout: Seconds::of_ms(60_000),
+            client_body_minimum_rate: Some(Count::of(240)),
             tunnel_timeout: Seconds::of_ms(3_600_000),
             connections_per_client: None,
             requests_per_second_per_client: None,

@@ -75,7 +75,7 @@ impl LoadBalancerParts {
         own.or_else(|| predefined().map(Policy::SslNegotiation).map(Cow::Owned))
     }
 
-    /// What TLS a secure listener speaks with clients: its SSL negotiation policy, else ELB's default.
+    /// What TLS a secure listener speaks with clients: its SSL negotiation policy, else [`PredefinedPolicy::DEFAULT`].
     pub fn security_policy(&self, listener: &Listener) -> SecurityPolicy {
         let attached = listener.policies.iter().filter_map(|name| self.policy(name));
         let mut negotiation = attached.filter_map(|policy| match policy.into_owned() {

@@ -27,16 +27,19 @@ mod listener;
 mod load_balancer;
 mod name;
 mod node;
+mod outlier;
 mod policy;
 mod protocol;
 mod security_policy;
 
 pub use address::{Endpoint, Host, HostName, Port};
 pub use api::{Access, AccessKey, ApiSettings};
-pub use attributes::{AccessLog, AccessLogFormat, Attributes, DesyncMitigation, Draining, Routing};
+pub use attributes::{
+    AccessLog, AccessLogFormat, Attributes, DesyncMitigation, Draining, Rotation, Routing, SlowStart,
+};
 pub use bounded::{Count, Seconds};
 pub use certificate::CertificateFiles;
-pub use configuration::{Configuration, ConfigurationParts, address_conflicts};
+pub use configuration::{Configuration, ConfigurationParts, address_conflicts, addresses_overlap};
 pub use conflict::{Conflict, Place};
 pub use fault::{Fault, Phase, Reach, Reason, Side};
 pub use health_check::{HealthCheck, HealthPath, HealthTarget, Interval, Threshold, Timeout};
@@ -48,6 +51,7 @@ pub use listener::{InstanceHttp, Listener};
 pub use load_balancer::{LoadBalancer, LoadBalancerParts};
 pub use name::{AccessKeyId, CookieName, InstanceId, LoadBalancerName, PolicyName, Region, ResourceName, Zone};
 pub use node::{AdminAddress, CoreList, Cores, Node};
+pub use outlier::{EjectionCause, EjectionTime, FailuresInARow, OutlierDetection};
 pub use policy::{Policy, PolicyType, ProxyProtocolVersion, PublicKey};
 pub use protocol::{Layer, Protocol, ProtocolPair};
 pub use security_policy::{Cipher, CustomPolicy, PredefinedPolicy, SecurityPolicy, TlsVersion};

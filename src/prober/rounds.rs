@@ -197,9 +197,12 @@ impl Prober {
     }
 
     fn handle_end(&mut self, ended: Result<(Id, (Key, Outcome)), JoinError>) {
-        // Only a probe that was aborted gives an error. One that was to be aborted but had already ended is known by
-        // its id: the instance is forgotten, or waits for another.
-        let Ok((id, (key, outcome))) = ended else { return };
+        // One that was to be aborted but had already ended is known by its id: the instance is forgotten, or waits for
+        // another.
+        let (id, (key, outcome)) = match ended {
+            Ok(ended) => ended,
+            Err(error) => return self.handle_panic(&error),
+        };
         let Some(probed) = self.instances.get_mut(key) else { return };
         if probed.underway.take_if(|underway| underway.id() == id).is_none() {
             return;
@@ -215,6 +218,17 @@ impl Prober {
             tracing::warn!(%error, "cannot probe instances; their states stay as they are");
         }
         self.cannot_ask = refused.is_some();
+        self.first_round.handle_result(key);
+    }
+
+    /// A probe that panicked has found out nothing, and the next is not to wait for it. One that was aborted is nobody's.
+    fn handle_panic(&mut self, error: &JoinError) {
+        let is_its = |probed: &Probed| probed.underway.as_ref().is_some_and(|underway| underway.id() == error.id());
+        let Some((key, _)) = self.instances.iter().find(|(_, probed)| is_its(probed)) else { return };
+        tracing::error!(%error, "a probe ended by a panic; it is a bug");
+        if let Some(probed) = self.instances.get_mut(key) {
+            probed.underway = None;
+        }
         self.first_round.handle_result(key);
     }
 }
@@ -265,5 +279,29 @@ async fn sleep_until(time: Option<tokio::time::Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::testing::{balancer, configuration, instance};
+
+    async fn broken() -> (Key, Outcome) {
+        panic!("on purpose")
+    }
+
+    #[tokio::test]
+    async fn whoever_was_probed_by_one_that_panicked_is_probed_again() {
+        let web = balancer("web", 80, vec![instance("a", "127.0.0.1:9")]);
+        let registry = Registry::new(&configuration(vec![web]), 1).expect("addresses only");
+        let (mut prober, first_round) = Prober::new(&registry);
+        let (key, _) = prober.instances.iter().next().expect("registered");
+        let underway = prober.underway.spawn(broken());
+        prober.instances.get_mut(key).expect("registered").underway = Some(underway);
+        let ended = prober.underway.join_next_with_id().await.expect("underway");
+        prober.handle_end(ended);
+        assert!(prober.instances.get(key).is_some_and(|probed| probed.underway.is_none()));
+        first_round.await.expect("nobody waits for what will not come");
     }
 }

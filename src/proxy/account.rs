@@ -7,12 +7,16 @@ use std::time::Duration;
 use crate::balance::ATTEMPTS_MAX;
 use crate::base::Instant;
 use crate::model::{Keyword, Reason};
+use crate::proxy::core::Core;
 use crate::proxy::failure;
 use crate::proxy::session::Session;
+use crate::proxy::tunnel::Carried;
+use crate::registry::ListenerEntry;
 use crate::telemetry::{
     AccessExchange, AccessRecord, AccessRequestLine, AccessTls, FlightAttempt, FlightPhases, FlightRecord, RequestId,
     Times,
 };
+use crate::tls::Agreed;
 use crate::wire::forward::Scheme;
 use crate::wire::head::{FieldName, RequestHead};
 
@@ -21,7 +25,7 @@ use crate::wire::head::{FieldName, RequestHead};
 pub struct Account {
     /// When the first byte came; TCP: when the connection did.
     pub began: Instant,
-    /// What the request is called; empty for a connection.
+    /// What it is called.
     pub id: RequestId,
     /// The instance that answered (TCP: was connected), and when.
     pub attempt: Option<Attempt>,
@@ -58,6 +62,27 @@ struct Try {
     failed: Option<(Reason, Instant)>,
 }
 
+/// Whose account it is, and where it is written.
+#[derive(Clone, Copy)]
+pub struct Party<'a> {
+    /// The core that serves the client.
+    pub core: &'a Core,
+    /// What it came to.
+    pub entry: &'a ListenerEntry,
+    /// The client.
+    pub client: SocketAddr,
+    /// What protects its connection.
+    pub agreed: Option<Agreed>,
+}
+
+/// Counts and writes down a connection that failed for `reason` before it carried anything.
+pub fn close_failed(party: &Party<'_>, reason: Reason) {
+    party.entry.cells.core(party.core.number).errors.record(reason);
+    let mut account = Account::new(party.core.io.now());
+    (account.id, account.failed) = (party.core.own_id(), Some(reason));
+    account.close_connection(party);
+}
+
 impl Account {
     /// An account of what began at `began`.
     pub fn new(began: Instant) -> Account {
@@ -77,6 +102,12 @@ impl Account {
         self.last_try().into_iter().for_each(|last| (last.kept, last.connected_at) = (kept, Some(now)));
     }
 
+    /// Takes note of what a connection has carried, and how it ended.
+    pub fn note_carried(&mut self, carried: &Carried) {
+        let Carried { received_bytes, sent_bytes, failed } = *carried;
+        (self.received_bytes, self.sent_bytes, self.failed) = (received_bytes, sent_bytes, failed);
+    }
+
     /// Takes note that the attempt with the instance chosen last has failed.
     pub fn note_failure(&mut self, reason: Reason, now: Instant) {
         self.last_try().into_iter().for_each(|last| last.failed = Some((reason, now)));
@@ -89,7 +120,8 @@ impl Account {
             (0, Some(reason)) => failure::answer(reason).map_or(0, |answer| answer.status()),
             (status, _) => status,
         };
-        self.remember(session, request, status);
+        let party = session.party();
+        self.remember(&party, (request.method(), request.path()), status);
         // Most balancers keep no log, and then a request shall cost nothing more.
         if session.entry.rules.access_log.is_none() {
             return;
@@ -108,26 +140,35 @@ impl Account {
             line: is_read.then_some(line),
             user_agent: request.get(FieldName::UserAgent),
         };
-        self.log(session, Some(exchange));
+        self.log(&party, Some(exchange));
     }
 
-    fn remember(&self, session: &Session, request: &RequestHead, status: u16) {
-        let now = session.now();
-        let none = FlightAttempt { instance: session.client(), kept: false, failed: None, took: Duration::ZERO };
+    /// Closes the account of a connection whose bytes are not looked into, or that carried none: remembers it, and writes
+    /// its line.
+    pub fn close_connection(&self, party: &Party<'_>) {
+        let protocol = party.entry.listener.protocols.front().as_str();
+        self.remember(party, (protocol.as_bytes(), b""), 0);
+        self.log(party, None);
+    }
+
+    fn remember(&self, party: &Party<'_>, (method, path): (&[u8], &[u8]), status: u16) {
+        let Party { core, entry, client, .. } = *party;
+        let now = core.io.now();
+        let none = FlightAttempt { instance: client, kept: false, failed: None, took: Duration::ZERO };
         let mut attempts = [none; ATTEMPTS_MAX];
         for (place, tried) in attempts.iter_mut().zip(self.tries.iter().flatten()) {
             let (failed, until) = tried.failed.map_or((None, now), |(reason, at)| (Some(reason), at));
             let took = until.since(tried.chosen_at);
             *place = FlightAttempt { instance: tried.instance, kept: tried.kept, failed, took };
         }
-        session.core.remember(&FlightRecord {
+        core.remember(&FlightRecord {
             id: self.id,
-            began: session.core.wall_clock(self.began),
-            client: session.client(),
-            load_balancer: session.entry.rules.name.as_str(),
-            listener_port: session.listener_port(),
-            method: request.method(),
-            path: request.path(),
+            began: core.wall_clock(self.began),
+            client,
+            load_balancer: entry.rules.name.as_str(),
+            listener_port: entry.listener.port.get(),
+            method,
+            path,
             status,
             backend_status: self.backend_status,
             reason: self.failed,
@@ -157,18 +198,15 @@ impl Account {
         self.tries.get_mut(index)?.as_mut()
     }
 
-    /// Writes the line of a connection.
-    pub fn log_stream(&self, session: &Session) {
-        self.log(session, None);
-    }
-
-    fn log(&self, session: &Session, exchange: Option<AccessExchange<'_>>) {
-        let Some(log) = &session.entry.rules.access_log else { return };
+    fn log(&self, party: &Party<'_>, exchange: Option<AccessExchange<'_>>) {
+        let Party { core, entry, client, agreed } = *party;
+        let Some(log) = &entry.rules.access_log else { return };
         let record = AccessRecord {
-            received_at: session.core.wall_clock(self.began),
-            load_balancer: session.entry.rules.name.as_str(),
-            listener_port: session.listener_port(),
-            client: session.client(),
+            id: self.id.as_str(),
+            received_at: core.wall_clock(self.began),
+            load_balancer: entry.rules.name.as_str(),
+            listener_port: entry.listener.port.get(),
+            client,
             instance: self.attempt.map(|attempt| attempt.instance),
             times: self.attempt.map(|attempt| Times {
                 request: attempt.sent_at.since(self.began),
@@ -179,9 +217,9 @@ impl Account {
             exchange,
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes,
-            tls: session.agreed().map(|agreed| AccessTls { cipher: agreed.cipher, protocol: agreed.protocol.name() }),
+            tls: agreed.map(|agreed| AccessTls { cipher: agreed.cipher, protocol: agreed.protocol.name() }),
             reason: self.failed.map(|reason| reason.as_str()),
         };
-        session.core.log(log, |out| record.write(log.format(), out));
+        core.log(log, |out| record.write(log.format(), out));
     }
 }

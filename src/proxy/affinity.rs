@@ -130,3 +130,76 @@ fn without(attributes: &[u8], names: &[&[u8]]) -> Vec<u8> {
     let kept = attributes.split(|byte| *byte == b';').filter(is_kept);
     kept.flat_map(|part| [b";", part].concat()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Condition;
+    use crate::model::{Policy, PolicyName};
+    use crate::registry::testing::{balancer, configuration, instance, key};
+    use crate::registry::{ListenerEntry, Registry, Tried};
+    use crate::wire::head::HeadLimits;
+    use proptest::prelude::*;
+
+    const INSTANCES: usize = 4;
+
+    fn sticky(ids: usize) -> crate::model::Configuration {
+        let instances = (0..ids).map(|id| instance(&format!("i-{id}"), &format!("10.0.0.{id}"))).collect();
+        let mut web = balancer("web", 80, instances);
+        let name = PolicyName::new("sticky").expect("a name");
+        web.policies.insert(name.clone(), Policy::LbCookieStickiness { cookie_expiration_period: None });
+        web.listeners[0].policies.push(name);
+        configuration(vec![web])
+    }
+
+    /// What a client with this cookie is given: the instance, and its cookie from then on.
+    fn served(entry: &ListenerEntry, cookie: Option<&str>) -> Option<(Arc<Live>, String)> {
+        let field = cookie.map(|cookie| format!("Cookie: AWSELB={cookie}\r\n")).unwrap_or_default();
+        let (mut request, mut response) = (RequestHead::default(), ResponseHead::default());
+        request.parse(format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n").as_bytes(), &HeadLimits::default()).ok()?;
+        response.parse(b"HTTP/1.1 200 OK\r\n\r\n", &HeadLimits::default()).ok()?;
+        let affinity = Affinity::of(entry.stickiness.as_ref()?, &request);
+        let bound = affinity.bound_to().filter(|live| live.takes_work());
+        let at_once = bound.and_then(|live| entry.targets.assign(live));
+        let assignment = at_once.or_else(|| entry.targets.choose(0, &Tried::none()).ok())?;
+        let live = assignment.lease.record().clone();
+        let bond = affinity.bond(&live, &response);
+        let set = bond.fields().first().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        let token = set.and_then(|set| Some(set.strip_prefix("AWSELB=")?.split(';').next()?.to_owned()));
+        Some((live, token.or_else(|| cookie.map(str::to_owned))?))
+    }
+
+    proptest! {
+        /// Whoever fails, comes back, leaves and joins: a client stays for as long as its instance takes work, and with
+        /// the next one when it does not.
+        #[test]
+        fn a_client_stays_until_its_instance_takes_no_work(
+            steps in prop::collection::vec((0..INSTANCES, 0_u8..4), 1..60),
+        ) {
+            let registry = Registry::with_sticky_key(&sticky(INSTANCES), 1, Some(key())).expect("addresses only");
+            registry.snapshot().instances().for_each(|(_, entry)| entry.live.set_condition(Condition::InService));
+            let mut bond: Option<(Arc<Live>, String)> = None;
+            for (who, what) in steps {
+                let snapshot = registry.snapshot();
+                let found = snapshot.instances().nth(who).map(|(_, entry)| entry.live.clone());
+                match (what, found) {
+                    (0, Some(live)) => live.set_condition(Condition::Failed),
+                    (1, Some(live)) => live.set_condition(Condition::InService),
+                    (2, _) => registry.apply(&sticky(who + 1)).expect("addresses only"),
+                    _ => {}
+                }
+                let snapshot = registry.snapshot();
+                let entry = &snapshot.listeners()[0];
+                let Some(next) = served(entry, bond.as_ref().map(|(_, cookie)| cookie.as_str())) else { continue };
+                if let Some((live, cookie)) = &bond
+                    && live.takes_work() && snapshot.is_registered(live.id())
+                {
+                    prop_assert!(Arc::ptr_eq(live, &next.0), "moved without need");
+                    prop_assert_eq!(cookie, &next.1);
+                }
+                prop_assert!(next.0.takes_work());
+                bond = Some(next);
+            }
+        }
+    }
+}

@@ -120,7 +120,8 @@ impl<'a> Answers<'a> {
                 let read = reader.read_head(|bytes| head.parse(bytes, limits)).await;
                 read.map_err(|error| match error {
                     ReadError::Fault(fault) => failure::of_response_head(&fault),
-                    ReadError::Closed { .. } => Reason::BackendClosedEarly,
+                    ReadError::Closed { clean: true } => Reason::BackendClosedEarly,
+                    ReadError::Closed { clean: false } => Reason::BackendClosedInHead,
                     ReadError::Broken(error) => failure::of_backend_before_answer(&error),
                 })?;
             }

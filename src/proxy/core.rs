@@ -52,8 +52,8 @@ pub struct Core {
     /// What clocks on the wall showed when ours showed nothing, as seen last.
     wall_clock_at_zero: Cell<SystemTime>,
     recorder: Arc<FlightRecorder>,
-    /// Requests so far.
-    requests: Cell<u64>,
+    /// Ids given out so far.
+    named: Cell<u64>,
     /// Lines for access logs that have not been offered yet.
     lines: RefCell<Vec<(Arc<AccessLogQueue>, Block)>>,
 }
@@ -92,7 +92,7 @@ impl Core {
             heads: RefCell::default(),
             wall_clock_at_zero: Cell::new(SystemTime::UNIX_EPOCH),
             recorder: settings.recorder.clone(),
-            requests: Cell::new(0),
+            named: Cell::new(0),
             lines: RefCell::default(),
         }
     }
@@ -172,13 +172,16 @@ impl Core {
         self.wall_clock_at_zero.set(SystemTime::now() - self.io.now().since(Instant::ZERO));
     }
 
-    /// What the next request is called: as its client says, if it does.
-    pub fn request_id(&self, given: Option<&[u8]>) -> RequestId {
-        given.and_then(RequestId::given).unwrap_or_else(|| {
-            let number = self.requests.get();
-            self.requests.set(number.wrapping_add(1));
-            self.recorder.id(self.number, number)
-        })
+    /// What clocks on the wall show now, in seconds since the Unix epoch.
+    pub fn unix_seconds(&self) -> u64 {
+        self.wall_clock(self.io.now()).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+    }
+
+    /// An id that nothing else has: 24 hexadecimal digits.
+    pub fn own_id(&self) -> RequestId {
+        let number = self.named.get();
+        self.named.set(number.wrapping_add(1));
+        self.recorder.id(self.number, number)
     }
 
     /// Remembers what became of a request.

@@ -1,10 +1,12 @@
 //! An answer on its way to the client, once its head has been read from the instance.
 
 use std::io;
+use std::pin::{Pin, pin};
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
-use crate::transport::{BodyBroken, Broken, Piece, ReadError, Sink, Source, splice_body};
+use crate::runtime::is_shortage;
+use crate::transport::{BodyBroken, Broken, Pace, Piece, ReadError, Sink, Source, move_body};
 use crate::wire::connection::Persistence;
 use crate::wire::fault::BodyFault;
 use crate::wire::forward::{Additions, ResponseForward};
@@ -45,7 +47,7 @@ impl<'a> Download<'a> {
     /// When the client does not take it.
     pub async fn send_head(&self, reply: Reply, sink: &mut Sink<'_>) -> Result<(), Reason> {
         self.begin(reply, Persistence::KeepAlive, sink);
-        self.taken(sink.flush()).await
+        self.taken(pin!(sink.flush())).await
     }
 
     /// Sends a final answer whose body is framed like `framing` and comes from `source`. The head leaves together with
@@ -67,19 +69,19 @@ impl<'a> Download<'a> {
                 Some(piece) => piece,
                 None => {
                     // The head, or what came before, does not wait for more.
-                    self.taken(sink.flush()).await?;
-                    match self.splice_rest(source, sink).await? {
+                    self.taken(pin!(sink.flush())).await?;
+                    match self.move_rest(source, sink).await? {
                         true => Piece::End,
                         false => self.next_piece(source).await?,
                     }
                 }
             };
             match piece {
-                Piece::Data(piece) => self.taken(sink.send_piece(piece, source.is_finished())).await?,
+                Piece::Data(piece) => self.taken(pin!(sink.send_piece(piece, source.is_finished()))).await?,
                 Piece::End => break,
             }
         }
-        self.taken(sink.finish(source.trailers())).await?;
+        self.taken(pin!(sink.finish(source.trailers()))).await?;
         let kept = self.response.persistence(framing) == Persistence::KeepAlive;
         Ok(Downloaded { persistence, reusable: kept && !source.has_unread() })
     }
@@ -89,28 +91,29 @@ impl<'a> Download<'a> {
         sink.begin_answer(self.response, reply, &forward)
     }
 
-    async fn splice_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Reason> {
-        if !self.session.core.may_splice {
-            return Ok(false);
-        }
-        splice_body(source, sink, self.session.idle_timeout()).await.map_err(|broken| match broken {
-            BodyBroken::Side(Broken::Source(error)) => of_source(&error),
-            BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
-            BodyBroken::SourceIdle => Reason::ResponseIdleTimeout,
-            BodyBroken::SinkIdle => Reason::ClientSendTimeout,
+    async fn move_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Reason> {
+        let may_splice = self.session.core.may_splice;
+        move_body(source, sink, may_splice, Pace::of_silence(self.session.idle_timeout())).await.map_err(|broken| {
+            match broken {
+                BodyBroken::Side(Broken::Source(error)) => of_source(&error),
+                BodyBroken::Side(Broken::Sink(error)) if is_shortage(&error) => Reason::BufferShortage,
+                BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
+                BodyBroken::SourceIdle | BodyBroken::SourceSlow => Reason::ResponseIdleTimeout,
+                BodyBroken::SinkIdle => Reason::ClientSendTimeout,
+            }
         })
     }
 
     async fn next_piece(&self, source: &mut Source<'_>) -> Result<Piece, Reason> {
         let deadline = self.session.now() + self.session.idle_timeout();
-        match self.session.core.io.within(deadline, source.next_piece()).await {
+        match self.session.core.io.within(deadline, pin!(source.next_piece())).await {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => Err(of_body(&error)),
             Err(_elapsed) => Err(Reason::ResponseIdleTimeout),
         }
     }
 
-    async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Reason> {
+    async fn taken(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Reason> {
         self.session.client_takes(sending).await
     }
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::{Layer, Reason};
+use crate::proxy::account::{self, Party};
 use crate::proxy::core::{Core, Hold};
 use crate::proxy::session::{Ends, Session};
 use crate::proxy::{http1, secure, tcp};
@@ -31,7 +32,9 @@ pub fn enter(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
     let Ok(peer) = socket.peer_address() else { return };
     let seat = match take_seat(core, entry) {
         Ok(seat) => seat,
-        Err(reason) => return entry.cells.core(core.number).errors.record(reason),
+        Err(reason) => {
+            return account::close_failed(&Party { core, entry, client: peer, agreed: None }, reason);
+        }
     };
     let arrival = Arrival { core: core.hold(), entry: entry.clone(), seat, receiver: PlainReceiver::new(socket) };
     match entry.listener.trusts(peer.ip()) {
@@ -76,8 +79,10 @@ impl Arrival {
             }
             Ok(Ok(Origin::Direct)) => self.admit(Ends { client: sender, destination: None }),
             Ok(Err(PrefaceError::Silent | PrefaceError::Broken(_))) => {}
-            Ok(Err(PrefaceError::Truncated | PrefaceError::Fault(_))) => self.refuse(Reason::ProxyHeaderMalformed),
-            Err(_elapsed) => self.refuse(Reason::ProxyHeaderTimeout),
+            Ok(Err(PrefaceError::Truncated | PrefaceError::Fault(_))) => {
+                self.refuse(sender, Reason::ProxyHeaderMalformed);
+            }
+            Err(_elapsed) => self.refuse(sender, Reason::ProxyHeaderTimeout),
         }
     }
 
@@ -90,7 +95,7 @@ impl Arrival {
         }
         let visit = match self.visit(&ends) {
             Ok(visit) => visit,
-            Err(reason) => return self.refuse(reason),
+            Err(reason) => return self.refuse(ends.client, reason),
         };
         let Arrival { core, entry, seat, mut receiver } = self;
         let speaks_first = entry.tls.is_some() || entry.listener.protocols.layer() == Layer::Seven;
@@ -102,7 +107,7 @@ impl Arrival {
         if session.entry.listener.protocols.layer() == Layer::Four
             && let Err(reason) = session.may_request()
         {
-            return session.count_failure(reason);
+            return account::close_failed(&session.party(), reason);
         }
         match session.entry.tls.is_some() {
             true => session.core.io.clone().spawn(secure::serve(session, receiver)),
@@ -126,7 +131,7 @@ impl Arrival {
         }
     }
 
-    fn refuse(&self, reason: Reason) {
-        self.entry.cells.core(self.core.number).errors.record(reason);
+    fn refuse(&self, client: SocketAddr, reason: Reason) {
+        account::close_failed(&Party { core: &self.core, entry: &self.entry, client, agreed: None }, reason);
     }
 }

@@ -16,6 +16,7 @@ use crate::proxy::backend::Backend;
 use crate::proxy::carrier::{Answers, Carrier, Way};
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
+use crate::proxy::naming::Traces;
 use crate::proxy::session::Session;
 use crate::proxy::upload::{Progress, Upload};
 use crate::proxy::upstream::{Choice, Search};
@@ -25,6 +26,7 @@ use crate::tls::ApplicationProtocol;
 use crate::transport::{Http2Client, Sink, Source};
 use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward};
+use crate::wire::framing::BodyFraming;
 use crate::wire::head::{Reply, RequestHead, ResponseHead};
 
 /// The field that tells client and instance what the request is called.
@@ -81,6 +83,8 @@ pub struct Exchange<'a> {
     pub is_doubtful: bool,
     /// The client waits to be told to send its body.
     pub expects_continue: bool,
+    /// The traces that it is part of.
+    pub traces: Traces,
     /// What becomes of it.
     pub account: &'a mut Account,
 }
@@ -102,7 +106,7 @@ impl Exchange<'_> {
                 Ok(connected) => connected,
                 Err(reason) => {
                     self.account.note_failure(reason, self.session.now());
-                    match search.lost(choice, reason, Lost::Connecting) {
+                    match search.lost(choice, reason, failure::lost_in_connecting(reason)) {
                         Some(_) => {
                             self.session.count_failure(reason);
                             continue;
@@ -120,6 +124,7 @@ impl Exchange<'_> {
             self.account.note_failure(reason, self.session.now());
             let lost = self.lost(reason, kept, &progress);
             self.has_waited |= reason == Reason::FirstByteTimeout;
+            choice.note_no_answer(self.session, reason, lost);
             match search.lost(choice, reason, lost) {
                 Some(Retry::Fresh) => fresh_only = true,
                 Some(Retry::Elsewhere) => {}
@@ -175,8 +180,9 @@ impl Exchange<'_> {
             return Err((reason, choice));
         }
         let id = self.account.id;
-        let own = [(REQUEST_ID, id.as_bytes())];
-        let mut carrier = match way.begin(self.request, &self.forward(&own), client.sink.take_memory()).await {
+        let (named, traced) = ([(REQUEST_ID, id.as_bytes())], self.traces.fields(&id));
+        let forward = self.forward(traced.as_deref().unwrap_or(&named));
+        let mut carrier = match way.begin(self.request, &forward, client.sink.take_memory()).await {
             Ok(carrier) => carrier,
             Err(reason) => return Err((reason, choice)),
         };
@@ -218,7 +224,7 @@ impl Exchange<'_> {
         let own = [(REQUEST_ID, id.as_bytes())];
         let Client { source, sink } = client;
         let (mut to_instance, mut answers) = carrier.halves();
-        let mut uploading = pin!(Upload::new(session, progress).run(source, &mut to_instance));
+        let mut uploading = pin!(Upload::new(session, progress, self.has_known_length()).run(source, &mut to_instance));
         let reply = {
             let answering = pin!(self.read_answer(&mut answers, sink));
             first_byte(session, choice, progress, answering, uploading.as_mut()).await?
@@ -227,6 +233,7 @@ impl Exchange<'_> {
         choice.cells().backend_latency.record(session.now().since(sent_at));
         self.account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
         self.account.backend_status = self.response.status();
+        choice.note_answer(session, self.response.status());
         let bond = affinity.map(|affinity| affinity.bond(choice.live(), self.response)).unwrap_or_default();
         let cookies = bond.fields();
         let additions = Additions { replace: &own, append: &cookies };
@@ -245,15 +252,19 @@ impl Exchange<'_> {
         // begun to drain since the request came.
         let goes_on = progress.is_whole() && !session.is_leaving();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
-        let downloading = download.run(framing, persistence, &mut from_instance, sink);
-        let ended = race(race(downloading, uploading.as_mut()), choice.cut()).await;
+        let ended = {
+            let downloading = pin!(download.run(framing, persistence, &mut from_instance, sink));
+            race(race(downloading, uploading.as_mut()), choice.cut()).await
+        };
         self.account.sent_bytes = from_instance.body_bytes();
         match ended {
             Either::First(Either::First(Ok(Downloaded { persistence, reusable }))) => {
                 session.count_answer(self.response.status(), AnswerSource::Backend);
                 Ok(Conversed::Answered { persistence, reusable: reusable && progress.is_whole() })
             }
-            Either::First(Either::First(Err(reason)) | Either::Second(reason)) => Ok(Conversed::Cut(reason)),
+            Either::First(Either::First(Err(reason)) | Either::Second(reason)) => {
+                Ok(Conversed::Cut(failure::while_answering(reason)))
+            }
             Either::Second(()) => Ok(Conversed::Cut(Reason::DrainTimeout)),
         }
     }
@@ -264,7 +275,7 @@ impl Exchange<'_> {
         if !expected || client.source.has_unread() {
             return Ok(());
         }
-        self.session.client_takes(client.sink.send_continue()).await
+        self.session.client_takes(pin!(client.sink.send_continue())).await
     }
 
     /// Reads heads until the one that answers; interim ones are passed on.
@@ -277,7 +288,7 @@ impl Exchange<'_> {
                     interim += 1;
                     self.pass_on_interim(sink).await?;
                 }
-                Reply::Interim => return Err(Reason::ResponseMalformed),
+                Reply::Interim => return Err(Reason::InterimFlood),
                 reply => return Ok(reply),
             }
         }
@@ -289,6 +300,11 @@ impl Exchange<'_> {
             return Ok(());
         }
         Download::new(self.session, self.request, self.response).send_head(Reply::Interim, sink).await
+    }
+
+    /// Whether its client said beforehand how much it sends.
+    fn has_known_length(&self) -> bool {
+        matches!(self.request.framing(), BodyFraming::Length(_))
     }
 
     /// How the request goes on, with our `own` fields in place of the client's.
@@ -306,18 +322,18 @@ impl Exchange<'_> {
 
     /// What an attempt lost that ended for `reason` before its answer began.
     fn lost(&self, reason: Reason, kept: bool, progress: &Progress) -> Lost {
+        let sent = |kept| Lost::Sent {
+            kept,
+            idempotent: self.request.method_kind().is_idempotent(),
+            repeatable: !progress.is_body_taken(),
+        };
         match reason {
+            Reason::BackendClosedEarly | Reason::BackendClosedInHead | Reason::BackendReset => sent(kept),
             // An instance that is frozen or cut off looks like one that is slow. As nginx does, another is asked once
             // when doing it twice is as good as doing it once.
-            Reason::FirstByteTimeout if self.has_waited => Lost::Underway,
-            // Neither does one that was cut get another chance.
-            Reason::BackendClosedEarly | Reason::BackendReset | Reason::FirstByteTimeout | Reason::DrainTimeout => {
-                Lost::Sent {
-                    kept: kept && !matches!(reason, Reason::FirstByteTimeout | Reason::DrainTimeout),
-                    idempotent: self.request.method_kind().is_idempotent(),
-                    repeatable: !progress.is_body_taken(),
-                }
-            }
+            Reason::FirstByteTimeout if !self.has_waited => sent(false),
+            // One that was cut gets no other chance.
+            Reason::DrainTimeout => sent(false),
             _ => Lost::Underway,
         }
     }

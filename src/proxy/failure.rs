@@ -2,7 +2,11 @@
 
 use std::io;
 
+use crate::balance::Lost;
 use crate::model::Reason;
+use crate::proxy::exchange::REQUEST_ID;
+use crate::proxy::session::Session;
+use crate::telemetry::RequestId;
 use crate::transport::DialError;
 use crate::wire::answer::Answer;
 use crate::wire::fault::{BodyFault, FramingFault, RequestFault, ResponseFault, SyntaxFault};
@@ -25,6 +29,29 @@ pub fn answer(reason: Reason) -> Option<Answer> {
         _ => Answer::ServiceUnavailable,
     };
     Some(answer)
+}
+
+/// What an answer of Elbow's own says beside its status: what the request is called, and why it failed where that is
+/// wanted.
+pub struct OwnFields {
+    id: RequestId,
+    proxy_status: Option<String>,
+}
+
+impl OwnFields {
+    /// For a request of `session` called `id` that failed for `reason`.
+    pub fn new(session: &Session, id: RequestId, reason: Reason) -> OwnFields {
+        // RFC 9209: who answers, the registered type of the error, and our own name for it.
+        let error = reason.fault().proxy_status;
+        let is_wanted = session.entry.rules.attributes.proxy_status;
+        OwnFields { id, proxy_status: is_wanted.then(|| format!("elbow; error={error}; details=\"{reason}\"")) }
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let status = self.proxy_status.as_deref().map(|status| (&b"Proxy-Status"[..], status.as_bytes()));
+        std::iter::once((REQUEST_ID, self.id.as_bytes())).chain(status)
+    }
 }
 
 /// What was received as a request and refused: a malformed one, or the PROXY protocol header of somebody who is not
@@ -63,6 +90,8 @@ pub fn of_response_head(fault: &ResponseFault) -> Reason {
             | SyntaxFault::FieldsTooLarge
             | SyntaxFault::TooManyFields,
         ) => Reason::ResponseHeadersTooLarge,
+        ResponseFault::Framing(_) => Reason::ResponseFramingAmbiguous,
+        ResponseFault::UnexpectedUpgrade => Reason::UpgradeUnrequested,
         _ => Reason::ResponseMalformed,
     }
 }
@@ -86,6 +115,22 @@ pub fn of_dial(error: &DialError) -> Reason {
         }
         io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => Reason::LocalPortsExhausted,
         _ => Reason::ConnectFailed,
+    }
+}
+
+/// What a failure that shows while the answer is on its way is called, if that makes a difference.
+pub fn while_answering(reason: Reason) -> Reason {
+    match reason {
+        Reason::ClientClosed => Reason::ClientReset,
+        reason => reason,
+    }
+}
+
+/// What an attempt lost that did not get a connection, for `reason`.
+pub fn lost_in_connecting(reason: Reason) -> Lost {
+    match reason {
+        Reason::BackendTlsFailed | Reason::BackendTlsTimeout | Reason::BackendKeyUntrusted => Lost::Handshaking,
+        _ => Lost::Connecting,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::account::Account;
 use crate::proxy::core::Heads;
-use crate::proxy::exchange::{Client, Ended, Exchange, REQUEST_ID, Switched};
-use crate::proxy::failure;
+use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
+use crate::proxy::failure::{self, OwnFields};
 use crate::proxy::session::Session;
-use crate::proxy::{http2, tunnel};
-use crate::telemetry::{AnswerSource, RequestId};
+use crate::proxy::{http2, naming, tunnel};
+use crate::telemetry::AnswerSource;
 use crate::transport::{Http1Reader, Http1Writer, ReadError, Receiver, Sender, Sink, Source, close, linger};
 use crate::wire::answer::Answer;
 use crate::wire::connection::Persistence;
@@ -24,7 +24,7 @@ use crate::wire::desync::{self, Action};
 use crate::wire::fault::RequestFault;
 use crate::wire::forward::Scheme;
 use crate::wire::framing::BodyFraming;
-use crate::wire::head::{FieldName, RequestHead};
+use crate::wire::head::RequestHead;
 
 /// How long an idle connection is left open for one more request when the node drains: the client may just be sending it.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
@@ -169,27 +169,25 @@ impl Front {
             self.reader.begin_body(BodyFraming::None);
             return match unread {
                 Unread::Refused(reason) => {
-                    heads.account.id = self.session.core.request_id(None);
-                    heads.account.failed = Some(reason);
-                    self.refuse(reason, Persistence::Close, &heads.account).await
+                    heads.account.id = self.session.core.own_id();
+                    self.refuse(reason, Persistence::Close, &mut heads.account).await
                 }
                 Unread::Http2(said) => Next::Part(Parting::Http2(said)),
             };
         }
-        heads.account.id = self.session.core.request_id(heads.request.get(FieldName::XRequestId));
+        let (id, traces) = naming::name(&heads.request, &self.session.core);
+        heads.account.id = id;
         self.carried = self.carried.saturating_add(1);
         let action = self.session.judge(&heads.request);
         if action == Action::Block {
-            heads.account.failed = Some(Reason::DesyncBlocked);
-            return self.refuse(Reason::DesyncBlocked, Persistence::Close, &heads.account).await;
+            return self.refuse(Reason::DesyncBlocked, Persistence::Close, &mut heads.account).await;
         }
         let wanted = heads.request.persistence();
         let goes_on = self.may_carry_more() && action == Action::Allow;
         let persistence = if goes_on { wanted } else { Persistence::Close };
         self.reader.begin_body(heads.request.framing());
         if let Err(reason) = self.session.may_request() {
-            heads.account.failed = Some(reason);
-            return self.refuse(reason, persistence, &heads.account).await;
+            return self.refuse(reason, persistence, &mut heads.account).await;
         }
         let exchange = Exchange {
             session: &self.session,
@@ -200,6 +198,7 @@ impl Front {
             has_waited: false,
             is_doubtful: action == Action::AllowAndClose,
             expects_continue: heads.request.expects_continue(),
+            traces,
             account: &mut heads.account,
         };
         let (source, sink) = (Source::Http1(&mut self.reader), Sink::Http1(&mut self.writer));
@@ -216,10 +215,7 @@ impl Front {
             }
             Ended::Answered(_) => Next::Part(Parting::Linger),
             Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
-            Ended::Refused(reason) => {
-                heads.account.failed = Some(reason);
-                self.refuse(reason, persistence, &heads.account).await
-            }
+            Ended::Refused(reason) => self.refuse(reason, persistence, &mut heads.account).await,
             Ended::Cut(reason) => {
                 heads.account.failed = Some(reason);
                 self.session.count_failure(reason);
@@ -244,7 +240,7 @@ impl Front {
             })
         });
         let deadline = began + self.session.client_header_timeout();
-        let read = self.session.core.io.within(deadline, reading).await;
+        let read = self.session.core.io.within(deadline, pin!(reading)).await;
         match (read, said) {
             (Ok(Ok(())), _) => Ok(()),
             (Ok(Err(ReadError::Fault(_))), Some(said)) => Err(Unread::Http2(said)),
@@ -268,14 +264,16 @@ impl Front {
     }
 
     /// Answers for Elbow itself. The connection goes on only when the whole request has been read.
-    async fn refuse(&mut self, reason: Reason, persistence: Persistence, account: &Account) -> Next {
+    async fn refuse(&mut self, reason: Reason, persistence: Persistence, account: &mut Account) -> Next {
+        account.failed = Some(reason);
         self.session.count_failure(reason);
         let Some(answer) = failure::answer(reason) else { return Next::Part(Parting::Reset) };
         let persistence = match self.reader.is_body_ended() {
             true => persistence,
             false => Persistence::Close,
         };
-        if self.send_answer(answer, persistence, account.id).await.is_err() {
+        let fields = OwnFields::new(&self.session, account.id, reason);
+        if self.send_answer(answer, persistence, &fields).await.is_err() {
             return Next::Part(Parting::Reset);
         }
         match persistence {
@@ -284,10 +282,15 @@ impl Front {
         }
     }
 
-    async fn send_answer(&mut self, answer: Answer, persistence: Persistence, id: RequestId) -> Result<(), Reason> {
+    async fn send_answer(
+        &mut self,
+        answer: Answer,
+        persistence: Persistence,
+        fields: &OwnFields,
+    ) -> Result<(), Reason> {
         self.session.count_answer(answer.status(), AnswerSource::Elbow);
-        let bytes = answer.bytes_with(persistence, (REQUEST_ID, id.as_bytes()));
-        self.session.client_takes(self.writer.send_message(bytes)).await
+        let bytes = answer.bytes_with(persistence, fields.iter());
+        self.session.client_takes(pin!(self.writer.send_message(bytes))).await
     }
 
     fn count_bytes(&mut self) {
@@ -303,7 +306,15 @@ impl Front {
         let client = tunnel::End::of((self.reader.into_receiver(), self.writer.into_sender()), early.0);
         let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early.1);
         let silence = tunnel::Silence { limit: self.session.tunnel_timeout(), reason: Reason::TunnelTimeout };
-        tunnel::run(&self.session, client, instance, &choice, silence).await;
+        let mut account = Account::new(self.session.now());
+        account.id = self.session.core.own_id();
+        account.note_choice(choice.address(), self.session.now());
+        let carried = tunnel::run(&self.session, client, instance, &choice, silence).await;
+        // Its request has had its line; there is more to say only of an end that nobody wanted.
+        if carried.failed.is_some() {
+            account.note_carried(&carried);
+            account.close_connection(&self.session.party());
+        }
     }
 }
 

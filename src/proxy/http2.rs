@@ -12,17 +12,17 @@ use bytes::Bytes;
 
 use crate::base::Instant;
 use crate::model::Reason;
-use crate::proxy::account::Account;
+use crate::proxy::account::{self, Account};
 use crate::proxy::core::Heads;
-use crate::proxy::exchange::{Client, Ended, Exchange, REQUEST_ID};
-use crate::proxy::failure;
+use crate::proxy::exchange::{Client, Ended, Exchange};
+use crate::proxy::failure::{self, OwnFields};
+use crate::proxy::naming::{self, Traces};
 use crate::proxy::session::Session;
 use crate::runtime::{Either, Io, Sleep, race};
 use crate::telemetry::{AnswerSource, RequestId};
 use crate::transport::{Http2Ended, Http2Request, Http2Server, Http2Writer, Receiver, Sender, Sink, Source, linger};
 use crate::wire::connection::Persistence;
 use crate::wire::desync::Action;
-use crate::wire::head::FieldName;
 
 /// How long a connection without streams is left open when the node drains, because requests may be on their way; and how
 /// long a client may take to hear the last word.
@@ -80,9 +80,9 @@ impl Front {
         let ended = poll_fn(|context| self.poll_ended(context)).await;
         self.count_bytes();
         match ended {
-            Http2Ended::Flooded => self.session.count_failure(Reason::FrameFlood),
-            Http2Ended::Malformed => self.session.count_failure(Reason::FramesMalformed),
-            Http2Ended::Starving => self.session.count_failure(Reason::BufferShortage),
+            Http2Ended::Flooded => account::close_failed(&self.session.party(), Reason::FrameFlood),
+            Http2Ended::Malformed => account::close_failed(&self.session.party(), Reason::FramesMalformed),
+            Http2Ended::Starving => account::close_failed(&self.session.party(), Reason::BufferShortage),
             Http2Ended::Agreed | Http2Ended::Broken => {}
         }
         // They see that their connection is gone.
@@ -174,8 +174,8 @@ impl Front {
                 self.parting = Parting::Told { since: self.session.now() };
                 return None;
             }
-            Overdue::Head => self.session.count_failure(Reason::ClientHeaderTimeout),
-            Overdue::Taking => self.session.count_failure(Reason::ClientSendTimeout),
+            Overdue::Head => account::close_failed(&self.session.party(), Reason::ClientHeaderTimeout),
+            Overdue::Taking => account::close_failed(&self.session.party(), Reason::ClientSendTimeout),
             Overdue::Parting => {}
         }
         self.server.abort();
@@ -239,11 +239,15 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
     let mut heads = session.core.take_heads();
     heads.account = Account::new(began);
     let read = request.read_head(&session.request_limits(), &mut heads.request);
-    let id = session.core.request_id(heads.request.get(FieldName::XRequestId));
+    let (id, traces) = naming::name(&heads.request, &session.core);
     heads.account.id = id;
     let ended = match read {
-        Ok(()) => carry(&session, &mut request, &mut heads).await,
+        Ok(()) => carry(&session, &mut request, &mut heads, traces).await,
         Err(fault) => Ended::Refused(failure::of_request_head(&fault)),
+    };
+    let ended = match ended {
+        Ended::Cut(reason) if heads.account.backend_status != 0 => Ended::Cut(failure::while_answering(reason)),
+        ended => ended,
     };
     session.cells().request_duration.record(session.now().since(began));
     let (reader, writer) = request.halves();
@@ -267,7 +271,7 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
     }
 }
 
-async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads) -> Ended {
+async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads, traces: Traces) -> Ended {
     let action = session.judge(&heads.request);
     if action == Action::Block {
         return Ended::Refused(Reason::DesyncBlocked);
@@ -287,6 +291,7 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads)
         has_waited: false,
         is_doubtful: action == Action::AllowAndClose,
         expects_continue: heads.request.expects_continue(),
+        traces,
         account: &mut heads.account,
     };
     let mut client = Client { source: Source::Http2(reader), sink: Sink::Http2(writer) };
@@ -304,7 +309,7 @@ fn refuse(session: &Session, writer: &mut Http2Writer, reason: Reason, id: Reque
         Some(answer) => {
             session.count_answer(answer.status(), AnswerSource::Elbow);
             // It fails when the client has gone.
-            let _ = writer.send_empty(answer.status(), (REQUEST_ID, id.as_bytes()));
+            let _ = writer.send_empty(answer.status(), OwnFields::new(session, id, reason).iter());
         }
         None => writer.reset(),
     }

@@ -23,6 +23,7 @@ pub mod failure;
 pub mod http1;
 pub mod http2;
 pub mod idle_pool;
+pub mod naming;
 pub mod secure;
 mod session;
 pub mod shared_pool;

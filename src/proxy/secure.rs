@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
-use crate::proxy::{entrance, http2};
+use crate::proxy::{account, entrance, http2};
 use crate::tls::ApplicationProtocol;
 use crate::transport::{Accepted, HandshakeError, PlainReceiver, accept_tls, linger, plain_halves};
 
@@ -31,7 +31,7 @@ pub async fn serve(mut session: Session, receiver: PlainReceiver) {
         Ok(Err(HandshakeError::Broken(_))) => Reason::TlsHandshakeFailed,
         Err(_elapsed) => Reason::TlsHandshakeTimeout,
     };
-    session.count_failure(reason);
+    account::close_failed(&session.party(), reason);
     // The client may still be sending; a reset would overtake the alert.
     let (receiver, sender) = plain_halves(PlainReceiver::new(socket));
     linger(receiver, sender).await;

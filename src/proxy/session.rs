@@ -3,12 +3,14 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::{InstanceHttp, Reason};
+use crate::proxy::account::Party;
 use crate::proxy::core::Hold;
 use crate::proxy::entrance::Seat;
 use crate::registry::{ListenerEntry, Visit};
@@ -105,6 +107,11 @@ impl Session {
         self.more.as_ref()?.destination
     }
 
+    /// Whose accounts are kept here.
+    pub fn party(&self) -> Party<'_> {
+        Party { core: &self.core, entry: &self.entry, client: self.client(), agreed: self.agreed() }
+    }
+
     /// What protects the connection, if it is inside TLS.
     pub fn agreed(&self) -> Option<Agreed> {
         self.more.as_ref()?.agreed
@@ -194,7 +201,7 @@ impl Session {
     ///
     /// # Errors
     /// When its connection broke or it took nothing for the idle timeout.
-    pub async fn client_takes(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Reason> {
+    pub async fn client_takes(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Reason> {
         match self.core.io.within(self.now() + self.idle_timeout(), sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if is_shortage(&error) => Err(Reason::BufferShortage),
@@ -236,6 +243,11 @@ impl Session {
     /// Silence inside a request body after which the request is given up.
     pub fn client_body_timeout(&self) -> Duration {
         self.entry.rules.limits.client_body_timeout.get()
+    }
+
+    /// Bytes a second that a request body has to bring on average.
+    pub fn client_body_minimum_rate(&self) -> Option<NonZeroU32> {
+        self.entry.rules.limits.client_body_minimum_rate.and_then(|rate| NonZeroU32::new(rate.get()))
     }
 
     /// How long an instance may take from the end of the request to the first byte of its answer.

@@ -2,9 +2,9 @@
 
 use std::future::pending;
 
-use crate::balance::Lost;
 use crate::model::Reason;
 use crate::proxy::account::{Account, Attempt};
+use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel::{self, End, Silence};
 use crate::proxy::upstream::{Choice, Search};
@@ -13,14 +13,13 @@ use crate::transport::{Receiver, Sender};
 /// Serves one connection to its end.
 pub async fn serve(session: Session, client: (Receiver, Sender)) {
     let mut account = Account::new(session.now());
+    account.id = session.core.own_id();
     match connect(&session, &mut account).await {
         Ok((instance, choice)) => {
             let (client, instance) = (End::of(client, None), End::of(instance, None));
             let silence = Silence { limit: session.idle_timeout(), reason: Reason::IdleTimeout };
             let carried = tunnel::run(&session, client, instance, &choice, silence).await;
-            account.received_bytes = carried.received_bytes;
-            account.sent_bytes = carried.sent_bytes;
-            account.failed = carried.failed;
+            account.note_carried(&carried);
         }
         Err(reason) => {
             session.count_failure(reason);
@@ -29,7 +28,7 @@ pub async fn serve(session: Session, client: (Receiver, Sender)) {
             client.1.socket().reset_on_close();
         }
     }
-    account.log_stream(&session);
+    account.close_connection(&session.party());
 }
 
 /// Connects to an instance; one that cannot be reached leaves its place to the next.
@@ -39,15 +38,20 @@ async fn connect(session: &Session, account: &mut Account) -> Result<((Receiver,
         // Its first bytes are for the instance: that a client has left shows when they are read.
         let choice = search.choose(None, pending()).await?;
         let sent_at = session.now();
+        account.note_choice(choice.address(), sent_at);
         match choice.dial(session).await {
             Ok(halves) => {
+                account.note_connection(false, session.now());
                 account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
                 return Ok((halves, choice));
             }
-            Err(reason) => match search.lost(choice, reason, Lost::Connecting) {
-                Some(_) => session.count_failure(reason),
-                None => return Err(reason),
-            },
+            Err(reason) => {
+                account.note_failure(reason, session.now());
+                match search.lost(choice, reason, failure::lost_in_connecting(reason)) {
+                    Some(_) => session.count_failure(reason),
+                    None => return Err(reason),
+                }
+            }
         }
     }
 }

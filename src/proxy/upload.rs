@@ -3,13 +3,15 @@
 use std::cell::Cell;
 use std::future::pending;
 use std::io;
+use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::runtime::is_shortage;
-use crate::transport::{BodyBroken, Broken, Data, Piece, ReadError, Sink, Source, splice_body};
+use crate::transport::{BodyBroken, Broken, Data, Pace, Piece, RateFloor, ReadError, Sink, Source, move_body};
 use crate::wire::fault::BodyFault;
 
 /// How far an upload is; read by the other half of the exchange while the upload runs.
@@ -41,6 +43,9 @@ impl Progress {
 pub struct Upload<'a> {
     session: &'a Session,
     progress: &'a Progress,
+    is_length_known: bool,
+    /// How long the client was waited for in all.
+    waited: Cell<Duration>,
 }
 
 /// Why a request was not sent whole.
@@ -52,9 +57,9 @@ enum Interrupted {
 }
 
 impl<'a> Upload<'a> {
-    /// An upload that has not begun.
-    pub fn new(session: &'a Session, progress: &'a Progress) -> Upload<'a> {
-        Upload { session, progress }
+    /// An upload that has not begun, of a body whose client has said how long it is or has not.
+    pub fn new(session: &'a Session, progress: &'a Progress, is_length_known: bool) -> Upload<'a> {
+        Upload { session, progress, is_length_known, waited: Cell::default() }
     }
 
     /// Sends head and body, then watches the client's connection for as long as it is polled. Ends only when the
@@ -80,8 +85,8 @@ impl<'a> Upload<'a> {
                 Some(piece) => piece,
                 None => {
                     // The instance gets the head, or what came before, while the client is waited for.
-                    self.taken(sink.flush()).await?;
-                    match self.splice_rest(source, sink).await? {
+                    self.taken(pin!(sink.flush())).await?;
+                    match self.move_rest(source, sink).await? {
                         true => Piece::End,
                         false => self.next_piece(source).await?,
                     }
@@ -89,44 +94,59 @@ impl<'a> Upload<'a> {
             };
             match piece {
                 Piece::Data(piece) => self.send_piece(source, sink, piece).await?,
-                Piece::End => return self.taken(sink.finish(source.trailers())).await,
+                Piece::End => return self.taken(pin!(sink.finish(source.trailers()))).await,
             }
         }
     }
 
     async fn send_piece(&self, source: &Source<'_>, sink: &mut Sink<'_>, piece: Data) -> Result<(), Interrupted> {
         self.progress.body_taken.set(true);
-        self.taken(sink.send_piece(piece, source.is_finished())).await
+        self.taken(pin!(sink.send_piece(piece, source.is_finished()))).await
     }
 
-    async fn splice_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Interrupted> {
-        if !self.session.core.may_splice {
-            return Ok(false);
-        }
-        // What a splice has moved is gone, also when it is given up half-way because the instance has gone.
+    async fn move_rest(&self, source: &mut Source<'_>, sink: &mut Sink<'_>) -> Result<bool, Interrupted> {
+        // What has moved is gone, also when it is given up half-way because the instance has gone.
         let taken = self.progress.body_taken.replace(true);
-        match splice_body(source, sink, self.session.client_body_timeout()).await {
-            Ok(spliced) => {
-                self.progress.body_taken.set(taken || spliced);
-                Ok(spliced)
+        let may_splice = self.session.core.may_splice;
+        let pace = Pace { silence: self.session.client_body_timeout(), floor: self.rate_floor(source) };
+        match move_body(source, sink, may_splice, pace).await {
+            Ok(moved) => {
+                self.progress.body_taken.set(taken || moved);
+                Ok(moved)
             }
             Err(BodyBroken::Side(Broken::Source(_))) => Err(Interrupted::Failed(Reason::RequestTruncated)),
             Err(BodyBroken::Side(Broken::Sink(_))) => Err(Interrupted::NotTaken),
             Err(BodyBroken::SourceIdle) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
+            Err(BodyBroken::SourceSlow) => Err(Interrupted::Failed(Reason::ClientBodySlow)),
             Err(BodyBroken::SinkIdle) => Err(Interrupted::Failed(Reason::BackendSendTimeout)),
         }
     }
 
     async fn next_piece(&self, source: &mut Source<'_>) -> Result<Piece, Interrupted> {
-        let deadline = self.session.now() + self.session.client_body_timeout();
-        match self.session.core.io.within(deadline, source.next_piece()).await {
+        let (began, silence) = (self.session.now(), self.session.client_body_timeout());
+        let left = self.rate_floor(source).map_or(Duration::MAX, |floor| floor.grace);
+        let read = self.session.core.io.within(began + silence.min(left), pin!(source.next_piece())).await;
+        self.waited.set(self.waited.get() + self.session.now().since(began));
+        match read {
             Ok(Ok(piece)) => Ok(piece),
             Ok(Err(error)) => Err(of_body(&error)),
+            Err(_elapsed) if left < silence => Err(Interrupted::Failed(Reason::ClientBodySlow)),
             Err(_elapsed) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
         }
     }
 
-    async fn taken(&self, sending: impl Future<Output = io::Result<()>>) -> Result<(), Interrupted> {
+    /// What of the body has to come from here on: its grace is how long the client may be waited for, which is as long as
+    /// it may be silent and as what it has sent may take, less what it was waited for before. `None`: silence alone counts.
+    fn rate_floor(&self, source: &Source<'_>) -> Option<RateFloor> {
+        // A stream without a length may be a conversation, in which the client speaks when it has something to say.
+        let may_be_conversation = matches!(source, Source::Http2(_)) && !self.is_length_known;
+        let rate = self.session.client_body_minimum_rate().filter(|_| !may_be_conversation)?;
+        let whole = RateFloor { grace: self.session.client_body_timeout(), bytes_per_second: rate };
+        let grace = whole.time_for(source.body_bytes()).saturating_sub(self.waited.get());
+        Some(RateFloor { grace, bytes_per_second: rate })
+    }
+
+    async fn taken(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Interrupted> {
         let deadline = self.session.now() + self.session.idle_timeout();
         match self.session.core.io.within(deadline, sending).await {
             Ok(Ok(())) => Ok(()),

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::balance::{Full, Lost, Retry, Unavailable};
-use crate::model::{ProxyProtocolVersion, Reason};
+use crate::balance::{Full, Lost, NoRetry, Retry, Unavailable};
+use crate::model::{EjectionCause, ProxyProtocolVersion, Reason, Side};
 use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::registry::{Assignment, Live, TargetId, Tried, Turn, Waiting, Wish};
@@ -117,11 +117,17 @@ impl<'a> Search<'a> {
     pub fn lost(&mut self, choice: Choice, reason: Reason, lost: Lost) -> Option<Retry> {
         let mut budget = self.session.core.retry_budget.borrow_mut();
         let retry = lost.retry(self.attempts, &mut budget, self.session.now());
-        if retry == Some(Retry::Elsewhere) {
-            self.tried.add(choice.assignment.lease.record());
+        let cells = self.session.cells();
+        match retry {
+            Ok(_) => cells.retries.increment(),
+            Err(NoRetry::OverBudget) => cells.retries_denied.increment(),
+            Err(NoRetry::TriedOut | NoRetry::Unsafe) => {}
+        }
+        if retry == Ok(Retry::Elsewhere) {
+            self.tried.add(choice.live());
         }
         self.failed = Some(reason);
-        retry
+        retry.ok()
     }
 }
 
@@ -180,11 +186,39 @@ impl Choice {
         self.assignment.lease.record().cells(self.core)
     }
 
+    /// Takes note of what it answered to a request, where instances that fail them are ejected.
+    pub fn note_answer(&self, session: &Session, status: u16) {
+        match status {
+            500.. => session.entry.note_failure(self.live(), EjectionCause::ServerErrors),
+            _ => session.entry.note_success(self.live(), EjectionCause::ServerErrors),
+        }
+    }
+
+    /// Takes note that it gave no answer, for `reason`, which may be another's doing. A kept connection that it closes
+    /// in that moment is nobody's fault.
+    pub fn note_no_answer(&self, session: &Session, reason: Reason, lost: Lost) {
+        if reason.fault().side == Side::Backend && !matches!(lost, Lost::Sent { kept: true, .. }) {
+            session.entry.note_failure(self.live(), EjectionCause::ServerErrors);
+        }
+    }
+
     /// Connects to it; first comes the PROXY protocol header, then TLS, each if the listener says so.
     ///
     /// # Errors
     /// Why it could not be reached.
     pub async fn dial(&self, session: &Session) -> Result<(Receiver, Sender), Reason> {
+        let dialled = self.try_dial(session).await;
+        match &dialled {
+            Ok(_) => session.entry.note_success(self.live(), EjectionCause::ConnectFailures),
+            Err(reason) if reason.fault().side == Side::Backend => {
+                session.entry.note_failure(self.live(), EjectionCause::ConnectFailures);
+            }
+            Err(_) => {}
+        }
+        dialled
+    }
+
+    async fn try_dial(&self, session: &Session) -> Result<(Receiver, Sender), Reason> {
         let socket = self.connect(session).await?;
         if let Some(version) = session.entry.proxy_protocol {
             self.announce(session, version, &socket).await?;

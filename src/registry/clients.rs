@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::base::Instant;
 
@@ -19,6 +20,9 @@ const PARTS: usize = 64;
 /// Records in one part at the most; a million clients, about 100 MB, in all. Whoever has neither a connection nor a
 /// request within the last second needs none.
 const RECORDS_MAX: usize = 16 * 1024;
+
+/// How often a full part is looked through: after so long every client whose requests were counted has rested.
+const CLEAN_INTERVAL: Duration = Duration::from_secs(1);
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -32,8 +36,10 @@ pub struct Clients {
 #[derive(Debug, Default)]
 struct Part {
     records: HashMap<IpAddr, Arc<Record>>,
-    /// Records that nobody needs are looked for when there are this many.
+    /// Records that nobody needs are looked for when there are this many, or no room for one more.
     clean_at: usize,
+    /// When they were looked for last.
+    cleaned: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -81,9 +87,12 @@ impl Part {
         if let Some(known) = self.records.get(&address) {
             return Some(known.clone());
         }
-        if self.records.len() >= self.clean_at.max(64) {
+        // Where it is full of clients that need their records, looking through them for every new one would be an attack.
+        let is_full = self.records.len() >= RECORDS_MAX;
+        if self.records.len() >= self.clean_at.max(64) || is_full && now >= self.cleaned + CLEAN_INTERVAL {
             self.records.retain(|_, record| Arc::strong_count(record) > 1 || !record.is_rested(now));
             self.clean_at = self.records.len() * 2;
+            self.cleaned = now;
         }
         if self.records.len() >= RECORDS_MAX {
             return None;
@@ -124,7 +133,6 @@ impl Drop for Visit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn at(milliseconds: u64) -> Instant {
         Instant::from_nanoseconds(10 * SECOND_NS) + Duration::from_millis(milliseconds)
@@ -177,6 +185,16 @@ mod tests {
             }
         });
         assert_eq!(allowed.into_inner(), 1_000);
+    }
+
+    #[test]
+    fn a_part_in_which_most_are_busy_has_room_for_new_ones_when_others_rest() {
+        let mut part = Part::default();
+        let busy: Vec<_> = (0..9_000).map(|number| part.record(client(number), at(0)).expect("room")).collect();
+        let others = (9_000..).take(2 * RECORDS_MAX);
+        let refused = others.filter(|number| part.record(client(*number), at(u64::from(*number))).is_none());
+        assert_eq!(refused.count(), 0);
+        drop(busy);
     }
 
     #[test]

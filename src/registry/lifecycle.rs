@@ -42,7 +42,8 @@ impl LifecycleCell {
         }
     }
 
-    /// Goes forward to `next`; answers whether that changed anything. A node that drains may be given more time, not less.
+    /// Goes forward to `next`; answers whether that changed anything. A node that drains may be given more time, not
+    /// less.
     pub(super) fn advance(&self, next: Lifecycle) -> bool {
         let next = match next {
             Lifecycle::Starting => STARTING,

@@ -6,15 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam::atomic::AtomicCell;
 
-use crate::balance::{self, Load};
-use crate::health::Condition;
-use crate::model::{InstanceId, LoadBalancerName, Port};
+use super::Ejected;
+use crate::balance::{self, Load, Share};
+use crate::health::{Condition, Streaks};
+use crate::model::{EjectionCause, InstanceId, LoadBalancerName, OutlierDetection, Port};
 use crate::telemetry::{InstanceCells, PerCore};
 
 /// The record of one instance of one load balancer.
 ///
-/// Who writes: the data plane its load (through [`Lease`]s) and its own core's cells; the control thread its condition,
-/// whether it drains, and the control thread's cells. Everybody reads.
+/// Who writes: the data plane its load (through [`Lease`]s), its streaks of failures, that it is ejected, and its own
+/// core's cells; the control thread its condition, whether it drains, its share, that it is ejected no longer, and the
+/// control thread's cells. Everybody reads.
 ///
 /// With its cells it takes 800 bytes on a node with two cores and 128 more for each further one; what a snapshot says of
 /// it takes 200.
@@ -28,6 +30,12 @@ pub struct Live {
     deregistered: AtomicBool,
     /// What is in flight on it is to be given up.
     cut: AtomicBool,
+    /// What requests found out about it.
+    streaks: Streaks,
+    /// Why it was ejected last.
+    ejected_for: AtomicCell<Option<EjectionCause>>,
+    /// Who else of its load balancer is ejected.
+    ejected: Arc<Ejected>,
     id: LiveId,
     load_balancer: LoadBalancerName,
     instance: InstanceId,
@@ -60,17 +68,24 @@ pub(super) struct Birth<'a> {
     pub ip: IpAddr,
     pub port: Option<Port>,
     pub cores: usize,
+    pub ejected: &'a Arc<Ejected>,
+    pub share: Share,
 }
 
 impl Live {
     /// The record of an instance that has just been registered: out of service until a probe is good.
     pub(super) fn new(birth: Birth<'_>) -> Self {
+        let load = Load::new();
+        load.set_share(birth.share);
         Self {
-            load: Load::new(),
+            load,
             condition: AtomicCell::new(Condition::Registering),
             draining: AtomicBool::new(false),
             deregistered: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            streaks: Streaks::default(),
+            ejected_for: AtomicCell::new(None),
+            ejected: Arc::clone(birth.ejected),
             id: birth.id,
             load_balancer: birth.load_balancer.clone(),
             instance: birth.instance.clone(),
@@ -147,6 +162,64 @@ impl Live {
         self.condition().is_in_service() && !self.is_draining()
     }
 
+    /// How much of its full share of the traffic it gets, where shares grow slowly.
+    pub(super) fn share(&self) -> Share {
+        self.load.share()
+    }
+
+    /// Gives it this share. Only the control thread calls this.
+    pub(super) fn set_share(&self, share: Share) {
+        self.load.set_share(share);
+    }
+
+    /// Takes note that a request found nothing wrong of the kind that `cause` counts.
+    pub(super) fn note_success(&self, cause: EjectionCause) {
+        self.streaks.note_success(cause);
+    }
+
+    /// Takes note that a request failed; whether there were too many in a row.
+    pub(super) fn note_failure(&self, cause: EjectionCause, detection: &OutlierDetection) -> bool {
+        self.streaks.note_failure(cause, detection)
+    }
+
+    /// Gives it no new work for a while, unless `most` of its load balancer are ejected already. From any core.
+    pub(super) fn eject(&self, cause: EjectionCause, most: u32) {
+        if self.load.is_ejected() || !self.ejected.take_place(most) {
+            return;
+        }
+        if !self.load.eject() {
+            return self.ejected.give_place_back();
+        }
+        self.ejected_for.store(Some(cause));
+        self.ejected.count(cause);
+    }
+
+    /// Ends its ejection; whether it was ejected. From any thread.
+    pub(super) fn readmit(&self) -> bool {
+        // Most are not: their load is not written.
+        if !self.load.is_ejected() {
+            return false;
+        }
+        // What is still counted from before its ejection shall not eject it again at once.
+        self.streaks.forget();
+        let was_ejected = self.load.readmit();
+        if was_ejected {
+            self.ejected.give_place_back();
+        }
+        was_ejected
+    }
+
+    /// Whether it is ejected.
+    pub(super) fn is_ejected(&self) -> bool {
+        self.load.is_ejected()
+    }
+
+    /// Why it is ejected, if it is.
+    pub fn ejected_for(&self) -> Option<EjectionCause> {
+        // The cause is written a moment behind.
+        self.is_ejected().then(|| self.ejected_for.load().unwrap_or(EjectionCause::ServerErrors))
+    }
+
     /// Whether it gets new work.
     pub fn takes_work(&self) -> bool {
         self.load.is_open()
@@ -160,6 +233,8 @@ impl Live {
     /// Takes note that no snapshot will have it any more. Cores that have not heard of that may still give it work.
     pub(super) fn deregister(&self) {
         self.deregistered.store(true, Ordering::Relaxed);
+        // Its place among the ejected is another's. Whoever gives it work now has not heard that it is gone.
+        self.readmit();
     }
 
     /// Gives it no new work, for good: it is registered no longer.
@@ -190,6 +265,12 @@ impl Live {
     /// What all threads count about it.
     pub(super) fn all_cells(&self) -> &Arc<PerCore<InstanceCells>> {
         &self.cells
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.readmit();
     }
 }
 

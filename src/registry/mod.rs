@@ -2,9 +2,9 @@
 //!
 //! Owns: the compilation of a [`Configuration`](crate::model::Configuration) into an immutable [`Snapshot`], its
 //! publication to every thread, the certificates in their files ([`Keyring`]), the [`Live`] record of each registered
-//! instance, what [`Clients`] have of a load balancer, the [`Lifecycle`] of the node, and what metrics and status read of
-//! all this. Does not own: how an instance is chosen (`balance`), how it is probed
-//! (`prober`), sockets.
+//! instance, who is [`Ejected`] and for how long, whose share still grows, what [`Clients`] have of a load balancer, the
+//! [`Lifecycle`] of the node, and what metrics and status read of all this. Does not own: how an instance is chosen
+//! (`balance`), how it is probed (`prober`), sockets.
 //!
 //! # Births and deaths
 //!
@@ -23,9 +23,11 @@
 mod clients;
 mod compile;
 mod departures;
+mod ejections;
 mod keyring;
 mod lifecycle;
 mod live;
+mod newcomers;
 mod places;
 mod publication;
 mod reading;
@@ -40,6 +42,7 @@ pub(crate) mod testing;
 pub use clients::{Clients, TurnedAway, Visit};
 pub use compile::{CompileError, Keys, compile};
 pub use departures::Deregistered;
+pub use ejections::Ejected;
 pub use keyring::{CertificateError, Keyring, Refreshed, read_certificate};
 pub use lifecycle::Lifecycle;
 pub use live::{Lease, Live, LiveId};

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Wea
 use std::task::{Poll, Waker};
 
 use super::departures::{Departures, Deregistered};
+use super::ejections::Offences;
 use super::lifecycle::LifecycleCell;
+use super::newcomers::Newcomers;
 use super::surge::serve;
 use super::{CertificateError, CompileError, Keyring, Keys, Lifecycle, Refreshed, Snapshot, compile};
 use crate::balance::StickyKey;
@@ -30,6 +32,7 @@ struct Shared {
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
     applied: Mutex<Applied>,
     departures: Mutex<Departures>,
+    reviews: Mutex<(Offences, Newcomers)>,
     /// Counts how often requests in flight were cut.
     cuts: AtomicU64,
     /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
@@ -75,9 +78,15 @@ impl Registry {
             sticky_key: sticky.map(OnceLock::from).unwrap_or_default(),
             applied: Mutex::new(Applied { configuration: configuration.clone(), keyring }),
             departures: Mutex::default(),
+            reviews: Mutex::default(),
             cuts: AtomicU64::new(0),
             sleepers: Mutex::new(Vec::new()),
         })))
+    }
+
+    /// Whether there is a key for sticky cookies.
+    pub fn has_sticky_key(&self) -> bool {
+        self.0.sticky_key.get().is_some()
     }
 
     /// The key for sticky cookies of configurations to come, if there is none yet.
@@ -96,7 +105,8 @@ impl Registry {
     }
 
     /// Looks whether files of certificates have changed, and publishes the good ones to new connections. Answers what
-    /// became of each that had changed.
+    /// became of each that had changed. Host names are looked up anew, as by [`Registry::apply`]: not for the control
+    /// thread itself.
     pub fn refresh_certificates(&self) -> Vec<Refreshed> {
         let mut applied = match self.0.applied.try_lock() {
             Ok(applied) => applied,
@@ -104,15 +114,17 @@ impl Registry {
             // A configuration is just being applied, which reads what has changed and may take long to look names up.
             Err(TryLockError::WouldBlock) => return Vec::new(),
         };
-        let applied = &mut *applied;
-        let refreshed = applied.keyring.refresh();
+        let mut keyring = applied.keyring.clone();
+        let refreshed = keyring.refresh();
         if refreshed.iter().any(|refreshed| matches!(refreshed, Refreshed::Replaced(..)))
-            && let Err(errors) = self.publish(&applied.configuration, &applied.keyring)
+            && let Err(errors) = self.publish(&applied.configuration, &keyring)
         {
-            // Host names are looked up again, and may have no address just now. What is served stays as it is.
-            let causes: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            tracing::error!(causes = causes.join("; "), "changed certificates could not be brought into effect");
+            // A host name may have no address just now. What is served stays as it is, and the next look finds the same.
+            let causes = CompileError::join(&errors);
+            tracing::error!(causes, "changed certificates could not be brought into effect; they will be tried again");
+            return Vec::new();
         }
+        applied.keyring = keyring;
         refreshed
     }
 
@@ -154,6 +166,17 @@ impl Registry {
             self.0.cuts.fetch_add(1, Ordering::Relaxed);
             self.0.announce();
         }
+        any
+    }
+
+    /// Ends ejections whose time is up, and lets the shares of newcomers grow. Whether anybody is no longer ejected. To be
+    /// called every now and then.
+    pub fn review(&self, now: Instant) -> bool {
+        let mut reviews = self.0.reviews.lock().unwrap_or_else(PoisonError::into_inner);
+        let (offences, newcomers) = &mut *reviews;
+        let snapshot = self.snapshot();
+        let any = offences.look(&snapshot, now);
+        newcomers.look(&snapshot, now);
         any
     }
 
@@ -270,7 +293,8 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::testing::{balancer, configuration, instance};
+    use crate::model::Protocol;
+    use crate::registry::testing::{balancer, configuration, instance, listener};
     use crate::runtime::{BufferPool, Executor, Ring};
     use std::sync::mpsc;
     use std::time::Duration;
@@ -308,6 +332,41 @@ mod tests {
         assert_eq!(registry.apply(&unknown).expect_err("unresolvable").len(), 1);
         assert!(!reader.adopt());
         assert_eq!(registry.snapshot().version(), 1);
+    }
+
+    #[test]
+    fn a_certificate_that_could_not_be_published_is_published_later() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = CertificateFiles { chain: folder.path().join("a.crt"), key: folder.path().join("a.key") };
+        let renew = || {
+            let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
+            for (path, text) in [(&files.chain, made.cert.pem()), (&files.key, made.signing_key.serialize_pem())] {
+                // As those do that renew certificates: never half a file, and another one each time.
+                let new = path.with_extension("new");
+                std::fs::write(&new, text).expect("written");
+                std::fs::rename(&new, path).expect("renamed");
+            }
+        };
+        let secure = |address| {
+            let mut web = balancer("web", 80, vec![instance("a", address)]);
+            web.listeners = vec![listener(Protocol::Https, 443, 80)];
+            web.listeners[0].certificates.push(files.clone());
+            configuration(vec![web])
+        };
+        renew();
+        let registry = Registry::new(&secure("10.0.0.1"), 1).expect("a good certificate");
+        assert!(registry.refresh_certificates().is_empty(), "nothing has changed");
+
+        // As if the name had had an address when it was applied.
+        registry.0.applied.lock().expect("sound").configuration = secure("no-such-host.invalid");
+        renew();
+        assert!(registry.refresh_certificates().is_empty(), "it is not in effect");
+        assert_eq!(registry.snapshot().version(), 1);
+
+        registry.0.applied.lock().expect("sound").configuration = secure("10.0.0.1");
+        assert!(matches!(registry.refresh_certificates()[..], [Refreshed::Replaced(..)]));
+        assert_eq!(registry.snapshot().version(), 2);
+        assert!(registry.refresh_certificates().is_empty(), "it is told once");
     }
 
     #[test]

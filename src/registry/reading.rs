@@ -1,5 +1,6 @@
 //! What metrics read: names, cells, and what the live records say.
 
+use super::newcomers::Newcomers;
 use super::{InstanceEntry, ListenerEntry, LoadBalancerEntry, Registry, Snapshot};
 use crate::telemetry::{CertificateReading, InstanceReading, ListenerReading, LoadBalancerReading, Reading};
 use std::sync::Arc;
@@ -36,6 +37,9 @@ impl Snapshot {
             listeners,
             instances: balancer.instances.iter().map(InstanceEntry::reading).collect(),
             draining_instances: balancer.instances.iter().filter(|entry| entry.live.is_draining()).count() as u64,
+            ejected_instances: balancer.rules.ejected.now().into(),
+            ejections: balancer.rules.ejected.totals(),
+            newcomers: Newcomers::count_in(balancer.instances.iter().map(|entry| &*entry.live)) as u64,
             access_log_lines_dropped: balancer.rules.access_log.as_ref().map_or(0, |log| log.dropped()),
         }
     }
@@ -68,7 +72,7 @@ impl InstanceEntry {
             id: self.instance.id.clone(),
             cells: Arc::clone(self.live.all_cells()),
             in_flight: self.live.in_flight().into(),
-            in_service: self.live.condition().is_in_service(),
+            in_service: self.live.condition().is_in_service() && self.live.ejected_for().is_none(),
         }
     }
 }

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Clients, FrontTls, Live, LiveId, Places, Stickiness, SurgeQueue, Targets};
+use super::{Clients, Ejected, FrontTls, Live, LiveId, Places, Stickiness, SurgeQueue, Targets};
 use crate::balance::Placement;
 use crate::health::Report;
 use crate::model::{
-    Attributes, HealthCheck, Instance, Listener, LoadBalancerName, ProxyProtocolVersion, TrafficLimits, Zone,
+    Attributes, EjectionCause, HealthCheck, Instance, Listener, LoadBalancerName, OutlierDetection,
+    ProxyProtocolVersion, TrafficLimits, Zone,
 };
 use crate::telemetry::{AccessLogQueue, ListenerCells, PerCore};
 
@@ -53,6 +54,17 @@ pub struct Rules {
     pub surge_queue: Arc<SurgeQueue>,
     /// What its clients have of it.
     pub clients: Arc<Clients>,
+    /// Its instances that are ejected.
+    pub ejected: Arc<Ejected>,
+    /// How many may be at once.
+    pub(super) most_ejected: u32,
+}
+
+impl Rules {
+    /// When an instance is ejected; `None`: never.
+    pub fn outlier_detection(&self) -> Option<&OutlierDetection> {
+        self.attributes.outlier_detection.as_ref()
+    }
 }
 
 /// One registered instance.
@@ -86,6 +98,25 @@ pub struct ListenerEntry {
     pub stickiness: Option<Stickiness>,
     /// The header that connections to instances begin with.
     pub proxy_protocol: Option<ProxyProtocolVersion>,
+}
+
+impl ListenerEntry {
+    /// Takes note that a request found nothing wrong with an instance, of the kind that `cause` counts. Where nobody is
+    /// ever ejected that is nothing to be noted.
+    pub fn note_success(&self, live: &Live, cause: EjectionCause) {
+        if self.rules.outlier_detection().is_some() {
+            live.note_success(cause);
+        }
+    }
+
+    /// Takes note that a request failed on an instance, which is ejected when that was one too many in a row, unless
+    /// nobody else takes work.
+    pub fn note_failure(&self, live: &Live, cause: EjectionCause) {
+        let Some(detection) = self.rules.outlier_detection() else { return };
+        if live.note_failure(cause, detection) && self.targets.has_other_than(live) {
+            live.eject(cause, self.rules.most_ejected);
+        }
+    }
 }
 
 impl Snapshot {
@@ -137,6 +168,11 @@ impl InstanceEntry {
         match self.placement {
             Placement::ZoneNotEnabled => Report::ZONE_NOT_ENABLED,
             _ if self.live.is_draining() && self.live.condition().is_in_service() => Report::DRAINING,
+            _ if self.live.condition().is_in_service()
+                && let Some(cause) = self.live.ejected_for() =>
+            {
+                cause.into()
+            }
             Placement::Served | Placement::OtherZone => self.live.condition().into(),
         }
     }

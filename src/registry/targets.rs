@@ -61,8 +61,24 @@ impl Targets {
 
     /// Chooses an instance for a request of data-plane core number `core`, but none that was tried before.
     pub fn choose(&self, core: usize, tried: &Tried) -> Result<Assignment, Unavailable> {
-        let lease = self.candidates.choose(core, |live| tried.contains(live))?;
+        let choose = || self.candidates.choose(core, |live| tried.contains(live));
+        let lease = choose().or_else(|refusal| match refusal {
+            // An instance that fails requests is better than none.
+            Unavailable::NoneInService if self.readmit_all() => choose(),
+            refusal => Err(refusal),
+        })?;
         Ok(self.assignment(lease))
+    }
+
+    /// Readmits every ejected instance if nobody takes work; whether there was any.
+    fn readmit_all(&self) -> bool {
+        let lives = || self.candidates.records();
+        !lives().any(|live| live.takes_work()) && lives().filter(|live| live.readmit()).count() > 0
+    }
+
+    /// Whether anybody else than `live` takes work.
+    pub(super) fn has_other_than(&self, live: &Live) -> bool {
+        self.candidates.records().any(|other| other.id() != live.id() && other.takes_work())
     }
 
     /// As [`Targets::choose`], but none that has been deregistered since this was compiled.

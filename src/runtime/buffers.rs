@@ -19,6 +19,9 @@ pub const BUFFER_SIZE: usize = 16 * 1024;
 /// cache sets.
 const STRIDE: usize = BUFFER_SIZE + 256;
 
+/// Where the first buffer begins, so that none begins with a page: see [`super::block::Block::bytes`].
+const FIRST: usize = 128;
+
 /// A buffer on its way to or from the kernel. There is one value per buffer: whoever holds it may lend it or give it back.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BufferId(u16);
@@ -57,7 +60,7 @@ impl BufferPool {
     /// When the address space cannot be reserved.
     pub fn new(count: u16) -> std::io::Result<BufferPool> {
         let count = usize::from(count);
-        let memory = system::map_anonymous(count * STRIDE)?;
+        let memory = system::map_anonymous(FIRST + count * STRIDE)?;
         let leases = (0..count).map(|_| Cell::new(0)).collect();
         let shared = Shared { memory, leases, spare: RefCell::default(), untouched: Cell::new(0) };
         Ok(BufferPool { shared: Rc::new(shared) })
@@ -133,14 +136,14 @@ impl Shared {
     fn address(&self, id: u16) -> *mut u8 {
         let index = usize::from(id);
         assert!(index < self.leases.len(), "buffer id outside its pool");
-        // SAFETY: the mapping holds `leases.len()` strides and the index was just checked.
-        unsafe { self.memory.as_ptr().add(index * STRIDE) }
+        // SAFETY: behind `FIRST` the mapping holds `leases.len()` strides, and the index was just checked.
+        unsafe { self.memory.as_ptr().add(FIRST + index * STRIDE) }
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        system::unmap(self.memory, self.leases.len() * STRIDE);
+        system::unmap(self.memory, FIRST + self.leases.len() * STRIDE);
     }
 }
 

@@ -42,6 +42,7 @@ impl Executor {
             in_flight: InFlight::new(kernel, buffers),
             timers: RefCell::new(Wheel::new(now)),
             pipes: PipePool::default(),
+            block: RefCell::default(),
             now: Cell::new(now),
             mailbox,
             next_look: Cell::new(now),

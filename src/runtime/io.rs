@@ -8,6 +8,7 @@ use std::task::Waker;
 use crate::base::Instant;
 use crate::base::slab::Key;
 use crate::base::wheel::Wheel;
+use crate::runtime::block::Block;
 use crate::runtime::buffers::BufferPool;
 use crate::runtime::in_flight::InFlight;
 use crate::runtime::kernel::Kernel;
@@ -43,6 +44,7 @@ pub(in crate::runtime) struct Shared {
     pub(in crate::runtime) in_flight: InFlight,
     pub(in crate::runtime) timers: RefCell<Wheel<Waker>>,
     pub(in crate::runtime) pipes: PipePool,
+    pub(in crate::runtime) block: RefCell<Block>,
     /// Time at the start of this turn.
     pub(in crate::runtime) now: Cell<Instant>,
     pub(in crate::runtime) mailbox: Claim,
@@ -80,6 +82,11 @@ impl Io {
     /// The receive buffers.
     pub fn buffers(&self) -> &BufferPool {
         self.shared.in_flight.lending().pool()
+    }
+
+    /// Memory for receives that are made at once.
+    pub(in crate::runtime) fn block(&self) -> &RefCell<Block> {
+        &self.shared.block
     }
 
     /// The pipes for splicing.

@@ -105,6 +105,9 @@ pub trait Kernel {
     /// A non-blocking pipe: read end, write end and its capacity in bytes.
     fn pipe(&mut self) -> io::Result<(RawFd, RawFd, usize)>;
 
+    /// recv(2), non-blocking, by the calling thread and not by the ring. `Ok(0)` is the end of the stream.
+    fn receive_now(&mut self, socket: RawFd, into: &mut [u8]) -> io::Result<usize>;
+
     /// splice(2), non-blocking: moves up to `length` bytes. `Ok(0)` is the end of the stream.
     fn splice(&mut self, from: RawFd, to: RawFd, length: usize) -> io::Result<usize>;
 }

@@ -9,6 +9,7 @@
 //! point is safe: its operations are cancelled, and what they owned goes when they have ended.
 
 mod backlog;
+mod block;
 mod buffers;
 mod executor;
 mod features;

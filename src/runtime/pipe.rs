@@ -16,7 +16,7 @@ const KEPT_AT_MOST: usize = 8;
 /// A pipe smaller than this moves bulk no better than copying; such a pipe is not used.
 const USEFUL_CAPACITY: usize = 256 * 1024;
 
-/// How one splice ended.
+/// How one call that moves bytes ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moved {
     /// This many bytes moved.
@@ -25,6 +25,20 @@ pub enum Moved {
     End,
     /// Nothing can move right now.
     NotReady,
+}
+
+impl Moved {
+    /// As the call answered: 0 is the end of the source.
+    pub(in crate::runtime) fn of(answer: io::Result<usize>) -> io::Result<Moved> {
+        match answer {
+            Ok(0) => Ok(Moved::End),
+            Ok(count) => Ok(Moved::Bytes(count)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                Ok(Moved::NotReady)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A pipe with a count of what is in it.
@@ -54,7 +68,7 @@ impl Pipe {
     /// As splice(2).
     pub fn fill(&mut self, source: &Socket, length: usize) -> io::Result<Moved> {
         let moved = self.io.with_kernel(|kernel| kernel.splice(source.raw(), self.write.raw(), length));
-        let moved = outcome(moved)?;
+        let moved = Moved::of(moved)?;
         if let Moved::Bytes(count) = moved {
             self.held += count;
         }
@@ -70,7 +84,7 @@ impl Pipe {
             return Ok(Moved::NotReady);
         }
         let moved = self.io.with_kernel(|kernel| kernel.splice(self.read.raw(), sink.raw(), self.held));
-        match outcome(moved)? {
+        match Moved::of(moved)? {
             Moved::Bytes(count) => {
                 self.held -= count;
                 Ok(Moved::Bytes(count))
@@ -78,17 +92,6 @@ impl Pipe {
             Moved::End => Err(io::ErrorKind::WriteZero.into()),
             Moved::NotReady => Ok(Moved::NotReady),
         }
-    }
-}
-
-fn outcome(moved: io::Result<usize>) -> io::Result<Moved> {
-    match moved {
-        Ok(0) => Ok(Moved::End),
-        Ok(count) => Ok(Moved::Bytes(count)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-            Ok(Moved::NotReady)
-        }
-        Err(error) => Err(error),
     }
 }
 

@@ -209,6 +209,10 @@ impl Kernel for Ring {
         system::pipe()
     }
 
+    fn receive_now(&mut self, socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
+        system::receive_now(socket, into)
+    }
+
     fn splice(&mut self, from: RawFd, to: RawFd, length: usize) -> io::Result<usize> {
         system::splice(from, to, length)
     }

@@ -14,11 +14,13 @@ use std::task::{Context, Poll};
 
 use crate::base::Instant;
 use crate::runtime::backlog::Backlog;
+use crate::runtime::block::BLOCK;
 use crate::runtime::buffers::Chunk;
 use crate::runtime::io::Io;
 use crate::runtime::kernel::{Direction, ListenOptions};
 use crate::runtime::operation::{Arrival, Interest, Manner, Operation, Submitted};
 use crate::runtime::outgoing::Outgoing;
+use crate::runtime::pipe::Moved;
 
 /// An open descriptor, closed when dropped.
 pub struct Descriptor {
@@ -85,6 +87,23 @@ impl Socket {
             Arrival::End => Ok(None),
             Arrival::Over => Err(io::ErrorKind::Interrupted.into()),
         }
+    }
+
+    /// Receives at once, and not by the ring, as much as is there, up to `most` and to 64 KiB; `take` gets it to
+    /// look at. For bulk: fewer and larger receives than buffers allow. No other receive is in flight.
+    ///
+    /// # Errors
+    /// As recv(2).
+    pub fn receive_now(&self, most: u64, take: impl FnOnce(&[u8])) -> io::Result<Moved> {
+        let io = &self.descriptor.io;
+        let block = &mut *io.block().borrow_mut();
+        let most = usize::try_from(most).unwrap_or(BLOCK).min(BLOCK);
+        let into = block.bytes().get_mut(..most).unwrap_or_default();
+        let moved = Moved::of(io.with_kernel(|kernel| kernel.receive_now(self.descriptor.raw, into)))?;
+        if let Moved::Bytes(count) = moved {
+            take(into.get(..count).unwrap_or_default());
+        }
+        Ok(moved)
     }
 
     /// Sends all of `bytes`. The send has begun when this returns.

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "raw system calls")]
 
-use std::io;
+use std::io::{self, Read};
 use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
@@ -122,6 +122,10 @@ pub(super) fn pipe() -> io::Result<(RawFd, RawFd, usize)> {
         Err(_) => nix::fcntl::fcntl(&write, FcntlArg::F_GETPIPE_SZ)?,
     };
     Ok((read.into_raw_fd(), write.into_raw_fd(), usize::try_from(capacity).unwrap_or(0)))
+}
+
+pub(super) fn receive_now(socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    with_socket(socket, |socket| (&*socket).read(into))
 }
 
 pub(super) fn splice(from: RawFd, to: RawFd, length: usize) -> io::Result<usize> {

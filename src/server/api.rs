@@ -52,7 +52,7 @@ impl Prepared {
         publisher: &Publisher,
     ) -> Result<(ApiListener, Rc<Service>), RunError> {
         let listener = ApiListener::bind(self.address, self.tls).await;
-        let listener = listener.map_err(|error| RunError::Start(format!("API address {}: {error}", self.address)))?;
+        let listener = listener.map_err(|error| RunError::Start(error.to_string()))?;
         let (publisher, telling) = (publisher.clone(), registry.clone());
         let publish: Box<Publish> = Box::new(move |next| {
             let publisher = publisher.clone();

@@ -11,7 +11,10 @@ const INTERVAL: Duration = Duration::from_secs(5);
 pub(super) async fn watch(registry: Registry) {
     loop {
         tokio::time::sleep(INTERVAL).await;
-        for refreshed in registry.refresh_certificates() {
+        let looking = registry.clone();
+        // Looks names up when it finds something, which the probes on this thread must not wait for.
+        let refreshed = tokio::task::spawn_blocking(move || looking.refresh_certificates()).await;
+        for refreshed in refreshed.unwrap_or_default() {
             match refreshed {
                 Refreshed::Replaced(files, certificate) => tracing::info!(
                     chain = %files.chain.display(),

@@ -22,11 +22,14 @@ pub(super) fn set(snapshot: &Snapshot, name: &str, draining: bool) -> Done {
     })
 }
 
-/// Cuts what instances that leave have not finished in their time, until it is dropped.
+/// Cuts what instances that leave have not finished in their time, and lets those that were ejected or have just come
+/// into service have their share again, until it is dropped.
 pub(super) async fn cut_overdue(registry: Registry) {
     loop {
         tokio::time::sleep(LOOK).await;
-        registry.cut_overdue(runtime::monotonic_now());
+        let now = runtime::monotonic_now();
+        registry.cut_overdue(now);
+        registry.review(now);
         registry.serve_queues();
     }
 }

@@ -3,8 +3,8 @@
 //! Owns the order of things: descriptors, registry, admin address, probes, data-plane threads, readiness; then signals,
 //! reloads, the drain, and the end. Does not own what any of the parts does.
 //!
-//! The control thread is the one that [`run`] is called on. It runs on tokio-uring, and meets the data plane only in the
-//! registry and in the cells of `telemetry`.
+//! The control thread is the one that [`run`] is called on. It runs on tokio-uring, and meets the data plane only in
+//! the registry and in the cells of `telemetry`.
 
 mod api;
 mod certificates;
@@ -56,7 +56,7 @@ const JOIN_INTERVAL: Duration = Duration::from_millis(10);
 pub enum RunError {
     /// A part could not be built.
     Start(String),
-    /// Names that cannot be resolved.
+    /// The configuration cannot be brought into effect.
     Compile(Vec<CompileError>),
 }
 
@@ -64,10 +64,7 @@ impl std::fmt::Display for RunError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             RunError::Start(reason) => formatter.write_str(reason),
-            RunError::Compile(errors) => errors.iter().enumerate().try_for_each(|(index, error)| match index {
-                0 => write!(formatter, "{error}"),
-                _ => write!(formatter, "; {error}"),
-            }),
+            RunError::Compile(errors) => formatter.write_str(&CompileError::join(errors)),
         }
     }
 }
@@ -81,7 +78,8 @@ impl std::error::Error for RunError {}
 /// When a part cannot be built; nothing has been served then.
 pub fn run(configuration: Configuration, file: Option<PathBuf>, announce: impl FnOnce(&str)) -> Result<(), RunError> {
     let directives = std::env::var("ELBOW_LOG").unwrap_or_else(|_| "info".to_owned());
-    let format = std::env::var("ELBOW_LOG_FORMAT").ok().and_then(|word| word.parse().ok()).unwrap_or(Format::Text);
+    let format = std::env::var("ELBOW_LOG_FORMAT").map_or(Ok(Format::Text), |word| word.parse());
+    let format = format.map_err(|error| RunError::Start(format!("ELBOW_LOG_FORMAT: {error}")))?;
     let log = Log::start(format, &directives).map_err(|error| RunError::Start(format!("log: {error}")))?;
     let features = workers::probe_ring()?;
     if let Err(error) = runtime::forgo_huge_pages() {

@@ -59,10 +59,12 @@ impl Publisher {
         // Looks names up and may wait for an address, which the probes on this thread must not.
         let applied = tokio::task::spawn_blocking(move || {
             require_free(new_addresses(&registry, &next)).map_err(|error| PublishError::Refused(error.to_string()))?;
-            let key = sticky_key::load(&next)
-                .map_err(|error| PublishError::Refused(format!("key for sticky cookies: {error}")))?;
-            key.into_iter().for_each(|key| registry.provide_sticky_key(key));
-            registry.apply(&next).map_err(|errors| PublishError::Refused(join(&errors)))
+            if !registry.has_sticky_key() {
+                let key = sticky_key::load(&next)
+                    .map_err(|error| PublishError::Refused(format!("key for sticky cookies: {error}")))?;
+                key.into_iter().for_each(|key| registry.provide_sticky_key(key));
+            }
+            registry.apply(&next).map_err(|errors| PublishError::Refused(CompileError::join(&errors)))
         });
         applied.await.unwrap_or_else(|error| Err(PublishError::Failed(error.to_string())))?;
         self.admission.set_limit(limit);
@@ -75,11 +77,6 @@ impl Publisher {
         }
         Err(PublishError::Failed("a data-plane thread does not adopt the change".to_owned()))
     }
-}
-
-fn join(errors: &[CompileError]) -> String {
-    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    errors.join("; ")
 }
 
 /// Where `next` listens and nobody does yet. What overlaps with an address that is held already, such as the wildcard,

@@ -1,7 +1,7 @@
 //! Takes the configuration file again while the node runs: in process, by difference, all or nothing.
 //!
-//! Whatever is wrong with the file, or changes only with a start, is found out before it is published. Where the ELB API
-//! is on, the file is one of two sources, and it is the API's service that puts both together.
+//! Whatever is wrong with the file, or changes only with a start, is found out before it is published. Where the ELB
+//! API is on, the file is one of two sources, and it is the API's service that puts both together.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;

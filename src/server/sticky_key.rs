@@ -1,7 +1,7 @@
 //! The key for sticky cookies: shared by the nodes of an installation, or this node's own, kept for the next start.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::model::{Configuration, LoadBalancer, Node, PolicyType};
 /// Under the state directory.
 const OWN_KEY: &str = "sticky.key";
 
-/// The most that is read of a key file; what is longer was meant to be something else.
+/// Bytes of a key file at the most; what is longer was meant to be something else.
 const LENGTH_MAX: u64 = 4096;
 
 /// The key that the node is told to use, or its own, which is made the first time. `None` when there is neither a key
@@ -41,26 +41,42 @@ fn at(path: &Path, error: io::Error) -> io::Error {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let refuse = |what: String| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    // Looked at before it is opened: to open a pipe would wait for its writer.
+    if !fs::metadata(path)?.is_file() {
+        return refuse("not a regular file".to_owned());
+    }
     let mut secret = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(fs::File::open(path)?, LENGTH_MAX), &mut secret)?;
+    File::open(path)?.take(LENGTH_MAX + 1).read_to_end(&mut secret)?;
+    if secret.len() as u64 > LENGTH_MAX {
+        return refuse(format!("longer than {LENGTH_MAX} bytes"));
+    }
     Ok(secret)
 }
 
-/// Makes the node's own key where there is none. It is complete before it has its name.
+/// Makes the node's own key where there is none. It is on the disk, whole, before it has its name. Of two processes that
+/// make one at the same time both go by that of the first.
 fn make(path: &Path, why: io::Error) -> io::Result<Vec<u8>> {
-    if why.kind() != io::ErrorKind::NotFound {
-        return Err(why);
-    }
+    let Some(directory) = path.parent().filter(|_| why.kind() == io::ErrorKind::NotFound) else { return Err(why) };
     let secret = StickyKey::random_secret().ok_or_else(|| io::Error::other("the system has no randomness"))?;
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
+    fs::create_dir_all(directory)
+        .map_err(|error| io::Error::new(error.kind(), format!("its directory cannot be made: {error}")))?;
     let unnamed = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unnamed)?;
-    file.write_all(&secret)?;
-    file.sync_all()?;
-    fs::rename(&unnamed, path)?;
-    Ok(secret.to_vec())
+    // Unlike a new name for the old file, a second name never replaces a file that is there.
+    let named = write(&unnamed, &secret).and_then(|()| fs::hard_link(&unnamed, path));
+    // Left behind, it would be written anew by the next process with this id.
+    let _ = fs::remove_file(&unnamed);
+    match named {
+        Ok(()) => File::open(directory)?.sync_all().map(|()| secret.to_vec()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn write(path: &Path, secret: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(secret)?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -94,6 +110,26 @@ mod tests {
         let mode = fs::metadata(state.join(OWN_KEY)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(&state).expect("readable").count(), 1, "no rests");
+    }
+
+    #[test]
+    fn whoever_makes_a_key_second_goes_by_the_first() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(OWN_KEY);
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let first = make(&path, missing()).expect("made");
+        assert_eq!(make(&path, missing()).expect("read"), first);
+        assert_eq!(fs::read(&path).expect("there"), first);
+        assert_eq!(fs::read_dir(directory.path()).expect("readable").count(), 1, "no rests");
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_file_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("key");
+        fs::write(&path, [1; LENGTH_MAX as usize + 1]).expect("written");
+        assert_eq!(read(&path).expect_err("too long").to_string(), "longer than 4096 bytes");
+        assert_eq!(read(directory.path()).expect_err("a directory").to_string(), "not a regular file");
     }
 
     #[test]

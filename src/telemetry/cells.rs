@@ -23,6 +23,10 @@ pub struct ListenerCells {
     pub surge_queue_length: Gauge,
     /// Requests (TCP: connections) turned away because the surge queue was full.
     pub spillover: Counter,
+    /// Attempts made again after a failure.
+    pub retries: Counter,
+    /// Attempts not made again because the retry budget was spent.
+    pub retries_denied: Counter,
     /// Requests that do not follow the RFC, whatever became of them.
     pub desync: DesyncCounters,
     /// What went wrong with its traffic.

@@ -1,8 +1,8 @@
 //! The one list of metrics: what each is called, what it means, how it is labelled, and where its numbers come from.
 
-use super::reading::{InstanceGroup, InstanceReading};
+use super::reading::{InstanceGroup, InstanceReading, LoadBalancerReading};
 use super::{AnswerSource, Distribution, Histogram, InstanceCells, ListenerCells, PerCore, Reading, ResponseClass};
-use crate::model::{Keyword, Reason};
+use crate::model::{EjectionCause, Keyword, Reason};
 
 /// One metric.
 #[derive(Debug)]
@@ -148,6 +148,20 @@ pub static METRICS: &[Metric] = &[
         collect: |reading, samples| listener_count(reading, samples, |cells| cells.spillover.get()),
     },
     Metric {
+        name: "elbow_retries_total",
+        kind: Kind::Counter,
+        labels: LISTENER,
+        help: "Attempts made again, on another instance or a fresh connection, after one had failed",
+        collect: |reading, samples| listener_count(reading, samples, |cells| cells.retries.get()),
+    },
+    Metric {
+        name: "elbow_retries_denied_total",
+        kind: Kind::Counter,
+        labels: LISTENER,
+        help: "Attempts that could have been made again and were not, because too many were: the retry budget was spent",
+        collect: |reading, samples| listener_count(reading, samples, |cells| cells.retries_denied.get()),
+    },
+    Metric {
         name: "elbow_healthy_instances",
         kind: Kind::Gauge,
         labels: BALANCER,
@@ -166,11 +180,28 @@ pub static METRICS: &[Metric] = &[
         kind: Kind::Gauge,
         labels: BALANCER,
         help: "Instances that get no new work because they are to leave, those deregistered with work in flight included",
-        collect: |reading, samples| {
-            for balancer in &reading.load_balancers {
-                samples(&[balancer.name.as_str()], Value::Level(balancer.draining_instances as i64));
-            }
-        },
+        collect: |reading, samples| balancer_level(reading, samples, |balancer| balancer.draining_instances),
+    },
+    Metric {
+        name: "elbow_ejected_instances",
+        kind: Kind::Gauge,
+        labels: BALANCER,
+        help: "Registered instances that get no new work for a while because requests to them failed",
+        collect: |reading, samples| balancer_level(reading, samples, |balancer| balancer.ejected_instances),
+    },
+    Metric {
+        name: "elbow_ejections_total",
+        kind: Kind::Counter,
+        labels: &["load_balancer", "reason"],
+        help: "Times an instance was ejected, by the key of outlier_detection that it was too often for",
+        collect: ejections,
+    },
+    Metric {
+        name: "elbow_slow_start_instances",
+        kind: Kind::Gauge,
+        labels: BALANCER,
+        help: "Instances in service whose share of the traffic is still growing",
+        collect: |reading, samples| balancer_level(reading, samples, |balancer| balancer.newcomers),
     },
     Metric {
         name: "elbow_instance_in_flight",
@@ -206,9 +237,7 @@ pub static METRICS: &[Metric] = &[
         labels: BALANCER,
         help: "Lines of the access log that were lost because the file could not be written, or not fast enough",
         collect: |reading, samples| {
-            for balancer in &reading.load_balancers {
-                samples(&[balancer.name.as_str()], Value::Count(balancer.access_log_lines_dropped));
-            }
+            each_balancer(reading, |balancer, name| samples(&[name], Value::Count(balancer.access_log_lines_dropped)));
         },
     },
     Metric {
@@ -245,14 +274,14 @@ fn errors(reading: &Reading, samples: &mut Samples<'_>) {
 }
 
 fn certificate_expiries(reading: &Reading, samples: &mut Samples<'_>) {
-    for balancer in &reading.load_balancers {
+    each_balancer(reading, |balancer, name| {
         for listener in &balancer.listeners {
             for certificate in &listener.certificates {
-                let labels = [balancer.name.as_str(), &listener.port.to_string(), &certificate.chain];
+                let labels = [name, &listener.port.to_string(), &certificate.chain];
                 samples(&labels, Value::Level(certificate.not_after));
             }
         }
-    }
+    });
 }
 
 fn backend_connections(reading: &Reading, samples: &mut Samples<'_>) {
@@ -267,16 +296,24 @@ fn backend_connections(reading: &Reading, samples: &mut Samples<'_>) {
 
 fn in_flight(reading: &Reading, samples: &mut Samples<'_>) {
     for group in reading.instance_groups() {
-        let level: u64 = group.members.iter().map(|instance| instance.in_flight).sum();
-        samples(&[group.load_balancer, group.instance], Value::Level(level.try_into().unwrap_or(i64::MAX)));
+        let in_flight = group.members.iter().map(|instance| instance.in_flight).sum();
+        samples(&[group.load_balancer, group.instance], level(in_flight));
     }
 }
 
 fn instances_where(reading: &Reading, samples: &mut Samples<'_>, wanted: fn(&InstanceReading) -> bool) {
-    for balancer in &reading.load_balancers {
+    each_balancer(reading, |balancer, name| {
         let count = balancer.instances.iter().filter(|instance| wanted(instance)).count();
-        samples(&[balancer.name.as_str()], Value::Level(count.try_into().unwrap_or(i64::MAX)));
-    }
+        samples(&[name], level(count as u64));
+    });
+}
+
+fn ejections(reading: &Reading, samples: &mut Samples<'_>) {
+    each_balancer(reading, |balancer, name| {
+        for (cause, count) in EjectionCause::ALL.iter().zip(&balancer.ejections) {
+            samples(&[name, cause.as_str()], Value::Count(*count));
+        }
+    });
 }
 
 fn desync(reading: &Reading, samples: &mut Samples<'_>) {
@@ -286,6 +323,10 @@ fn desync(reading: &Reading, samples: &mut Samples<'_>) {
         class("ambiguous", cells.sum(|cells| cells.desync.ambiguous.get()));
         class("severe", cells.sum(|cells| cells.desync.severe.get()));
     });
+}
+
+fn balancer_level(reading: &Reading, samples: &mut Samples<'_>, number: fn(&LoadBalancerReading) -> u64) {
+    each_balancer(reading, |balancer, name| samples(&[name], level(number(balancer))));
 }
 
 fn listener_count(reading: &Reading, samples: &mut Samples<'_>, number: fn(&ListenerCells) -> u64) {
@@ -316,12 +357,20 @@ fn instance_durations(reading: &Reading, samples: &mut Samples<'_>, histogram: f
     }
 }
 
+fn each_balancer(reading: &Reading, mut visit: impl FnMut(&LoadBalancerReading, &str)) {
+    reading.load_balancers.iter().for_each(|balancer| visit(balancer, balancer.name.as_str()));
+}
+
 fn each_listener(reading: &Reading, mut visit: impl FnMut(&str, &str, &PerCore<ListenerCells>)) {
-    for balancer in &reading.load_balancers {
+    each_balancer(reading, |balancer, name| {
         for listener in &balancer.listeners {
-            visit(balancer.name.as_str(), &listener.port.to_string(), &listener.cells);
+            visit(name, &listener.port.to_string(), &listener.cells);
         }
-    }
+    });
+}
+
+fn level(number: u64) -> Value<'static> {
+    Value::Level(number.try_into().unwrap_or(i64::MAX))
 }
 
 fn sum(group: &InstanceGroup<'_>, number: fn(&InstanceCells) -> u64) -> u64 {

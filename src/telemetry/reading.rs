@@ -1,7 +1,7 @@
 //! What there is to report at one moment: the names, the cells to sum, and the two facts that live in the registry.
 
 use super::{InstanceCells, ListenerCells, PerCore};
-use crate::model::{InstanceId, LoadBalancerName};
+use crate::model::{EjectionCause, InstanceId, Keyword, LoadBalancerName};
 use std::sync::Arc;
 
 /// How many instances of a node are told apart in metrics and histograms; the cells themselves count every one.
@@ -43,6 +43,12 @@ pub struct LoadBalancerReading {
     pub instances: Vec<InstanceReading>,
     /// Instances that get no new work because they are to leave, or have left with some in flight.
     pub draining_instances: u64,
+    /// Instances that get no new work because requests to them failed.
+    pub ejected_instances: u64,
+    /// How often that has begun, by cause in the order of [`EjectionCause`].
+    pub ejections: [u64; EjectionCause::ALL.len()],
+    /// Instances in service whose share is still growing.
+    pub newcomers: u64,
     /// Lines that its access log lost.
     pub access_log_lines_dropped: u64,
 }
@@ -118,6 +124,9 @@ mod tests {
             listeners: vec![],
             instances: (0..instances).map(instance).collect(),
             draining_instances: 0,
+            ejected_instances: 0,
+            ejections: Default::default(),
+            newcomers: 0,
             access_log_lines_dropped: 0,
         }
     }

@@ -23,6 +23,9 @@ pub(super) fn reading_of(name: &str, port: u16, instances: &[&str], cores: usize
         }],
         instances: instances.iter().map(instance).collect(),
         draining_instances: 0,
+        ejected_instances: 0,
+        ejections: Default::default(),
+        newcomers: 0,
         access_log_lines_dropped: 0,
     };
     Reading { load_balancers: vec![balancer], reloads: Default::default() }

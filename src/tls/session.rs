@@ -238,6 +238,8 @@ impl Session {
             _ => return Err(TlsFault::Internal),
         }
         self.record_size.begin_write(now);
+        let length = plaintext.iter().map(|piece| piece.len()).sum::<usize>();
+        out.reserve(length + length.div_ceil(self.record_size.limit()) * RECORD_OVERHEAD);
         let write = Write::Records(Pieces::new(plaintext), &mut self.record_size);
         self.side.write(&mut self.held, write, out).map_err(|fault| self.fail(fault, out))
     }

@@ -78,14 +78,18 @@ impl Http2Writer {
         self.send_pending(false)
     }
 
-    /// Sends a whole answer without a body, with one field that must be a good one.
+    /// Sends a whole answer without a body, with these fields, which must be good ones.
     ///
     /// # Errors
     /// When the stream has ended.
-    pub fn send_empty(&mut self, status: u16, (name, value): (&[u8], &[u8])) -> io::Result<()> {
+    pub fn send_empty<'a>(
+        &mut self,
+        status: u16,
+        fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> io::Result<()> {
         let mut answer = empty_answer(status);
         answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        add(answer.headers_mut(), name, value);
+        fields.into_iter().for_each(|(name, value)| add(answer.headers_mut(), name, value));
         self.pending = Some(answer);
         self.send_pending(true)
     }

@@ -8,6 +8,7 @@
 //! ([`accept_tls`], [`connect_tls`]) they share a session, and nobody above sees a difference.
 
 mod activity;
+mod bulk;
 mod dial;
 mod halves;
 mod handshake;
@@ -31,7 +32,8 @@ mod source;
 mod splice;
 mod tls_stream;
 
-pub use activity::Activity;
+pub use activity::{Activity, Pace, RateFloor};
+pub use bulk::{BodyBroken, move_body};
 pub use dial::{DialError, dial};
 pub use halves::{Receiver, Sender, plain_halves};
 pub use handshake::{Accepted, HandshakeError, accept_tls, connect_tls};
@@ -48,4 +50,3 @@ pub use preface::{PrefaceError, read_preface};
 pub use relay::{Broken, relay};
 pub use sink::Sink;
 pub use source::Source;
-pub use splice::{BodyBroken, splice_body};

@@ -3,16 +3,9 @@
 //! The ring says when a socket is ready; splice(2) itself never waits. (The ring's own splice operation always runs on
 //! a kernel worker thread and is not used.)
 
-use std::io;
-use std::time::Duration;
-
-use crate::runtime::{Either, Interest, Io, Moved, Pipe, Socket, race};
+use crate::runtime::{Interest, Io, Moved, Pipe, Socket};
+use crate::transport::Activity;
 use crate::transport::relay::Broken;
-use crate::transport::{Activity, Sink, Source};
-
-/// A message of a known length with at least this much to come moves by splice. Below, a copy is cheaper:
-/// `bench/run --case http_64k` and its neighbours give the figures.
-const BULK_LENGTH: u64 = 32 * 1024;
 
 /// One turn moves at the most this much before other connections get theirs.
 const FAIR_SHARE: u64 = 4 * 1024 * 1024;
@@ -32,54 +25,6 @@ pub(in crate::transport) enum Spliced {
     SourceEnded,
     /// Little moves per wake: copying is cheaper from here on.
     Slow,
-}
-
-/// Moves the rest of the body that `source` is inside of, where its length is known and worth it and both sides speak
-/// HTTP/1; the sink has nothing pending. False when the body has to be read piece by piece.
-///
-/// # Errors
-/// Which side broke, the source also by ending early; or that nothing moved for `timeout`.
-pub async fn splice_body(source: &mut Source<'_>, sink: &mut Sink<'_>, timeout: Duration) -> Result<bool, BodyBroken> {
-    let (Source::Http1(reader), Sink::Http1(writer)) = (source, sink) else { return Ok(false) };
-    let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
-        return Ok(false);
-    };
-    if !writer.sender().is_spliceable() {
-        return Ok(false);
-    }
-    let (source, sink) = (reader.receiver().socket().clone(), writer.sender().socket().clone());
-    let io = source.io();
-    let Some(mut pipe) = io.pipes().take(io) else { return Ok(false) };
-    let activity = Activity::new(io);
-    let mut moved = 0;
-    let spliced = {
-        let splicing = splice(io, &mut pipe, &source, &sink, Some(length), &activity, &mut moved);
-        race(splicing, activity.until_idle(timeout)).await
-    };
-    let held = pipe.held();
-    io.pipes().give_back(pipe);
-    reader.skip(moved);
-    writer.sender().count_sent(moved);
-    match spliced {
-        Either::First(Ok(Spliced::All)) => Ok(true),
-        Either::First(Ok(Spliced::SourceEnded | Spliced::Slow)) => {
-            Err(BodyBroken::Side(Broken::Source(io::ErrorKind::UnexpectedEof.into())))
-        }
-        Either::First(Err(broken)) => Err(BodyBroken::Side(broken)),
-        Either::Second(()) if held > 0 => Err(BodyBroken::SinkIdle),
-        Either::Second(()) => Err(BodyBroken::SourceIdle),
-    }
-}
-
-/// Why a body did not move whole.
-#[derive(Debug)]
-pub enum BodyBroken {
-    /// One of the connections.
-    Side(Broken),
-    /// Nothing came for the time allowed.
-    SourceIdle,
-    /// Nothing was taken for the time allowed.
-    SinkIdle,
 }
 
 /// Moves bytes until `limit`, the end of the source, or (without a limit) until it is no longer worth it.
@@ -110,7 +55,7 @@ pub(in crate::transport) async fn splice(
                 wanted -= count as u64;
                 // The pipe is emptied before it is filled again: "not ready" is then never about its slots.
                 empty(pipe, sink).await?;
-                activity.note();
+                activity.note_bytes(count as u64);
                 *moved += count as u64;
                 since_waking += count as u64;
                 share += count as u64;

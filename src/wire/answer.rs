@@ -74,12 +74,21 @@ impl Answer {
         }
     }
 
-    /// As [`Answer::bytes`], with one more field.
-    pub fn bytes_with(self, persistence: Persistence, (name, value): (&[u8], &[u8])) -> Vec<u8> {
+    /// As [`Answer::bytes`], with further fields, which must be good ones.
+    pub fn bytes_with<'a>(
+        self,
+        persistence: Persistence,
+        fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>,
+    ) -> Vec<u8> {
         const END: &[u8] = b"\r\n";
         let bytes = self.bytes(persistence);
-        // The empty line comes behind the field.
-        [bytes.strip_suffix(END).unwrap_or(bytes), name, b": ", value, END, END].concat()
+        // The empty line comes behind the fields.
+        let mut longer = bytes.strip_suffix(END).unwrap_or(bytes).to_vec();
+        for (name, value) in fields {
+            [name, b": ", value, END].iter().for_each(|part| longer.extend_from_slice(part));
+        }
+        longer.extend_from_slice(END);
+        longer
     }
 
     /// The whole answer as HTTP/1.1 bytes. Where ELB sends no such status the phrase follows its habit.
@@ -143,7 +152,7 @@ mod tests {
                 let framing = BodyFraming::Length(0);
                 assert_eq!(head.reply(Asked::default()), Ok(Reply::Final(framing)));
                 assert_eq!(head.persistence(framing), persistence);
-                let longer = answer.bytes_with(persistence, (b"X-A", b"1"));
+                let longer = answer.bytes_with(persistence, [(&b"X-A"[..], &b"1"[..]), (b"X-B", b"2")]);
                 let mut head = ResponseHead::default();
                 let status = head.parse(&longer, &HeadLimits::default());
                 assert_eq!(status, Ok(HeadStatus::Complete { length: longer.len() }));

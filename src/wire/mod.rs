@@ -26,4 +26,5 @@ pub mod framing;
 pub mod head;
 pub mod proxy_protocol;
 pub mod token;
+pub mod trace;
 pub mod trailers;

@@ -1,5 +1,5 @@
-//! An HTTP/2 client that sends exactly the frames it is told, legal or not, and knows as little as that needs: fields go
-//! out as literals, and of an answer's head it reads the status only (RFC 9113, RFC 7541).
+//! An HTTP/2 client that sends exactly the frames it is told, legal or not, and knows as little as that needs: fields
+//! go out as literals, and of an answer's head it reads the status only (RFC 9113, RFC 7541).
 
 use crate::harness::{PATIENCE, Peer};
 use std::io;

@@ -22,3 +22,4 @@ mod rfc9113_connections;
 mod rfc9113_frames;
 mod rfc9113_messages;
 mod speed;
+mod tuning;

@@ -217,7 +217,8 @@ fn section_6_4_a_request_given_up_leaves_its_instance_at_once() {
             _ => backend.wait_in_flight(0),
         }
         assert!(started.elapsed() < Duration::from_secs(2), "{what}: {:?}", started.elapsed());
-        elbow.admin().wait_metric("elbow_errors_total", &[("reason", "client_closed")], |count| count == 1.0);
+        let reason = if what == "inside an answer" { "client_reset" } else { "client_closed" };
+        elbow.admin().wait_metric("elbow_errors_total", &[("reason", reason)], |count| count == 1.0);
     }
 }
 

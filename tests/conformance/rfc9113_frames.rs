@@ -28,8 +28,8 @@ fn refused_with(elbow: &Elbow, frames: &[Frame]) -> u32 {
     refusal.expect("a refusal").error_code()
 }
 
-/// Whether a case ended with one of these codes. Where the RFC names one more exact than PROTOCOL_ERROR, `h2` tells some
-/// mistakes from others less finely; the connection ends all the same.
+/// Whether a case ended with one of these codes. Where the RFC names one more exact than PROTOCOL_ERROR, `h2` tells
+/// some mistakes from others less finely; the connection ends all the same.
 #[track_caller]
 fn check(section: &str, what: &str, code: u32, allowed: &[u32]) {
     assert!(allowed.contains(&code), "{section} {what}: code {code}, expected one of {allowed:?}");

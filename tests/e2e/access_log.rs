@@ -143,6 +143,50 @@ fn no_line_is_lost_over_load_rotation_and_the_end() {
 }
 
 #[test]
+fn a_log_rotates_by_size_under_load_and_no_line_is_lost() {
+    let _turn = alone();
+    let (folder, path) = log_file();
+    let nginx = crate::harness::Nginx::start("one");
+    let log = format!("access_log = {{ path = {path:?}, rotate_size = 1000000, keep = 1000 }}");
+    let mut elbow = Balancer::http([nginx.address()]).attribute(&log).start();
+    wrk(elbow.address(), 16, Duration::from_secs(2));
+    elbow.admin().wait_metric("elbow_connections_active", &[], |count| count == 0.0);
+    let answered = elbow.admin().metrics().sum("elbow_requests_total", &[]) as usize;
+    elbow.signal(Signal::SIGTERM);
+    assert!(elbow.wait_exit(PATIENCE).success());
+    let files: Vec<String> = std::fs::read_dir(folder.path())
+        .expect("a folder")
+        .map(|entry| std::fs::read_to_string(entry.expect("a file").path()).expect("a log"))
+        .collect();
+    assert!(files.len() >= 2, "{answered} lines in {} files", files.len());
+    assert!(files.iter().all(|file| file.len() < 1_200_000 && (file.is_empty() || file.ends_with('\n'))));
+    let written: usize = files.iter().map(|file| file.lines().count()).sum();
+    assert!((answered..=answered + 16).contains(&written), "{written} lines for {answered} answers");
+}
+
+#[test]
+fn a_log_rotates_by_the_clock_and_keeps_so_many_files() {
+    let (folder, path) = log_file();
+    let backend = Backend::saying("hello");
+    let log = format!("access_log = {{ path = {path:?}, rotate_interval = 1, keep = 2 }}");
+    let elbow = Balancer::http([backend.address()]).attribute(&log).start();
+    let aside = |number: u32| folder.path().join(format!("web.log.{number}"));
+    eventually("two files are put aside", PATIENCE, || {
+        Peer::connect(elbow.address()).ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(200));
+        aside(2).exists().then_some(())
+    });
+    let (newest, before) = (lines(&aside(1), 1), lines(&aside(2), 1));
+    assert!(before.last() < newest.first(), "{before:?} and then {newest:?}");
+    eventually("the last is overwritten", PATIENCE, || {
+        Peer::connect(elbow.address()).ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        std::thread::sleep(Duration::from_millis(200));
+        (lines(&aside(2), 1) != before).then_some(())
+    });
+    assert!(!aside(3).exists());
+}
+
+#[test]
 fn a_full_disk_costs_lines_and_no_request() {
     let backend = Backend::saying("hello");
     let elbow = Balancer::http([backend.address()]).attribute(&logging(Path::new("/dev/full"), "elb")).start();

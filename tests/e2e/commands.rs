@@ -59,6 +59,20 @@ fn the_effective_file_is_a_good_file_again() {
 }
 
 #[test]
+fn what_could_not_be_written_was_not_given() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("elbow.toml");
+    std::fs::write(&path, Balancer::http([free_address()]).text(free_address(), free_address())).expect("a file");
+    for output in ["--effective", "--json"] {
+        let mut command = elbow_command(&["check", output, "-c", path.to_str().expect("UTF-8")]);
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has one");
+        let ended = command.stdout(full).output().expect("started");
+        assert_eq!(ended.status.code(), Some(1), "{output}");
+        assert!(String::from_utf8_lossy(&ended.stderr).contains("standard output: No space left"), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind(free_address()).expect("a listener");
     let address = taken.local_addr().expect("its address");
@@ -104,6 +118,17 @@ fn a_balancer_runs_without_a_file() {
     assert!(answers.contains(&"one".into()) && answers.contains(&"two".into()), "{answers:?}");
     elbow.signal(Signal::SIGTERM);
     assert!(elbow.wait_exit(PATIENCE).success());
+}
+
+#[test]
+fn a_log_format_that_is_none_is_named() {
+    let (listener, admin) = (free_address(), free_address());
+    let (url, to, admin) = (format!("http://{listener}"), free_address().to_string(), admin.to_string());
+    let mut command = elbow_command(&["run", "--listen", &url, "--to", &to, "--admin", &admin]);
+    let output = command.env("ELBOW_LOG_FORMAT", "jsno").output().expect("started");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("ELBOW_LOG_FORMAT: unknown log format \"jsno\""), "{said}");
 }
 
 /// A free port of 127.0.0.1 itself, where the demo listens.

@@ -68,6 +68,24 @@ fn bodies_larger_than_records_and_buffers_arrive_whole_both_ways() {
 }
 
 #[test]
+fn an_answer_that_breaks_off_inside_a_long_body_is_not_ended_as_if_it_were_whole() {
+    let authority = Authority::new();
+    let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
+    let backend = Backend::start(|peer, _| {
+        if peer.try_read_head()?.is_some() {
+            peer.try_send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
+            peer.try_send(vec![b'x'; 500_000])?;
+        }
+        Ok(())
+    });
+    let elbow = Balancer::https([backend.address()], &[&certificate]).start();
+    let told = shake_hands(&elbow, &["-quiet"]);
+    assert!(told.matches('x').count() <= 500_000);
+    let truncated = [("reason", "response_truncated")];
+    elbow.admin().wait_metric("elbow_errors_total", &truncated, |count| count == 1.0);
+}
+
+#[test]
 fn sessions_are_resumed_whichever_core_a_client_meets() {
     let authority = Authority::new();
     let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);

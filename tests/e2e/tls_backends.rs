@@ -50,7 +50,7 @@ fn an_instance_must_hold_a_key_that_its_policy_names() {
 }
 
 /// The base64 of a certificate's public key.
-fn public_key(certificate: &CertificatePaths) -> String {
+pub fn public_key(certificate: &CertificatePaths) -> String {
     let pem = openssl(&["pkey", "-pubout", "-in", certificate.key.to_str().expect("UTF-8")], "");
     pem.lines().filter(|line| !line.starts_with("-----")).collect()
 }

@@ -7,6 +7,7 @@
 mod api;
 mod config;
 mod corpus;
+mod reloads;
 mod wire_bodies;
 mod wire_cookies;
 mod wire_heads;

@@ -124,6 +124,13 @@ impl Kernel for SimKernel {
         Ok(network.pipe(self.ring, stage)?)
     }
 
+    fn receive_now(&mut self, socket: RawFd, into: &mut [u8]) -> io::Result<usize> {
+        let most = into.len();
+        let bytes = self.call("recv", socket, |world| world.network.receive(socket, most, &mut world.stage))?;
+        into[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
     fn splice(&mut self, from: RawFd, to: RawFd, length: usize) -> io::Result<usize> {
         self.world.borrow_mut().check(self.ring, to, "splice");
         self.call("splice", from, |world| world.network.splice(from, to, length, &mut world.stage))

@@ -1,10 +1,11 @@
 //! Asks a running balancer over its admin address: what `elbow status` and its like are made of.
 
+use super::PRODUCT;
 use super::command::COMMAND_FIELD;
 use super::listener::{AdminStream, connect};
 use crate::model::AdminAddress;
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{HOST, SERVER};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
@@ -36,14 +37,14 @@ pub struct Reply {
 ///
 /// # Errors
 ///
-/// Nobody listens there, no answer in time, or what came was not HTTP. The message names address and path. An answer
-/// with an error status is a reply, not an error.
+/// Nobody listens there, no answer in time, or what came is not of a balancer. The message names address and path. A
+/// balancer's answer with an error status is a reply, not an error.
 pub fn get(address: &AdminAddress, path: &str) -> io::Result<Reply> {
     converse(address, Method::GET, path, Bytes::new(), TIMEOUT)
 }
 
-/// Commands the balancer at `address`: `POST path` with a body. Blocks for up to a minute, as names may have to be looked
-/// up.
+/// Commands the balancer at `address`: `POST path` with a body. Blocks for up to a minute, as names may have to be
+/// looked up.
 ///
 /// # Errors
 ///
@@ -68,13 +69,16 @@ async fn exchange(address: &AdminAddress, method: Method, path: &str, body: Byte
     let request =
         Request::builder().method(method).uri(path).header(HOST, host).header(COMMAND_FIELD, "1").body(Full::new(body));
     let request = request.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-    ask(connect(address).await?, request).await
+    ask(connect(address).await.map_err(not_there)?, request).await
 }
 
 async fn ask(stream: AdminStream, request: Request<Full<Bytes>>) -> io::Result<Reply> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(not_http)?;
     let answer = async {
         let (head, body) = sender.send_request(request).await.map_err(not_http)?.into_parts();
+        if head.headers.get(SERVER).is_none_or(|product| product != PRODUCT) {
+            return Err(not_ours(head.status));
+        }
         let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(not_http)?.to_bytes();
         Ok(Reply { status: head.status, body })
     };
@@ -87,6 +91,19 @@ async fn ask(stream: AdminStream, request: Request<Full<Bytes>>) -> io::Result<R
         reply = answer => reply,
         never = drive => never,
     }
+}
+
+fn not_there(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            io::Error::new(error.kind(), format!("{error}: no balancer listens there"))
+        }
+        _ => error,
+    }
+}
+
+fn not_ours(status: StatusCode) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("what answers there is no balancer's admin address ({status})"))
 }
 
 fn not_http(error: impl Display) -> io::Error {

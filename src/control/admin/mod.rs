@@ -16,3 +16,7 @@ pub mod status;
 pub use listener::AdminListener;
 pub use server::serve;
 pub use source::{AdminSource, Readiness};
+
+/// What every answer says in `Server` (RFC 9110 section 10.2.4): a command that went to another server by mistake was
+/// not carried out, whatever that answers.
+const PRODUCT: &str = "elbow";

@@ -1,10 +1,10 @@
 //! Which request gets which answer. The whole of the admin interface is in [`ROUTES`].
 
 use super::command::{Command, forbidden};
-use super::{AdminSource, Readiness};
+use super::{AdminSource, PRODUCT, Readiness};
 use crate::telemetry;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, SERVER};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Body;
@@ -177,5 +177,6 @@ fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer.headers_mut().insert(SERVER, HeaderValue::from_static(PRODUCT));
     answer
 }

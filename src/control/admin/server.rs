@@ -186,6 +186,9 @@ mod tests {
                 listeners: vec![listener],
                 instances: (0..instances).map(instance).collect(),
                 draining_instances: 0,
+                ejected_instances: 0,
+                ejections: Default::default(),
+                newcomers: 0,
                 access_log_lines_dropped: 0,
             }],
             ..Reading::default()
@@ -317,10 +320,25 @@ mod tests {
     }
 
     #[test]
+    fn what_another_server_says_is_no_answer_of_a_balancer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = AdminAddress::Tcp(listener.local_addr().expect("bound"));
+        let other = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let _ = stream.read(&mut [0; 4096]);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").expect("sent");
+        });
+        let error = client::post(&address, "/drain", "web/web-2").expect_err("not a balancer");
+        assert!(error.to_string().ends_with("is no balancer's admin address (200 OK)"), "{error}");
+        other.join().expect("ended");
+    }
+
+    #[test]
     fn a_balancer_that_is_not_there_is_named() {
         let address = AdminAddress::Unix("/nonexistent/elbow.sock".into());
         let error = client::get(&address, "/status").expect_err("nobody there");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(error.to_string().starts_with("admin address unix:/nonexistent/elbow.sock, /status: "), "{error}");
+        assert!(error.to_string().ends_with(": no balancer listens there"), "{error}");
     }
 }

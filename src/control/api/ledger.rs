@@ -4,7 +4,8 @@
 //! together make the next configuration, which is published; when every core has it, the record is stored; only then
 //! the change is made, and the call answered. An error on the way leaves everything as it was: until the configuration
 //! is published nothing has happened, and what cannot be published whole or stored is taken back by publishing the
-//! configuration before. A crash before the answer may leave the change or not; a change that was answered is there after every crash.
+//! configuration before. A crash before the answer may leave the change or not; a change that was answered is there
+//! after every crash.
 
 use super::access_log;
 use super::answer::Xml;

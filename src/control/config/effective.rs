@@ -7,8 +7,8 @@ use std::path::Path;
 use super::read::policy::{SERVER_ORDER, attribute_key};
 use crate::model::{
     ApiSettings, Attributes, CertificateFiles, Cipher, Configuration, Cores, Endpoint, HealthCheck, Instance,
-    InstanceHttp, Inventory, Keyword, Listener, LoadBalancerParts, Node, Policy, PolicyName, Port, SecurityPolicy,
-    TlsVersion, TrafficLimits, Unlimited,
+    InstanceHttp, Inventory, Keyword, Listener, LoadBalancerParts, Node, OutlierDetection, Policy, PolicyName, Port,
+    Rotation, SecurityPolicy, TlsVersion, TrafficLimits, Unlimited,
 };
 
 /// The file that says all that `configuration` is. Paths are as the configuration holds them: absolute, if it was
@@ -206,7 +206,14 @@ impl File {
         match &attributes.access_log {
             Some(log) => {
                 let (path, format) = (quoted(log.path.display()), quoted(log.format));
-                self.value("access_log", format_args!("{{ path = {path}, format = {format} }}"));
+                let Rotation { size, interval, keep } = log.rotation;
+                let (size, interval) = (or_zero(size), or_zero(interval));
+                self.value(
+                    "access_log",
+                    format_args!(
+                        "{{ path = {path}, format = {format}, rotate_size = {size}, rotate_interval = {interval}, keep = {keep} }}"
+                    ),
+                );
             }
             None => self.line(format_args!("# access_log: none")),
         }
@@ -216,6 +223,25 @@ impl File {
                 self.line(format_args!("# routing: least_outstanding for HTTP and HTTPS, round_robin for TCP and SSL"))
             }
         }
+        self.value("slow_start", or_zero(attributes.slow_start));
+        match &attributes.outlier_detection {
+            Some(detection) => self.outlier_detection(detection),
+            None => self.line(format_args!("# outlier_detection: none")),
+        }
+        self.value("proxy_status", attributes.proxy_status);
+    }
+
+    fn outlier_detection(&mut self, detection: &OutlierDetection) {
+        let (errors, failures) = (or_zero(detection.consecutive_5xx), or_zero(detection.consecutive_connect_failures));
+        let (base, max) = (detection.base_ejection_time, detection.max_ejection_time);
+        let percent = detection.max_ejection_percent;
+        self.value(
+            "outlier_detection",
+            format_args!(
+                "{{ consecutive_5xx = {errors}, consecutive_connect_failures = {failures}, base_ejection_time = {base}, \
+                 max_ejection_time = {max}, max_ejection_percent = {percent} }}"
+            ),
+        );
     }
 
     fn limits(&mut self, limits: &TrafficLimits) {
@@ -234,6 +260,7 @@ impl File {
             None => self.line(format_args!("# first_byte_timeout: the idle timeout")),
         }
         self.value("client_body_timeout", limits.client_body_timeout);
+        self.limit("client_body_minimum_rate", limits.client_body_minimum_rate);
         self.value("tunnel_timeout", limits.tunnel_timeout);
         self.limit("connections_per_client", limits.connections_per_client);
         self.limit("requests_per_second_per_client", limits.requests_per_second_per_client);
@@ -282,6 +309,11 @@ impl File {
 fn inline(certificate: &CertificateFiles) -> String {
     let (chain, key) = (quoted(certificate.chain.display()), quoted(certificate.key.display()));
     format!("{{ chain = {chain}, key = {key} }}")
+}
+
+/// What is switched off is written as 0.
+fn or_zero(value: Option<impl Display>) -> String {
+    value.map_or_else(|| "0".to_owned(), |value| value.to_string())
 }
 
 /// A value as a TOML string.

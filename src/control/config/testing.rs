@@ -69,8 +69,11 @@ idle_timeout = 61
 cross_zone = true
 draining = { enabled = true, timeout = 301 }
 desync_mitigation = "strictest"
-access_log = { path = "web.log", format = "json" }
+access_log = { path = "web.log", format = "json", rotate_size = 1000000, rotate_interval = 3600, keep = 7 }
 routing = "round_robin"
+slow_start = 31
+outlier_detection = { consecutive_5xx = 6, consecutive_connect_failures = 0, base_ejection_time = 32, max_ejection_time = 302, max_ejection_percent = 20 }
+proxy_status = true
 
 [load_balancers.web.limits]
 request_line = 16385
@@ -85,6 +88,7 @@ instance_connections = 7
 queue_timeout = 8
 first_byte_timeout = 62
 client_body_timeout = 63
+client_body_minimum_rate = 241
 tunnel_timeout = 3601
 connections_per_client = 9
 requests_per_second_per_client = 10
@@ -359,17 +363,37 @@ fn health_check() -> impl Strategy<Value = HealthCheck> {
 
 fn attributes(file: PathBuf) -> impl Strategy<Value = Attributes> {
     let draining = (any::<bool>(), seconds()).prop_map(|(enabled, timeout)| Draining { enabled, timeout });
-    let access_log = keyword().prop_map(move |format| AccessLog { path: file.clone(), format });
+    let rotation = (proptest::option::of(count()), proptest::option::of(seconds()), count());
+    let rotation = rotation.prop_map(|(size, interval, keep)| Rotation { size, interval, keep });
+    let access_log =
+        (keyword(), rotation).prop_map(move |(format, rotation)| AccessLog { path: file.clone(), format, rotation });
     let access_log = proptest::option::of(access_log);
     let routing = proptest::option::of(keyword());
-    (seconds(), any::<bool>(), draining, keyword(), access_log, routing).prop_map(
-        |(idle_timeout, cross_zone, draining, desync_mitigation, access_log, routing)| Attributes {
+    let beyond = (proptest::option::of(seconds()), proptest::option::of(outlier_detection()), any::<bool>());
+    (seconds(), any::<bool>(), draining, keyword(), access_log, routing, beyond).prop_map(
+        |(idle_timeout, cross_zone, draining, desync_mitigation, access_log, routing, beyond)| Attributes {
             idle_timeout,
             cross_zone,
             draining,
             desync_mitigation,
             access_log,
             routing,
+            slow_start: beyond.0,
+            outlier_detection: beyond.1,
+            proxy_status: beyond.2,
+        },
+    )
+}
+
+fn outlier_detection() -> impl Strategy<Value = OutlierDetection> {
+    let thresholds = (proptest::option::of(count()), proptest::option::of(count()));
+    (thresholds, seconds(), seconds(), count()).prop_map(
+        |((consecutive_5xx, consecutive_connect_failures), one, other, max_ejection_percent)| OutlierDetection {
+            consecutive_5xx,
+            consecutive_connect_failures,
+            base_ejection_time: one.min(other),
+            max_ejection_time: one.max(other),
+            max_ejection_percent,
         },
     )
 }
@@ -377,7 +401,7 @@ fn attributes(file: PathBuf) -> impl Strategy<Value = Attributes> {
 fn limits() -> impl Strategy<Value = TrafficLimits> {
     let sizes = (count(), count(), count(), count(), count());
     let times = (seconds(), seconds(), seconds(), seconds(), proptest::option::of(seconds()), seconds(), seconds());
-    let caps = (unlimited(), unlimited(), unlimited());
+    let caps = (unlimited(), unlimited(), unlimited(), unlimited());
     (sizes, times, caps).prop_map(|(sizes, times, caps)| TrafficLimits {
         request_line: sizes.0,
         header: sizes.1,
@@ -394,6 +418,7 @@ fn limits() -> impl Strategy<Value = TrafficLimits> {
         instance_connections: caps.0,
         connections_per_client: caps.1,
         requests_per_second_per_client: caps.2,
+        client_body_minimum_rate: caps.3,
     })
 }
 

@@ -10,7 +10,7 @@ use super::suggestion::did_you_mean;
 use crate::model::{
     AccessKeyId, AdminAddress, CookieName, CoreList, Cores, Count, Endpoint, HealthTarget, HostName, InstanceId,
     Invalid, Keyword, LoadBalancerName, PolicyName, Port, ProxyProtocolVersion, PublicKey, Region, ResourceName,
-    Seconds, Unlimited, Zone,
+    Seconds, Zone,
 };
 
 /// What can be read from a TOML value.
@@ -88,14 +88,31 @@ impl<const MIN: u32, const MAX: u32> FromValue for Count<MIN, MAX> {
     }
 }
 
-impl FromValue for Unlimited {
+/// 0 for `None`.
+impl<const MIN: u32, const MAX: u32> FromValue for Option<Count<MIN, MAX>> {
     fn from_value(value: &DeValue<'_>) -> Result<Self, Mismatch> {
         match integer(value) {
             Some(0) => Ok(None),
-            number => match Count::new(number.unwrap_or(-1)) {
-                Ok(count) => Ok(Some(count)),
-                Err(_) => expected("0 for none or a whole number up to 1000000000"),
+            number => match (Count::new(number.unwrap_or(-1)), MIN) {
+                (Ok(count), _) => Ok(Some(count)),
+                (Err(_), 1) => expected(&format!("0 for none or a whole number up to {MAX}")),
+                (Err(_), _) => expected(&format!("0 for none or a whole number from {MIN} to {MAX}")),
             },
+        }
+    }
+}
+
+/// 0 for `None`.
+impl<const MIN_MS: u32, const MAX_MS: u32> FromValue for Option<Seconds<MIN_MS, MAX_MS>> {
+    fn from_value(value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let seconds = number(value).unwrap_or(f64::NAN);
+        if seconds == 0.0 {
+            return Ok(None);
+        }
+        let written = |ms: u32| f64::from(ms) / 1000.0;
+        match Seconds::new(seconds) {
+            Ok(seconds) => Ok(Some(seconds)),
+            Err(_) => expected(&format!("0 for none or {} to {} seconds", written(MIN_MS), written(MAX_MS))),
         }
     }
 }

@@ -44,15 +44,9 @@ fn write_exchange(exchange: &AccessExchange<'_>, port: u16, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// What a client says must not end its field or its line.
+/// A byte that cannot stand as it is stands as `\xNN`.
 fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0x20..=0x7e => out.push(*byte),
-            byte => drop(write!(out, "\\x{byte:02x}")),
-        }
-    }
+    super::write_escaped(text, "x", out);
 }
 
 #[cfg(test)]

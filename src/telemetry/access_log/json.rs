@@ -6,11 +6,11 @@ use std::io::Write;
 pub(super) fn write(record: &AccessRecord<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"time\":\"");
     write_timestamp(record.received_at, out);
-    // Writing to a vector cannot fail. Names of load balancers hold nothing that JSON would have to escape.
+    // Writing to a vector cannot fail. Ids and names of load balancers hold nothing that JSON would have to escape.
     let _ = write!(
         out,
-        "\",\"load_balancer\":\"{}\",\"listener\":{},\"client\":\"{}\"",
-        record.load_balancer, record.listener_port, record.client
+        "\",\"id\":\"{}\",\"load_balancer\":\"{}\",\"listener\":{},\"client\":\"{}\"",
+        record.id, record.load_balancer, record.listener_port, record.client
     );
     if let Some(instance) = record.instance {
         let _ = write!(out, ",\"instance\":\"{instance}\"");
@@ -53,13 +53,7 @@ fn write_exchange(exchange: &AccessExchange<'_>, port: u16, out: &mut Vec<u8>) {
 
 /// Bytes beyond ASCII stand for the characters of the same numbers (ISO 8859-1), as a field value has no other meaning.
 fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
-            0x20..=0x7e => out.push(*byte),
-            byte => drop(write!(out, "\\u{byte:04x}")),
-        }
-    }
+    super::write_escaped(text, "u00", out);
 }
 
 #[cfg(test)]
@@ -73,7 +67,7 @@ mod tests {
     fn a_line_is_an_object_with_what_is_known() {
         let parsed: Value = serde_json::from_str(&line(&record(), Json)).expect("JSON");
         let expected = json!({
-            "time": "2024-03-09T10:15:30.123456Z", "load_balancer": "lb-demo", "listener": 443,
+            "time": "2024-03-09T10:15:30.123456Z", "id": "018c2f0a", "load_balancer": "lb-demo", "listener": 443,
             "client": "192.0.2.10:51000", "instance": "10.1.2.3:8080", "request_processing_time": 0.000041,
             "backend_processing_time": 1.00231, "response_processing_time": 0.000029, "status": 200,
             "backend_status": 201, "method": "POST", "url": "https://shop.example:443/cart?id=7",

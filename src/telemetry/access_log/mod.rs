@@ -17,6 +17,8 @@ use std::time::{Duration, SystemTime};
 /// What there is to say of one request or connection.
 #[derive(Debug, Clone, Copy)]
 pub struct AccessRecord<'a> {
+    /// What it is called, for `elbow explain`. ELB's form has no room for that.
+    pub id: &'a str,
     /// When its first byte was received; TCP: when it was accepted.
     pub received_at: SystemTime,
     /// The load balancer.
@@ -111,6 +113,19 @@ fn write_timestamp(at: SystemTime, out: &mut Vec<u8>) {
     let _ = write!(out, "{at:.6}");
 }
 
+/// `text` inside quotes: what a client says must not end its field or its line. A byte that is not printable ASCII stands
+/// as a backslash, `numbered` and two hexadecimal digits.
+fn write_escaped(text: &[u8], numbered: &str, out: &mut Vec<u8>) {
+    use std::io::Write;
+    for byte in text {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            0x20..=0x7e => out.push(*byte),
+            byte => drop(write!(out, "\\{numbered}{byte:02x}")),
+        }
+    }
+}
+
 /// Seconds with six decimals.
 fn write_seconds(time: Duration, out: &mut Vec<u8>) {
     use std::io::Write;
@@ -139,6 +154,7 @@ pub(in crate::telemetry) mod tests {
 
     pub fn record() -> AccessRecord<'static> {
         AccessRecord {
+            id: "018c2f0a",
             received_at: SystemTime::UNIX_EPOCH + Duration::from_micros(1_709_979_330_123_456),
             load_balancer: "lb-demo",
             listener_port: 443,

@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_what_is_new_and_counts_its_lines() {
-        let queue = AccessLogQueue::new(AccessLog { path: "x".into(), format: AccessLogFormat::Elb });
+        let queue = AccessLogQueue::new(AccessLog::unrotated("x".into(), AccessLogFormat::Elb));
         for number in 0..=BLOCKS_MAX {
             queue.offer(Block { bytes: vec![number as u8], lines: 3 });
         }

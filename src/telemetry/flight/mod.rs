@@ -1,4 +1,5 @@
-//! The flight recorder: what became of the last requests, phase by phase and instance by instance.
+//! The flight recorder: what became of the last requests, phase by phase and instance by instance, and of connections
+//! whose bytes are not looked into or that were refused.
 //!
 //! A core writes its requests into a ring of its own, and those that failed into a second one, where successes do not
 //! push them out. Anybody may read at any time; nobody waits for anybody. A record has a fixed size: what does not fit
@@ -11,6 +12,7 @@ pub use record::{FlightAttempt, FlightPhases, FlightRecord, RequestId};
 
 use crate::telemetry::PerCore;
 use ring::Ring;
+use std::net::SocketAddr;
 
 /// Requests that each core remembers; 1.3 MB.
 const RECORDS: usize = 4096;
@@ -60,11 +62,15 @@ impl FlightRecorder {
         }
     }
 
-    /// What is remembered of the requests with this id, in words, oldest first. A client may use an id more than once.
-    pub fn explain(&self, id: &str) -> Vec<String> {
-        let Some(id) = RequestId::given(id.as_bytes()) else { return Vec::new() };
+    /// What is remembered of the requests with this id, or of what came from this client's address and port, in words,
+    /// oldest first. A client may use an id more than once.
+    pub fn explain(&self, asked: &str) -> Vec<String> {
+        let (id, client) = (RequestId::given(asked.as_bytes()), asked.parse::<SocketAddr>().ok());
+        let is_wanted = |words: &record::Words| {
+            id.is_some_and(|id| words.starts_with(&id.words())) || client == Some(record::client_of(words))
+        };
         let rings = self.cores.iter().flat_map(|rings| [&rings.all, &rings.failed]);
-        let mut found: Vec<_> = rings.flat_map(|ring| ring.find(&id)).collect();
+        let mut found: Vec<_> = rings.flat_map(|ring| ring.find(is_wanted)).collect();
         found.sort_unstable();
         found.dedup();
         found.iter().map(record::explain).collect()

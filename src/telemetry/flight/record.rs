@@ -44,9 +44,9 @@ pub struct FlightRecord<'a> {
     pub load_balancer: &'a str,
     /// The port it came to.
     pub listener_port: u16,
-    /// Its method; empty when the head could not be read.
+    /// Its method; empty when the head could not be read; of a connection, what it speaks.
     pub method: &'a [u8],
-    /// Its path.
+    /// Its path; a connection has none.
     pub path: &'a [u8],
     /// The status that the client got; 0: none.
     pub status: u16,
@@ -166,6 +166,12 @@ impl FlightRecord<'_> {
     }
 }
 
+/// Whose record it is.
+pub(super) fn client_of(words: &Words) -> SocketAddr {
+    // Behind the id, the time and two counts.
+    Reader { words, at: ID_BYTES + 1 + 3 * 8 }.address()
+}
+
 /// The record as lines for people.
 pub(super) fn explain(words: &Words) -> String {
     let mut reader = Reader { words, at: 0 };
@@ -184,17 +190,21 @@ pub(super) fn explain(words: &Words) -> String {
 
     // Writing to a string cannot fail.
     let mut out = String::new();
-    let _ = writeln!(out, "request {id}");
+    let connection = request.strip_suffix(' ').filter(|protocol| !protocol.is_empty());
+    let _ = writeln!(out, "{} {id}", if connection.is_some() { "connection" } else { "request" });
     let _ = writeln!(out, "  {began:.6}  from {client} to {balancer}, port {port}");
     let asked = if request.trim().is_empty() { "(its head could not be read)" } else { request };
     let _ = writeln!(out, "  {asked}");
-    let answered = match (status, backend_status) {
-        (0, _) => "not answered".to_owned(),
-        (status, 0) => format!("answered {status} by the balancer"),
-        (status, _) => format!("answered {status} by the instance"),
+    let answered = match (connection, status, backend_status) {
+        (Some(_), ..) if reason.is_some() => "failed".to_owned(),
+        (Some(_), ..) => "carried to its end".to_owned(),
+        (None, 0, _) => "not answered".to_owned(),
+        (None, status, 0) => format!("answered {status} by the balancer"),
+        (None, status, _) => format!("answered {status} by the instance"),
     };
     let why = reason.map(|reason| format!(": {}", reason.as_str())).unwrap_or_default();
-    let _ = writeln!(out, "  {answered}{why}; body {received} bytes in, {sent} bytes out");
+    let body = if connection.is_some() { "" } else { "body " };
+    let _ = writeln!(out, "  {answered}{why}; {body}{received} bytes in, {sent} bytes out");
     for (instance, outcome, took) in attempts.iter().filter(|(instance, ..)| instance.port() != 0) {
         let connection = if outcome & 1 == 1 { "kept connection" } else { "new connection" };
         let failed = reason_named(outcome >> 1).map_or("", Keyword::as_str);
@@ -329,6 +339,17 @@ pub(super) mod tests {
              \x20       0.041 ms found an instance\n\
              \x20       0.000 ms connected\n"
         );
+    }
+
+    #[test]
+    fn a_connection_is_told_as_one() {
+        let carried = FlightRecord { method: b"TCP", path: b"", status: 0, reason: None, attempts: &[], ..record() };
+        let told = explain(&carried.to_words());
+        assert!(told.starts_with("connection 000000000000000700000001\n"), "{told}");
+        assert!(told.contains("\n  TCP \n  carried to its end; 12 bytes in, 0 bytes out\n"), "{told}");
+        let refused = FlightRecord { reason: Some(Reason::AddressDenied), ..carried };
+        assert!(explain(&refused.to_words()).contains("failed: address_denied"), "{told}");
+        assert_eq!(client_of(&refused.to_words()), record().client);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Records that one thread writes over and over and any thread reads, without locks.
 
-use super::record::{RequestId, WORDS, Words};
+use super::record::{WORDS, Words};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// A ring of records, oldest overwritten first.
@@ -37,10 +37,9 @@ impl Ring {
         slot.version.store(version + 2, Ordering::Release);
     }
 
-    /// The records of requests with this id, in no order. One that is just being written is passed over.
-    pub fn find(&self, id: &RequestId) -> impl Iterator<Item = Words> {
-        let wanted = id.words();
-        self.slots.iter().filter_map(Slot::read).filter(move |words| words.starts_with(&wanted))
+    /// The records that are wanted, in no order. One that is just being written is passed over.
+    pub fn find(&self, is_wanted: impl Fn(&Words) -> bool) -> impl Iterator<Item = Words> {
+        self.slots.iter().filter_map(Slot::read).filter(move |words| is_wanted(words))
     }
 }
 
@@ -59,6 +58,7 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::RequestId;
     use std::sync::atomic::AtomicBool;
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
             });
             let mut read = 0;
             while !done.load(Ordering::Relaxed) || read == 0 {
-                for words in ring.find(&id) {
+                for words in ring.find(|words| words.starts_with(&id.words())) {
                     let rest = &words[id.words().len()..];
                     assert!(rest.iter().all(|word| *word == rest[0]), "{rest:?}");
                     read += 1;

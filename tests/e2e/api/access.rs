@@ -27,6 +27,17 @@ fn without_keys_there_is_no_api_and_no_balancer() {
 }
 
 #[test]
+fn an_address_in_use_is_named_once() {
+    let installation = Installation::new("");
+    let _taken = std::net::TcpListener::bind(installation.api()).expect("free a moment ago");
+    let output = run_elbow(&["run", "-c", &installation.file()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(said.matches(&installation.api().to_string()).count(), 1, "{said}");
+    assert!(said.starts_with("elbow run: API address ") && said.contains("in use"), "{said}");
+}
+
+#[test]
 fn a_secret_that_others_can_read_is_refused() {
     let installation = Installation::new("");
     let secret = installation.folder().join("elbow.secret");

@@ -1,6 +1,6 @@
 //! A reading of `/metrics`: the Prometheus text format, as far as Elbow writes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of the text.
 #[derive(Debug)]
@@ -10,9 +10,10 @@ struct Sample {
     value: f64,
 }
 
-/// All samples of one reading.
+/// All samples of one reading, and the metrics there are, those without a sample among them.
 #[derive(Debug)]
 pub struct Metrics {
+    names: BTreeSet<String>,
     samples: Vec<Sample>,
 }
 
@@ -22,18 +23,27 @@ impl Metrics {
     /// # Panics
     /// On a line that is neither comment nor sample.
     pub fn parse(text: &str) -> Metrics {
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let samples = lines.map(|line| parse_sample(line).unwrap_or_else(|| panic!("no sample: {line:?}")));
-        Metrics { samples: samples.collect() }
+        Metrics { names: types.map(str::to_owned).collect(), samples: samples.collect() }
     }
 
-    /// The sum of all samples of a metric that carry these labels; 0 when there are none.
+    /// The sum of all samples of a metric that carry these labels; 0 when there are none yet.
+    ///
+    /// # Panics
+    /// When there is no such metric, or it has no such label: whoever waits for 0 would wait for nothing.
+    #[track_caller]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let wanted = |sample: &&Sample| {
-            sample.name == name
-                && labels.iter().all(|(key, value)| sample.labels.get(*key).is_some_and(|it| it == value))
+        let family = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+        let is_known = [Some(name), family].into_iter().flatten().any(|name| self.names.contains(name));
+        assert!(is_known, "there is no metric {name}");
+        let has = |sample: &Sample, key: &str, value: &str| {
+            *sample.labels.get(key).unwrap_or_else(|| panic!("{name} has no label {key}")) == value
         };
-        self.samples.iter().filter(wanted).map(|sample| sample.value).sum()
+        let of_name = self.samples.iter().filter(|sample| sample.name == name);
+        let wanted = of_name.filter(|sample| labels.iter().all(|(key, value)| has(sample, key, value)));
+        wanted.map(|sample| sample.value).sum()
     }
 
     /// Whether any sample of a metric is there.

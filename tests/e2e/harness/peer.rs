@@ -232,7 +232,7 @@ impl Peer {
         (std::mem::take(&mut self.pending), ending)
     }
 
-    /// Whether the connection has ended by now, or sent something; does not wait.
+    /// Whether the connection is still open and nothing has come that was not read; does not wait.
     pub fn is_silent(&self) -> bool {
         self.stream.set_nonblocking(true).expect("non-blocking");
         let peeked = self.stream.peek(&mut [0]);

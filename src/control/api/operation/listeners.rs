@@ -1,5 +1,5 @@
-//! CreateLoadBalancerListeners, DeleteLoadBalancerListeners, SetLoadBalancerListenerSSLCertificate, and the listeners of
-//! CreateLoadBalancer.
+//! CreateLoadBalancerListeners, DeleteLoadBalancerListeners, SetLoadBalancerListenerSSLCertificate, and the listeners
+//! of CreateLoadBalancer.
 
 use super::call::{Call, Done, load_balancer_name};
 use crate::control::api::error::{ApiError, ErrorCode};

@@ -1,6 +1,6 @@
 //! All load balancers as the API knows them. [`Record`] is one of them, [`Facts`] its side that only the API has,
-//! [`Draft`] one on its way to be changed; [`resources`] finds what callers name. A [`Change`] leads from one [`State`] to
-//! the next, which shares all records but one.
+//! [`Draft`] one on its way to be changed; [`resources`] finds what callers name. A [`Change`] leads from one [`State`]
+//! to the next, which shares all records but one.
 
 pub mod bucket;
 mod difference;

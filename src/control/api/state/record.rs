@@ -203,8 +203,10 @@ impl Draft {
             Some(bucket) => {
                 let folder = bucket::account_folder(settings, bucket, facts.prefix.as_ref());
                 let path = bucket::log_file(settings, folder, &self.parts.name);
-                let format = log.as_ref().map_or(AccessLogFormat::Elb, |log| log.format);
-                *log = Some(AccessLog { path, format });
+                *log = Some(match log.take() {
+                    Some(log) => AccessLog { path, ..log },
+                    None => AccessLog::unrotated(path, AccessLogFormat::Elb),
+                });
             }
             // A path that the file named.
             None => {}

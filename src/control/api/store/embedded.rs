@@ -39,8 +39,8 @@ impl EmbeddedStore {
     ///
     /// # Errors
     ///
-    /// Whatever is in the way: no directory, another process, a file that is no store or of another release. The message
-    /// names the file.
+    /// Whatever is in the way: no directory, another process, a file that is no store or of another release. The
+    /// message names the file.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let path = directory.join(FILE);
         let opened = open_database(&path).and_then(|database| {

@@ -3,7 +3,10 @@
 use super::super::Problem;
 use super::super::draft::{Draft, DraftLoadBalancer, Places};
 use super::super::suggestion::did_you_mean;
-use crate::model::{Conflict, Keyword, LoadBalancer, Place, PolicyName, PredefinedPolicy, address_conflicts};
+use crate::model::{
+    AdminAddress, Conflict, Keyword, LoadBalancer, Place, PolicyName, PredefinedPolicy, address_conflicts,
+    addresses_overlap,
+};
 
 /// Every conflict in the draft, save those that only follow from something that could not be read.
 pub(in super::super) fn disagreements(draft: &Draft) -> Vec<Problem> {
@@ -22,7 +25,16 @@ pub(in super::super) fn disagreements(draft: &Draft) -> Vec<Problem> {
         let load_balancer = draft.load_balancers.iter().find(|draft| draft.parts.name == name);
         problems.extend(load_balancer.map(|draft| problem(draft, &place, &conflict)));
     }
+    problems.extend(in_management(draft));
     problems
+}
+
+/// The admin pages and the API cannot be served at one address.
+fn in_management(draft: &Draft) -> Option<Problem> {
+    let address = draft.api.as_ref()?.address;
+    let AdminAddress::Tcp(admin) = draft.admin else { return None };
+    let message = || format!("address: {address} is already taken by the address of [admin]");
+    addresses_overlap(admin, address).then(|| Problem::error(draft.api_spans.address.clone(), "api", message()))
 }
 
 fn problem(draft: &DraftLoadBalancer, place: &Place, conflict: &Conflict) -> Problem {

@@ -1,4 +1,5 @@
-//! Step 3: the draft as a whole. What must agree, which files are missing, what deserves a warning. None of these changes anything; each answers a list of problems.
+//! Step 3: the draft as a whole. What must agree, which files are missing, what deserves a warning. None of these
+//! changes anything; each answers a list of problems.
 
 mod disagreements;
 mod files;

@@ -19,6 +19,7 @@ pub(super) fn read(mut section: Section<'_>) -> TrafficLimits {
         queue_timeout: section.read_or("queue_timeout", default.queue_timeout),
         first_byte_timeout: section.read("first_byte_timeout"),
         client_body_timeout: section.read_or("client_body_timeout", default.client_body_timeout),
+        client_body_minimum_rate: section.read_or("client_body_minimum_rate", default.client_body_minimum_rate),
         tunnel_timeout: section.read_or("tunnel_timeout", default.tunnel_timeout),
         connections_per_client: section.read_or("connections_per_client", default.connections_per_client),
         requests_per_second_per_client: section

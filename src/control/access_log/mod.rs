@@ -1,22 +1,23 @@
 //! Writes access logs: takes blocks of lines from their queues and appends them to their files, on the control thread's
 //! ring.
 //!
-//! Each log has a task of its own, so that a slow disk holds up nobody else's. What cannot be written is dropped and
+//! Each log has a task of its own, so that a slow disk holds up nobody else's. A file is put aside when it has grown or
+//! grown old, where the configuration says so, and opened anew when the process is told to. What cannot be written is dropped and
 //! counted: a log must not take the node's memory, nor its traffic.
+
+mod file;
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use tokio::task::JoinHandle;
-use tokio_uring::fs::{File, OpenOptions};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::telemetry::{AccessLogQueue, Block};
+use file::LogFile;
+use tokio::task::JoinHandle;
 
 /// How often the queues are looked into. Cores fill them once a second, or when a block is full.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -26,9 +27,6 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// For what is left in the queues when the node ends.
 const LAST_WRITES: Duration = Duration::from_secs(2);
-
-/// Owner and group may read: requests are private.
-const MODE: u32 = 0o640;
 
 /// The access logs of a node.
 #[derive(Default)]
@@ -57,7 +55,7 @@ impl AccessLogs {
         for queue in queues {
             let running = self.writers.entry(queue.path().to_owned()).or_default();
             if !running.iter().any(|one| Arc::ptr_eq(&one.queue, &queue)) {
-                let writer = Writer { shared: self.shared.clone(), queue: queue.clone(), file: None, complained: None };
+                let writer = Writer::new(self.shared.clone(), queue.clone());
                 running.push(Running { queue, writing: tokio::task::spawn_local(writer.run()) });
             }
         }
@@ -88,11 +86,17 @@ struct Writer {
     shared: Rc<Shared>,
     queue: Arc<AccessLogQueue>,
     /// With the generation it was opened in.
-    file: Option<(File, u64)>,
+    file: Option<(LogFile, u64)>,
     complained: Option<Instant>,
+    /// When it could not be put aside last.
+    stuck: Option<Instant>,
 }
 
 impl Writer {
+    fn new(shared: Rc<Shared>, queue: Arc<AccessLogQueue>) -> Writer {
+        Writer { shared, queue, file: None, complained: None, stuck: None }
+    }
+
     /// Until the node ends, or nobody else knows the queue any more.
     async fn run(mut self) {
         loop {
@@ -109,22 +113,37 @@ impl Writer {
             if is_last {
                 return;
             }
+            self.rotate_when_due().await;
             tokio::time::sleep(INTERVAL).await;
         }
     }
 
     async fn write(&mut self, block: Block) -> io::Result<()> {
+        self.rotate_when_due().await;
         let generation = self.shared.generation.get();
         let file = match &mut self.file {
             Some((file, opened)) if *opened == generation => file,
-            _ => {
-                let mut options = OpenOptions::new();
-                let file = options.append(true).create(true).mode(MODE).open(self.queue.path()).await?;
-                &mut self.file.insert((file, generation)).0
-            }
+            _ => &mut self.file.insert((LogFile::open(self.queue.path()).await?, generation)).0,
         };
-        // The file is opened to append: the offset means nothing (open(2), O_APPEND).
-        file.write_all_at(block.bytes, 0).await.0
+        file.append(block.bytes).await
+    }
+
+    /// Puts the file aside if it is time. One that cannot be is written on, and tried again later.
+    async fn rotate_when_due(&mut self) {
+        let rotation = self.queue.log().rotation;
+        let Some((file, _)) = self.file.as_ref().filter(|(file, _)| file.is_due(&rotation, SystemTime::now())) else {
+            return;
+        };
+        if self.stuck.is_some_and(|last| last.elapsed() < COMPLAINT_INTERVAL) {
+            return;
+        }
+        match file.put_aside(self.queue.path(), rotation.keep.get()).await {
+            Ok(()) => self.file = None,
+            Err(error) => {
+                self.stuck = Some(Instant::now());
+                tracing::error!(path = %self.queue.path().display(), %error, "access log cannot be rotated, and grows");
+            }
+        }
     }
 
     fn complain(&mut self, error: &io::Error) {
@@ -138,10 +157,10 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AccessLog, AccessLogFormat};
+    use crate::model::{AccessLog, AccessLogFormat, Count, Rotation};
 
     fn queue(path: PathBuf) -> Arc<AccessLogQueue> {
-        Arc::new(AccessLogQueue::new(AccessLog { path, format: AccessLogFormat::Elb }))
+        Arc::new(AccessLogQueue::new(AccessLog::unrotated(path, AccessLogFormat::Elb)))
     }
 
     fn line(text: &str) -> Block {
@@ -169,6 +188,38 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path).expect("there"), "two\n");
             assert_eq!(queue.dropped(), 0);
         });
+    }
+
+    #[test]
+    fn a_log_is_rotated_as_it_grows_and_no_line_is_lost_where_it_cannot_be() {
+        for is_stuck in [false, true] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let path = directory.path().join("a.log");
+            let aside = directory.path().join("a.log.1");
+            if is_stuck {
+                std::fs::create_dir_all(aside.join("full")).expect("a folder in the way");
+            }
+            let rotation = Rotation { size: Some(Count::of(4_096)), keep: Count::of(2), ..Rotation::default() };
+            let log = AccessLog { rotation, ..AccessLog::unrotated(path.clone(), AccessLogFormat::Elb) };
+            let queue = Arc::new(AccessLogQueue::new(log));
+            tokio_uring::start(async {
+                let mut logs = AccessLogs::default();
+                logs.follow([queue.clone()]);
+                for letter in ["a", "b", "c"] {
+                    queue.offer(line(&letter.repeat(5_000)));
+                }
+                logs.finish().await;
+            });
+            let text = |path: &PathBuf| std::fs::read_to_string(path).expect("there");
+            assert_eq!(queue.dropped(), 0);
+            match is_stuck {
+                true => assert_eq!(text(&path).lines().count(), 3),
+                false => {
+                    assert!(text(&path).starts_with('c') && text(&aside).starts_with('b'));
+                    assert!(text(&directory.path().join("a.log.2")).starts_with('a'));
+                }
+            }
+        }
     }
 
     #[test]
