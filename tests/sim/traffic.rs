@@ -157,7 +157,8 @@ impl Setting {
             visits: 1 + random.below(3),
             requests: 1 << random.below(5),
             kinds: Kinds::drawn(random, troubled),
-            streams: if random.chance(1, 2) { random.below(6) } else { 0 },
+            // They have no limit of their own, and what is looked at is the fullest of all instances.
+            streams: if random.chance(1, 2) && rules.instance_connections.is_none() { random.below(6) } else { 0 },
             troubled,
             leaving,
             garbage: random.chance(1, 4),
