@@ -260,6 +260,8 @@ reasons! {
     ResponseIdleTimeout "response_idle_timeout" Backend Body Connection - "http_response_timeout"
     /// The client reset its connection while it was being answered.
     ClientReset "client_reset" Client Body Connection - "connection_terminated"
+    /// Somebody took too long over what was held for him, while receive buffers were scarce: so that others get some.
+    BufferShortage "buffer_shortage" Elbow Body Connection - "connection_limit_reached"
     /// The client stopped reading its answer.
     ClientSendTimeout "client_send_timeout" Client Body Connection - "connection_write_timeout"
 

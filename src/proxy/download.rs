@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use crate::model::Reason;
 use crate::proxy::session::Session;
 use crate::proxy::upload::Progress;
+use crate::runtime::is_shortage;
 use crate::transport::{BodyBroken, Broken, Pace, Piece, ReadError, Sink, Source, move_body};
 use crate::wire::connection::Persistence;
 use crate::wire::fault::BodyFault;
@@ -97,6 +98,7 @@ impl<'a> Download<'a> {
         move_body(source, sink, may_splice, Pace::of_silence(self.session.idle_timeout())).await.map_err(|broken| {
             match broken {
                 BodyBroken::Side(Broken::Source(error)) => of_source(&error),
+                BodyBroken::Side(Broken::Sink(error)) if is_shortage(&error) => Reason::BufferShortage,
                 BodyBroken::Side(Broken::Sink(_)) => Reason::ClientReset,
                 BodyBroken::SourceIdle | BodyBroken::SourceSlow => Reason::ResponseIdleTimeout,
                 BodyBroken::SinkIdle => Reason::ClientSendTimeout,

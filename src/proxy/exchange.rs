@@ -20,7 +20,7 @@ use crate::proxy::naming::Traces;
 use crate::proxy::session::Session;
 use crate::proxy::upload::{Progress, Upload};
 use crate::proxy::upstream::{Choice, Search};
-use crate::runtime::{Either, race};
+use crate::runtime::{Either, is_shortage, race};
 use crate::telemetry::AnswerSource;
 use crate::tls::ApplicationProtocol;
 use crate::transport::{Http2Client, Sink, Source};
@@ -363,8 +363,10 @@ enum Conversed {
 
 /// Waits for the client to break its connection.
 async fn left_in_queue(source: &mut Source<'_>) -> Reason {
-    source.broken().await;
-    Reason::ClientClosedInQueue
+    match source.broken().await {
+        error if is_shortage(&error) => Reason::BufferShortage,
+        _ => Reason::ClientClosedInQueue,
+    }
 }
 
 /// Waits for the head of the answer. The time allowed runs from the end of the request; `uploading` ends only

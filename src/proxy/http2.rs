@@ -84,11 +84,13 @@ impl Front {
         match ended {
             Http2Ended::Flooded => account::close_failed(&self.session.party(), Reason::FrameFlood),
             Http2Ended::Malformed => account::close_failed(&self.session.party(), Reason::FramesMalformed),
+            Http2Ended::Starving => account::close_failed(&self.session.party(), Reason::BufferShortage),
             Http2Ended::Agreed | Http2Ended::Broken => {}
         }
         // They see that their connection is gone.
         poll_fn(|context| self.streams.poll_empty(context)).await;
-        let halves = self.server.into_halves().filter(|_| ended != Http2Ended::Broken);
+        let may_linger = !matches!(ended, Http2Ended::Broken | Http2Ended::Starving);
+        let halves = self.server.into_halves().filter(|_| may_linger);
         if let Some((receiver, sender)) = halves {
             linger(receiver, sender).await;
         }

@@ -14,6 +14,7 @@ use crate::proxy::account::Party;
 use crate::proxy::core::Hold;
 use crate::proxy::entrance::Seat;
 use crate::registry::{ListenerEntry, Visit};
+use crate::runtime::is_shortage;
 use crate::telemetry::{AnswerSource, ListenerCells};
 use crate::tls::Agreed;
 use crate::wire::desync::{self, Action, Class};
@@ -211,6 +212,7 @@ impl Session {
     pub async fn client_takes(&self, sending: Pin<&mut impl Future<Output = io::Result<()>>>) -> Result<(), Reason> {
         match self.core.io.within(self.now() + self.idle_timeout(), sending).await {
             Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if is_shortage(&error) => Err(Reason::BufferShortage),
             Ok(Err(_)) => Err(Reason::ClientReset),
             Err(_elapsed) => Err(Reason::ClientSendTimeout),
         }

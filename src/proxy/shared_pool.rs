@@ -17,6 +17,7 @@ struct Shared {
 }
 
 /// The shared connections of one core by target. Those of a target are used in order, so that the last ones fall idle.
+/// So are the targets, that a simulated core may always close them in the same one.
 #[derive(Default)]
 pub struct SharedPool {
     targets: RefCell<BTreeMap<TargetId, Vec<Shared>>>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::Reason;
 use crate::proxy::session::Session;
 use crate::proxy::upstream::Choice;
-use crate::runtime::{Chunk, Either, race, try_join};
+use crate::runtime::{Chunk, Either, is_shortage, race, try_join};
 use crate::transport::{Activity, Broken, Data, Http2Reader, Http2Writer, Piece, Receiver, Sender, relay};
 
 /// One connection of a tunnel.
@@ -46,6 +46,18 @@ pub struct Carried {
 enum BrokenEnd {
     Client,
     Instance,
+    /// Neither: its time with scarce buffers is over.
+    Shortage,
+}
+
+impl BrokenEnd {
+    fn reason(self) -> Reason {
+        match self {
+            BrokenEnd::Client => Reason::TunnelClientReset,
+            BrokenEnd::Instance => Reason::TunnelBackendReset,
+            BrokenEnd::Shortage => Reason::BufferShortage,
+        }
+    }
 }
 
 /// Moves bytes until both ends have said their last, one breaks, nothing moves for too long, or the instance's time to
@@ -68,8 +80,7 @@ pub async fn run(session: &Session, client: End, instance: End, choice: &Choice,
     cells.sent_bytes.add(sent_bytes);
     let reason = match ended {
         Either::First(Ok(((), ()))) => return Carried { received_bytes, sent_bytes, failed: None },
-        Either::First(Err(BrokenEnd::Client)) => Reason::TunnelClientReset,
-        Either::First(Err(BrokenEnd::Instance)) => Reason::TunnelBackendReset,
+        Either::First(Err(broken)) => broken.reason(),
         Either::Second(Either::First(())) => silence.reason,
         Either::Second(Either::Second(())) => Reason::DrainTimeout,
     };
@@ -98,8 +109,8 @@ pub async fn run_stream(
     };
     let reason = match ended {
         Either::First(Ok(((), ()))) => return,
-        Either::First(Err(BrokenEnd::Client)) | Either::Second(Either::First(())) => Reason::TunnelClientReset,
-        Either::First(Err(BrokenEnd::Instance)) => Reason::TunnelBackendReset,
+        Either::First(Err(broken)) => broken.reason(),
+        Either::Second(Either::First(())) => BrokenEnd::Client.reason(),
         Either::Second(Either::Second(Either::First(()))) => silence.reason,
         Either::Second(Either::Second(Either::Second(()))) => Reason::DrainTimeout,
     };
@@ -111,7 +122,7 @@ pub async fn run_stream(
 async fn stream_to_instance(source: &mut Http2Reader, sink: &mut Sender, activity: &Activity) -> Result<(), BrokenEnd> {
     while let Piece::Data(piece) = source.next_piece().await.map_err(|_| BrokenEnd::Client)? {
         activity.note();
-        sink.send(piece).await.map_err(|_| BrokenEnd::Instance)?;
+        sink.send(piece).await.map_err(|error| broken_end(&Broken::Sink(error), true))?;
         activity.note();
     }
     sink.end().await.map_err(|_| BrokenEnd::Instance)
@@ -152,6 +163,7 @@ async fn one_way(
 
 fn broken_end(broken: &Broken, source_is_client: bool) -> BrokenEnd {
     match (broken, source_is_client) {
+        (Broken::Sink(error), _) if is_shortage(error) => BrokenEnd::Shortage,
         (Broken::Source(_), true) | (Broken::Sink(_), false) => BrokenEnd::Client,
         (Broken::Source(_), false) | (Broken::Sink(_), true) => BrokenEnd::Instance,
     }

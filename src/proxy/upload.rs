@@ -10,6 +10,7 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::failure;
 use crate::proxy::session::Session;
+use crate::runtime::is_shortage;
 use crate::transport::{BodyBroken, Broken, Data, Pace, Piece, RateFloor, ReadError, Sink, Source, move_body};
 use crate::wire::fault::BodyFault;
 use crate::wire::framing::BodyFraming;
@@ -92,10 +93,10 @@ impl<'a> Upload<'a> {
         self.progress.whole.set(sent.is_ok());
         self.progress.ended_at.set(Some(self.session.now()));
         match sent {
-            Ok(()) => {
-                source.broken().await;
-                Reason::ClientClosed
-            }
+            Ok(()) => match source.broken().await {
+                error if is_shortage(&error) => Reason::BufferShortage,
+                _ => Reason::ClientClosed,
+            },
             Err(Interrupted::Failed(reason)) => reason,
             Err(Interrupted::NotTaken) => pending().await,
         }
@@ -184,6 +185,7 @@ impl<'a> Upload<'a> {
         let deadline = self.session.now() + self.session.idle_timeout();
         match self.session.core.io.within(deadline, sending).await {
             Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if is_shortage(&error) => Err(Interrupted::Failed(Reason::BufferShortage)),
             Ok(Err(_)) => Err(Interrupted::NotTaken),
             Err(_elapsed) => Err(Interrupted::Failed(Reason::BackendSendTimeout)),
         }

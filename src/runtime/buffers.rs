@@ -110,7 +110,17 @@ impl BufferPool {
         length
     }
 
-    /// Number of buffers that are leased or lent, for tests that look for leaks.
+    /// The most buffers there can be.
+    pub fn capacity(&self) -> usize {
+        self.shared.leases.len()
+    }
+
+    /// Number of buffers that can be taken.
+    pub fn spare(&self) -> usize {
+        self.capacity() - self.in_use()
+    }
+
+    /// Number of buffers that are leased or lent.
     pub fn in_use(&self) -> usize {
         self.shared.untouched.get() - self.shared.spare.borrow().len()
     }

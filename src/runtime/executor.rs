@@ -18,6 +18,7 @@ use crate::runtime::io::{Io, Shared};
 use crate::runtime::kernel::{Completion, Kernel, Wait};
 use crate::runtime::mailbox::{Claim, Mail};
 use crate::runtime::pipe::PipePool;
+use crate::runtime::scarcity::LOOK;
 use crate::runtime::tasks::Tasks;
 use crate::runtime::waker;
 
@@ -44,6 +45,7 @@ impl Executor {
             block: RefCell::default(),
             now: Cell::new(now),
             mailbox,
+            next_look: Cell::new(now),
             turns: Cell::default(),
             completions: Cell::default(),
         });
@@ -80,7 +82,9 @@ impl Executor {
         let previous = waker::set_current(Some(io.clone()));
         shared.in_flight.lend_buffers();
         let sleeping = may_sleep && !shared.tasks.has_ready() && shared.mailbox.park();
-        let wait = match shared.timers.borrow().next() {
+        let is_scarce = shared.in_flight.lending().is_scarce();
+        let look = is_scarce.then(|| shared.next_look.get());
+        let wait = match shared.timers.borrow().next().into_iter().chain(look).min() {
             _ if !sleeping => Wait::No,
             Some(deadline) => Wait::Until(deadline),
             None => Wait::Forever,
@@ -96,6 +100,10 @@ impl Executor {
             Mail::Everything => shared.tasks.wake_all(),
         }
         shared.timers.borrow_mut().fire(shared.now.get(), Waker::wake);
+        if is_scarce && shared.now.get() >= shared.next_look.get() {
+            shared.next_look.set(shared.now.get() + LOOK);
+            shared.tasks.wake_all();
+        }
         shared.tasks.run_ready(shared.mailbox.number());
         waker::set_current(previous);
         entered
@@ -283,6 +291,18 @@ mod tests {
             })
             .expect("ran");
         assert!(counts.starved >= 1 && counts.turns < 100, "{counts:?}");
+    }
+
+    #[test]
+    fn what_is_spread_over_buffers_can_be_copied_together_when_all_others_are_lent() {
+        let mut executor = executor(16);
+        let io = executor.io().clone();
+        let copied = executor.run(async move {
+            io.give_way().await;
+            assert!(io.buffers().spare() < 16, "nothing is lent");
+            io.buffers().copy(b"a record").is_some()
+        });
+        assert!(copied.expect("ran"));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Counts {
     pub completions: u64,
     /// Receives that found no buffer.
     pub starved: u64,
+    /// Waits that ended because buffers were scarce and they held some.
+    pub taken_back: u64,
     /// Tasks that ended by a panic; each is a bug, and cost its own connection only.
     pub panics: u64,
 }
@@ -46,6 +48,8 @@ pub(in crate::runtime) struct Shared {
     /// Time at the start of this turn.
     pub(in crate::runtime) now: Cell<Instant>,
     pub(in crate::runtime) mailbox: Claim,
+    /// When waits are looked at again, while buffers are scarce.
+    pub(in crate::runtime) next_look: Cell<Instant>,
     pub(in crate::runtime) turns: Cell<u64>,
     pub(in crate::runtime) completions: Cell<u64>,
 }
@@ -97,6 +101,7 @@ impl Io {
             turns: turns.get(),
             completions: completions.get(),
             starved: in_flight.lending().shortages(),
+            taken_back: in_flight.lending().taken_back(),
             panics: tasks.panics(),
         }
     }

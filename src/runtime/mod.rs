@@ -26,6 +26,7 @@ mod pipe;
 mod published;
 mod race;
 mod ring;
+mod scarcity;
 mod socket;
 mod system;
 mod tasks;
@@ -46,6 +47,7 @@ pub use pipe::{Moved, Pipe, PipePool};
 pub use published::Published;
 pub use race::{Either, Race, TryJoin, race, try_join};
 pub use ring::Ring;
+pub use scarcity::is_shortage;
 pub use socket::{AcceptError, Descriptor, Listener, Receiving, Sending, Socket};
 pub use timer::{Elapsed, Sleep, Within};
 

@@ -163,6 +163,11 @@ impl Submitted {
         self.io.in_flight().is_over(self.key)
     }
 
+    /// The executor that it was submitted to.
+    pub(in crate::runtime) fn io(&self) -> &Io {
+        &self.io
+    }
+
     /// Asks the kernel to end the operation without giving up its outcome.
     pub fn cancel(&self) {
         self.io.in_flight().cancel(self.key);

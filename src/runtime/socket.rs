@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
+use crate::base::Instant;
 use crate::runtime::backlog::Backlog;
 use crate::runtime::block::BLOCK;
 use crate::runtime::buffers::Chunk;
@@ -118,7 +119,8 @@ impl Socket {
 
     fn start_send(&self, bytes: Outgoing, ends: bool) -> Sending {
         let operation = Operation::Send { socket: self.descriptor.clone(), bytes, ends };
-        Sending { submitted: self.descriptor.io.submit(operation) }
+        let io = &self.descriptor.io;
+        Sending { since: io.now(), submitted: io.submit(operation) }
     }
 
     /// Waits until the socket is ready.
@@ -206,16 +208,23 @@ impl Receiving {
 }
 
 /// A send on its way; dropping it cancels. Await it until the kernel has taken the last byte: it gives the memory back
-/// for reuse where that was written memory, or fails as send(2), and then it is unknown how much arrived.
+/// for reuse where that was written memory, or fails as send(2), and then it is unknown how much arrived. It also fails
+/// when it takes long while receive buffers are scarce ([`Io::may_hold_buffers`]).
 pub struct Sending {
     submitted: Submitted,
+    since: Instant,
 }
 
 impl Future for Sending {
     type Output = io::Result<Option<Vec<u8>>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = ready!(Pin::new(&mut self.submitted).poll(context));
+        let Poll::Ready(outcome) = Pin::new(&mut self.submitted).poll(context) else {
+            return match self.submitted.io().may_hold_buffers(self.since) {
+                Ok(()) => Poll::Pending,
+                Err(shortage) => Poll::Ready(Err(shortage)),
+            };
+        };
         Poll::Ready(outcome.result.map(|_| match outcome.operation {
             Operation::Send { bytes, .. } => bytes.recycle(),
             _ => None,

@@ -2,6 +2,7 @@
 //!
 //! Bytes stay in the buffer they were received in. Only a head that did not arrive in one piece is copied together.
 
+use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
@@ -207,7 +208,8 @@ impl Http1Reader {
     }
 
     /// Waits for the connection to break while something else is awaited. Bytes that arrive are kept for later (at most
-    /// one buffer of them, then nothing more is read); the end of the stream is no break: a client may have said all.
+    /// one buffer of them, then nothing more is read, and not for long while buffers are scarce); the end of the stream is
+    /// no break: a client may have said all.
     pub async fn broken(&mut self) -> io::Error {
         if !self.has_unread() {
             match self.receiver.receive().await {
@@ -216,7 +218,13 @@ impl Http1Reader {
                 Err(error) => return error,
             }
         }
-        std::future::pending().await
+        let io = self.receiver.socket().io();
+        let since = io.now();
+        poll_fn(|_| match io.may_hold_buffers(since) {
+            Err(shortage) if self.has_unread() => Poll::Ready(shortage),
+            _ => Poll::Pending,
+        })
+        .await
     }
 
     /// The receiving half underneath.

@@ -57,6 +57,11 @@ impl Http2Link {
         &self.outlet
     }
 
+    /// The executor.
+    pub fn io(&self) -> &Io {
+        &self.io
+    }
+
     /// Sends what was written. True if `h2` found no room before and there is some now: then it must be driven again.
     ///
     /// # Errors

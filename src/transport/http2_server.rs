@@ -14,6 +14,7 @@ use h2::{Reason, RecvStream};
 use http::request::{Parts, Request};
 
 use crate::base::Instant;
+use crate::runtime::is_shortage;
 use crate::transport::http2_flood::Credit;
 use crate::transport::http2_heads::read_request;
 use crate::transport::http2_link::{Duplex, Http2Link, Outbound};
@@ -69,6 +70,8 @@ pub enum Http2Ended {
     Flooded,
     /// The connection broke.
     Broken,
+    /// The client took nothing while receive buffers were scarce.
+    Starving,
 }
 
 impl Http2Server {
@@ -114,6 +117,10 @@ impl Http2Server {
             match self.link.send(context) {
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
+                Err(error) if is_shortage(&error) => {
+                    self.abort();
+                    return Poll::Ready(Err(Http2Ended::Starving));
+                }
                 Err(_) => return Poll::Ready(Err(self.end(Http2Ended::Broken))),
             }
         }

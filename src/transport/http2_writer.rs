@@ -13,6 +13,7 @@ use h2::{Reason, SendStream};
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::response::Response;
 
+use crate::base::Instant;
 use crate::transport::http2_flood::Credit;
 use crate::transport::http2_heads::{add, answer, empty_answer, trailer_fields};
 use crate::transport::http2_link::{Http2Link, Outbound};
@@ -99,7 +100,8 @@ impl Http2Writer {
     /// When the stream has ended.
     pub async fn flush(&mut self) -> io::Result<()> {
         self.send_pending(false)?;
-        poll_fn(|context| self.poll_room(1, context).map_ok(drop)).await
+        let since = self.link.io().now();
+        poll_fn(|context| self.poll_room(1, since, context).map_ok(drop)).await
     }
 
     /// Sends a piece of the body as the peer's windows let it. `is_last` says that the body ends with it, without
@@ -110,7 +112,8 @@ impl Http2Writer {
     pub async fn send_piece(&mut self, mut piece: Data, is_last: bool) -> io::Result<()> {
         self.send_pending(false)?;
         while !piece.is_empty() {
-            let room = poll_fn(|context| self.poll_room(piece.len(), context)).await?;
+            let since = self.link.io().now();
+            let room = poll_fn(|context| self.poll_room(piece.len(), since, context)).await?;
             let front = piece.split_to(room);
             self.send_data(front, is_last && piece.is_empty())?;
         }
@@ -166,8 +169,19 @@ impl Http2Writer {
         stream.send_data(Outbound::new(data, &self.link), is_last).map_err(broken)
     }
 
-    /// How many of `wanted` bytes, at least one, may be sent now. Nothing is waited for between heads.
-    fn poll_room(&mut self, wanted: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// How many of `wanted` bytes, at least one, may be sent now; waited for since then, and not for long while buffers
+    /// are scarce, as the piece may be in one. Nothing is waited for between heads.
+    fn poll_room(&mut self, wanted: usize, since: Instant, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match self.poll_window(wanted, context) {
+            Poll::Pending => match self.link.io().may_hold_buffers(since) {
+                Ok(()) => Poll::Pending,
+                Err(shortage) => Poll::Ready(Err(shortage)),
+            },
+            ready => ready,
+        }
+    }
+
+    fn poll_window(&mut self, wanted: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Stage::Body(stream) = &mut *self.stage.borrow_mut() else { return Poll::Ready(Ok(wanted)) };
         if self.is_ended {
             return Poll::Ready(Ok(wanted));

@@ -1,5 +1,7 @@
 //! Where a message comes from, whatever its protocol.
 
+use std::io;
+
 use crate::transport::piece::Piece;
 use crate::transport::{Http1Reader, Http2Reader, ReadError};
 use crate::wire::fault::BodyFault;
@@ -76,9 +78,9 @@ impl Source<'_> {
     }
 
     /// Waits for the connection to break, or the stream to be given up, while something else is awaited.
-    pub async fn broken(&mut self) {
+    pub async fn broken(&mut self) -> io::Error {
         match self {
-            Source::Http1(reader) => drop(reader.broken().await),
+            Source::Http1(reader) => reader.broken().await,
             // Its cancellation is watched by whoever serves it.
             Source::Http2(_) | Source::Opening => std::future::pending().await,
         }

@@ -32,6 +32,8 @@ pub struct Hardship {
     epidemics: RefCell<Periods>,
     /// When a back end died.
     deaths: RefCell<Vec<Instant>>,
+    /// When a back end ended a connection with many requests on it.
+    losses: RefCell<Vec<Instant>>,
     /// When instances may have left: they were deregistered or are out of service.
     departures: RefCell<Vec<Instant>>,
     /// How long what was in flight on them may go on.
@@ -39,6 +41,8 @@ pub struct Hardship {
     /// The back ends that must not get any new request, and since when.
     out: RefCell<BTreeMap<SocketAddr, Instant>>,
     drained: Cell<Option<Instant>>,
+    /// The node had to take receive buffers back.
+    scarcity: Cell<bool>,
 }
 
 /// From when, and until when.
@@ -65,10 +69,12 @@ impl Hardship {
             outages: RefCell::default(),
             epidemics: RefCell::default(),
             deaths: RefCell::default(),
+            losses: RefCell::default(),
             departures: RefCell::default(),
             patience,
             out: RefCell::default(),
             drained: Cell::default(),
+            scarcity: Cell::default(),
         }
     }
 
@@ -96,6 +102,12 @@ impl Hardship {
     pub fn lose(&self, back_end: SocketAddr) {
         self.say(&format!("{back_end} dies"));
         self.deaths.borrow_mut().push(self.now());
+    }
+
+    /// A back end ends a connection that many requests may be under way on.
+    pub fn lose_connection(&self, back_end: SocketAddr) {
+        self.say(&format!("{back_end} ends a connection"));
+        self.losses.borrow_mut().push(self.now());
     }
 
     /// Instances leave.
@@ -126,12 +138,29 @@ impl Hardship {
         self.drained.set(Some(self.now()));
     }
 
+    /// The node had to take receive buffers back from those who held them for long.
+    pub fn set_scarcity(&self) {
+        self.scarcity.set(true);
+    }
+
+    /// Whether something happened since then for which a session may have had to leave its instance.
+    pub fn was_disturbed(&self, since: Instant) -> bool {
+        let after = |at: &Instant| *at + HEARSAY >= since;
+        self.departures.borrow().iter().any(after)
+            || self.deaths.borrow().iter().any(after)
+            || self.closings.borrow().iter().any(after)
+            || self.outages.borrow().touch(Span { client: None, began: since, ended: self.now() })
+            || self.any_injury(|injury| self.is_behind(injury))
+    }
+
     /// Whether something happened that may fail what was done then, however safe it is to do twice.
     pub fn was_felt(&self, span: Span) -> bool {
         self.was_felt_by_client(span)
+            || self.scarcity.get()
             || self.drained.get().is_some_and(|at| at <= span.began)
             || self.outages.borrow().touch(span)
             || self.epidemics.borrow().touch(span)
+            || self.was_hit_often(span)
             || self.was_cut(span)
             || self.any_injury(|injury| self.is_behind(injury) && is_meanwhile(injury, span))
     }
@@ -144,12 +173,24 @@ impl Hardship {
 
     /// Whether a back end died that may have been at work on it, or have been asked just then.
     pub fn was_bereaved(&self, span: Span) -> bool {
-        self.deaths.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.began)
+        self.blows(span) > 0
+    }
+
+    /// Whether so many connections were lost that a request may have met nothing else.
+    fn was_hit_often(&self, span: Span) -> bool {
+        !self.losses.borrow().is_empty() && self.blows(span) > 1
+    }
+
+    /// Back ends that died, and connections that they ended with many requests on them.
+    fn blows(&self, span: Span) -> usize {
+        let touches = |at: &&Instant| **at <= span.ended && **at + AFTERMATH >= span.began;
+        let (deaths, losses) = (self.deaths.borrow(), self.losses.borrow());
+        deaths.iter().chain(losses.iter()).filter(touches).count()
     }
 
     /// Whether something happened to the client's own connection.
     pub fn was_felt_by_client(&self, span: Span) -> bool {
-        self.any_injury(|injury| Some(injury.client) == span.client)
+        self.scarcity.get() || self.any_injury(|injury| Some(injury.client) == span.client)
     }
 
     /// Whether a back end closed a connection without a word, on which a request may have been sent meanwhile.

@@ -9,6 +9,8 @@ mod back_end;
 mod bytes;
 mod connection;
 mod descriptors;
+mod dress;
+mod duplex;
 mod faults;
 mod fidelity;
 mod flows;
@@ -16,6 +18,7 @@ mod handover;
 mod hardship;
 mod http;
 mod kernel;
+mod line;
 mod message;
 mod misuse;
 mod network;
@@ -23,9 +26,12 @@ mod node;
 mod operator;
 mod pattern;
 mod pipe;
+mod queue;
 mod regressions;
 mod relay;
 mod ring;
+mod rules;
+mod scarcity;
 mod script;
 mod seeds;
 mod simulation;
@@ -43,4 +49,14 @@ fn relay() {
 #[test]
 fn traffic() {
     seeds::run("traffic", traffic::scenario, 2_000);
+}
+
+#[test]
+fn dressed() {
+    seeds::run("dressed", traffic::dressed, 500);
+}
+
+#[test]
+fn governed() {
+    seeds::run("governed", traffic::governed, 500);
 }

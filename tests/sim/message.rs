@@ -4,9 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use elbow::base::random::Random;
-use elbow::runtime::Socket;
+use elbow::runtime::Io;
 
 use crate::flows::timely;
+use crate::line::Line;
 use crate::pattern::Pattern;
 
 /// Why a message could not be read to its end.
@@ -55,20 +56,27 @@ impl Pace {
             },
         }
     }
+
+    /// Pauses, if it is time to.
+    pub async fn pause(&self, io: &Io, random: &mut Random) {
+        if self.pauses > 0 && random.chance(1, self.pauses) {
+            io.sleep(Duration::from_micros(random.below(self.pause.as_micros() as u64 + 1))).await;
+        }
+    }
 }
 
 /// The sending half of a peer: what is said is kept until it is flushed.
 pub struct Talker {
-    socket: Socket,
+    line: Line,
     pace: Pace,
     random: Random,
     unsent: Vec<u8>,
 }
 
 impl Talker {
-    /// A talker on `socket`.
-    pub fn new(socket: Socket, pace: Pace, seed: u64) -> Talker {
-        Talker { socket, pace, random: Random::new(seed), unsent: Vec::new() }
+    /// A talker on `line`.
+    pub fn new(line: Line, pace: Pace, seed: u64) -> Talker {
+        Talker { line, pace, random: Random::new(seed), unsent: Vec::new() }
     }
 
     /// The talker's chance.
@@ -90,9 +98,9 @@ impl Talker {
         while !rest.is_empty() {
             let most = (1 + self.random.below(piece)) as usize;
             let (piece, later) = rest.split_at(most.min(rest.len()));
-            timely(self.socket.io(), self.socket.send(piece.to_vec())).await?;
+            timely(self.line.socket().io(), self.line.send(piece.to_vec())).await?;
             rest = later;
-            pause(&self.socket, &self.pace, &mut self.random).await;
+            self.pace.pause(self.line.socket().io(), &mut self.random).await;
         }
         Ok(())
     }
@@ -100,7 +108,7 @@ impl Talker {
 
 /// The receiving half of a peer.
 pub struct Hearer {
-    socket: Socket,
+    line: Line,
     pace: Pace,
     random: Random,
     heard: Vec<u8>,
@@ -140,6 +148,16 @@ pub struct Body {
 }
 
 impl Head {
+    /// A head whose field names are in lower case.
+    pub fn new(line: String, fields: Vec<(String, String)>) -> Head {
+        Head { line, fields }
+    }
+
+    /// Adds a field.
+    pub fn add(&mut self, name: &str, value: &str) {
+        self.fields.push((name.to_owned(), value.to_owned()));
+    }
+
     /// The value of the only field of this name, in lower case.
     pub fn get<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut found = self.all(name);
@@ -166,9 +184,9 @@ impl Head {
 }
 
 impl Hearer {
-    /// A hearer on `socket`.
-    pub fn new(socket: Socket, pace: Pace, seed: u64) -> Hearer {
-        Hearer { socket, pace, random: Random::new(seed), heard: Vec::new(), ended: false }
+    /// A hearer on `line`.
+    pub fn new(line: Line, pace: Pace, seed: u64) -> Hearer {
+        Hearer { line, pace, random: Random::new(seed), heard: Vec::new(), ended: false }
     }
 
     /// The next head; `None` when the stream ends before its first byte.
@@ -217,7 +235,7 @@ impl Hearer {
 
     /// Waits for as long as completions may be late.
     pub async fn settle(&self) {
-        self.socket.io().sleep(Duration::from_secs(1)).await;
+        self.line.socket().io().sleep(Duration::from_secs(1)).await;
     }
 
     /// What has been heard and belongs to no message yet.
@@ -283,20 +301,11 @@ impl Hearer {
     /// Hears more; false at the end of the stream.
     async fn hear(&mut self) -> Result<bool, Trouble> {
         if !self.ended {
-            pause(&self.socket, &self.pace, &mut self.random).await;
-            match timely(self.socket.io(), self.socket.receive_once()).await? {
-                Some(chunk) => self.heard.extend_from_slice(&chunk),
-                None => self.ended = true,
-            }
+            self.pace.pause(self.line.socket().io(), &mut self.random).await;
+            let receiving = self.line.receive(&mut self.heard);
+            self.ended = !timely(self.line.socket().io(), receiving).await?;
         }
         Ok(!self.ended)
-    }
-}
-
-async fn pause(socket: &Socket, pace: &Pace, random: &mut Random) {
-    if pace.pauses > 0 && random.chance(1, pace.pauses) {
-        let length = random.below(pace.pause.as_micros() as u64 + 1);
-        socket.io().sleep(Duration::from_micros(length)).await;
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use elbow::balance::StickyKey;
 use elbow::base::Instant;
 use elbow::control::config;
 use elbow::health::Condition;
@@ -18,6 +19,8 @@ use elbow::proxy::worker::{self, WorkerSettings};
 use elbow::registry::{Lifecycle, Live, Registry};
 use elbow::runtime::Io;
 use elbow::telemetry::{FlightRecorder, prometheus_text};
+
+use crate::line::{CHAIN, KEY};
 
 /// A node with one worker per core.
 pub struct Node {
@@ -33,12 +36,18 @@ pub struct Node {
 #[derive(Clone, Debug)]
 pub struct Balancer {
     pub name: &'static str,
-    /// `HTTP` or `TCP`.
+    /// What clients speak: `HTTP`, `HTTPS`, `TCP` or `SSL`.
     pub protocol: &'static str,
     pub port: u16,
+    /// What instances speak.
+    pub instance_protocol: &'static str,
+    /// Instances are asked in HTTP/2.
+    pub http2: bool,
     pub instances: Vec<SocketAddr>,
     /// What stands in its `limits`.
     pub limits: String,
+    /// Clients come back to the instance that answered them first.
+    pub sticky: bool,
     /// Seconds that what is in flight on an instance that leaves may take; 0 turns draining off.
     pub draining: u64,
 }
@@ -61,7 +70,8 @@ impl Node {
     /// Starts a node; every instance is in service.
     pub fn start(start: &Start<'_>) -> Node {
         let configuration = configuration(start.address, start.balancers);
-        let registry = Registry::new(&configuration, start.cores.len()).expect("addresses only");
+        let key = StickyKey::new(&[7; 32]).expect("as long as a key is");
+        let registry = Registry::with_sticky_key(&configuration, start.cores.len(), Some(key)).expect("addresses only");
         let admission = Admission::new(start.limit);
         let recorder = Arc::new(FlightRecorder::new(0, start.cores.len()));
         let running = Rc::new(Cell::new(start.cores.len()));
@@ -111,9 +121,16 @@ impl Node {
         self.remember_lives();
     }
 
-    /// What the control thread does every now and then: cuts what has not ended in its time on instances that left.
-    pub fn cut_overdue(&self, now: Instant) {
+    /// What the control thread does every now and then: cuts what has not ended in its time on instances that left, and
+    /// serves those who wait for one that is back.
+    pub fn keep_order(&self, now: Instant) {
         self.registry.cut_overdue(now);
+        self.registry.serve_queues();
+    }
+
+    /// The most requests that any instance has at this moment.
+    pub fn most_in_flight(&self) -> u64 {
+        self.lives.borrow().iter().map(|live| u64::from(live.in_flight())).max().unwrap_or_default()
     }
 
     /// Whether every core goes by what was published last.
@@ -153,6 +170,13 @@ impl Node {
         series.filter_map(|series| series.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
     }
 
+    /// How often it had which reason to fail something, as the metrics have it.
+    pub fn errors(&self) -> Vec<String> {
+        let metrics = self.metrics();
+        let errors = metrics.lines().filter(|line| line.starts_with("elbow_errors_total{") && !line.ends_with(" 0"));
+        errors.map(str::to_owned).collect()
+    }
+
     fn metrics(&self) -> String {
         prometheus_text(&self.registry.snapshot().reading())
     }
@@ -174,8 +198,20 @@ fn address(live: &Live) -> SocketAddr {
 
 fn configuration(address: IpAddr, balancers: &[Balancer]) -> Configuration {
     let mut file = String::new();
-    for Balancer { name, protocol, port, instances, limits, draining } in balancers {
-        let listener = format!("protocol = \"{protocol}\", address = \"{address}\", port = {port}, instance_port = 1");
+    for Balancer { name, protocol, port, instance_protocol, http2, instances, limits, sticky, draining } in balancers {
+        let mut listener = format!(
+            "protocol = \"{protocol}\", address = \"{address}\", port = {port}, instance_port = 1, \
+             instance_protocol = \"{instance_protocol}\""
+        );
+        if matches!(*protocol, "HTTPS" | "SSL") {
+            write!(listener, ", certificates = [{{ chain = \"{CHAIN}\", key = \"{KEY}\" }}]").expect("memory");
+        }
+        if *http2 {
+            listener.push_str(", http2 = true");
+        }
+        if *sticky {
+            listener.push_str(", policies = [\"sticky\"]");
+        }
         let instances: Vec<String> = instances.iter().map(|address| format!("\"{address}\"")).collect();
         let instances = instances.join(", ");
         let draining = format!("{{ enabled = {}, timeout = {} }}", *draining > 0, (*draining).max(1));
@@ -185,6 +221,10 @@ fn configuration(address: IpAddr, balancers: &[Balancer]) -> Configuration {
              limits = {{ {limits} }}\nattributes = {{ draining = {draining} }}\n"
         )
         .expect("memory");
+        if *sticky {
+            let policy = "type = \"LBCookieStickinessPolicyType\"";
+            write!(file, "[load_balancers.{name}.policies.sticky]\n{policy}\n").expect("memory");
+        }
     }
     match config::parse(&file, Path::new("sim.toml")) {
         Ok(loaded) => loaded.configuration,

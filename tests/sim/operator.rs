@@ -21,14 +21,14 @@ const NOTICED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it is looked whether every core goes by a publication.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How often what is overdue is cut.
-const CUT: Duration = Duration::from_millis(100);
+/// How often the control thread looks after what nobody else does.
+const ROUND: Duration = Duration::from_millis(100);
 
-/// Cuts what is overdue on instances that left, for as long as it lives.
-pub async fn cut_overdue(io: Io, node: Rc<Node>) {
+/// Does what the control thread does now and then, for as long as it lives.
+pub async fn keep_order(io: Io, node: Rc<Node>) {
     loop {
-        io.sleep(CUT).await;
-        node.cut_overdue(io.now());
+        io.sleep(ROUND).await;
+        node.keep_order(io.now());
     }
 }
 

@@ -15,6 +15,7 @@ use crate::flows::Stop;
 use crate::message::{Head, Hearer, Pace};
 use crate::network::host;
 use crate::node::{Balancer, Node, Start};
+use crate::operator::keep_order;
 use crate::simulation::Simulation;
 
 /// How long a scene may take.
@@ -29,10 +30,30 @@ pub struct Script {
     pub node: Rc<Node>,
     pub back_ends: Vec<Rc<BackEnd>>,
     pub clients: Io,
+    /// The node's.
+    pub cores: Vec<Io>,
     /// Where the node listens.
     pub target: SocketAddr,
     balancer: Balancer,
     actors: Rc<Cell<usize>>,
+}
+
+/// What a scene is played on.
+pub struct Stage {
+    /// The node's cores.
+    pub cores: usize,
+    /// Receive buffers of every core.
+    pub buffers: u16,
+    /// Client connections at once.
+    pub connections: usize,
+    /// What stands in the limits of the load balancer.
+    pub limits: &'static str,
+}
+
+impl Default for Stage {
+    fn default() -> Stage {
+        Stage { cores: 1, buffers: 256, connections: 100, limits: "" }
+    }
 }
 
 /// One end of a connection in a scene.
@@ -54,23 +75,40 @@ impl Script {
 
     /// As [`Script::new`], with faults that follow from `seed`.
     pub fn seeded(seed: u64, faults: Faults, roles: Vec<Flow>) -> Script {
+        Script::staged(seed, faults, roles, &Stage::default())
+    }
+
+    /// As [`Script::seeded`], on another stage than the usual.
+    pub fn staged(seed: u64, faults: Faults, roles: Vec<Flow>, stage: &Stage) -> Script {
         let mut simulation = Simulation::new(seed, faults, false);
-        let (clients, _) = simulation.add_core(256);
-        let (servers, address) = simulation.add_core(256);
-        let (core, node_address) = simulation.add_core(256);
+        let (clients, _) = simulation.add_core(stage.buffers);
+        let (servers, address) = simulation.add_core(stage.buffers);
+        let cores: Vec<_> = (0..stage.cores).map(|_| simulation.add_core(stage.buffers)).collect();
+        let node_address = cores[0].1;
+        let cores: Vec<Io> = cores.into_iter().map(|(core, _)| core).collect();
         let (stop, anywhere) = (Stop::default(), SocketAddr::new(address, 0));
         let start = |role: Flow| BackEnd::start(&servers, anywhere, 0, role, &stop);
         let back_ends: Vec<Rc<BackEnd>> = roles.into_iter().map(start).collect();
         let instances = back_ends.iter().map(|back_end| back_end.address()).collect();
-        let balancer =
-            Balancer { name: "web", protocol: "HTTP", port: 80, instances, limits: String::new(), draining: 300 };
+        let balancer = Balancer {
+            name: "web",
+            protocol: "HTTP",
+            port: 80,
+            instance_protocol: "HTTP",
+            http2: false,
+            instances,
+            limits: stage.limits.to_owned(),
+            sticky: false,
+            draining: 300,
+        };
         let balancers = [balancer.clone()];
-        let (cores, limit, may_splice) = ([core], 100, true);
+        let (limit, may_splice) = (stage.connections, true);
         let start = Start { address: node_address, balancers: &balancers, cores: &cores, limit, may_splice };
         let node = Rc::new(Node::start(&start));
+        servers.spawn(keep_order(servers.clone(), node.clone()));
         simulation.run_until(|| node.is_open());
         let target = SocketAddr::new(host(2), balancer.port);
-        Script { simulation, node, back_ends, clients, target, balancer, actors: Rc::default() }
+        Script { simulation, node, back_ends, clients, cores, target, balancer, actors: Rc::default() }
     }
 
     /// Starts a client that has connected; the scene lasts until it is done.
@@ -81,6 +119,16 @@ impl Script {
             let socket = Socket::connect(&io, target).await.expect("connected");
             play(Peer::new(socket)).await;
             actors.set(actors.get() - 1);
+        });
+    }
+
+    /// Starts somebody who connects and whose end is not waited for.
+    pub fn extra<F: Future<Output = ()>>(&self, play: impl FnOnce(Peer) -> F + 'static) {
+        let (io, target) = (self.clients.clone(), self.target);
+        self.clients.spawn(async move {
+            if let Ok(socket) = Socket::connect(&io, target).await {
+                play(Peer::new(socket)).await;
+            }
         });
     }
 
@@ -119,7 +167,7 @@ impl Script {
 
 impl Peer {
     fn new(socket: Socket) -> Peer {
-        Peer { hearer: Hearer::new(socket.clone(), Pace::BRISK, 0), socket }
+        Peer { hearer: Hearer::new(socket.clone().into(), Pace::BRISK, 0), socket }
     }
 
     /// Sends bytes. That the other end takes no more is no surprise in a scene.

@@ -7,10 +7,12 @@ use std::rc::Rc;
 
 use elbow::base::Instant;
 use elbow::base::random::Random;
-use elbow::runtime::{Direction, Io, Socket};
+use elbow::runtime::Io;
 
-use crate::flows::{both, timely};
+use crate::flows::both;
 use crate::hardship::{Hardship, Span};
+use crate::http::client::Door;
+use crate::line::{Line, Offer};
 use crate::message::{Body, Framing, Hearer, Pace, Talker};
 use crate::pattern::Pattern;
 use crate::world::Shared;
@@ -31,6 +33,8 @@ pub struct Plan {
     pub failing: Option<(u64, bool)>,
     /// The client's close is a reset.
     pub resets: bool,
+    /// The client speaks TLS of before 1.3, where TLS is spoken.
+    pub old_tls: bool,
     pub seed: u64,
 }
 
@@ -49,6 +53,7 @@ impl Plan {
             polite: random.chance(1, 3),
             failing: failing.then(|| (random.below(lengths[0] + 1), random.chance(1, 2))),
             resets: false,
+            old_tls: random.chance(1, 4),
             seed: random.next_u64(),
         }
     }
@@ -87,6 +92,8 @@ struct Entry {
 pub struct Streams {
     world: Shared,
     hardship: Rc<Hardship>,
+    /// Which sides speak TLS, where an end that nobody announced is none.
+    secure: [bool; 2],
     entries: RefCell<Vec<Entry>>,
 }
 
@@ -94,9 +101,9 @@ const CLIENT: usize = 0;
 const SERVER: usize = 1;
 
 impl Streams {
-    /// No connections yet.
-    pub fn new(world: &Shared, hardship: &Rc<Hardship>) -> Streams {
-        Streams { world: world.clone(), hardship: hardship.clone(), entries: RefCell::default() }
+    /// No connections yet; clients and back ends speak TLS or not.
+    pub fn new(world: &Shared, hardship: &Rc<Hardship>, secure: [bool; 2]) -> Streams {
+        Streams { world: world.clone(), hardship: hardship.clone(), secure, entries: RefCell::default() }
     }
 
     /// Enters a connection before it is made.
@@ -130,6 +137,9 @@ impl Streams {
                 let heard = hearer.heard;
                 return Some(format!("stream {number} to side {hears} ended after {heard} of {whole} bytes"));
             }
+            if self.secure[says] && hearer.heard_end && !speaker.said_all {
+                return Some(format!("stream {number} to side {hears} ended, and side {says} never said so"));
+            }
         }
         if entry.plan.resets && !entry.accounts[CLIENT].said_all && entry.accounts[SERVER].heard_end {
             return Some(format!("stream {number}: its client reset it, and its back end heard it end"));
@@ -151,13 +161,13 @@ impl Streams {
     }
 
     /// A back end has got a stream.
-    fn arrive(&self, number: u64, socket: &Socket) {
+    fn arrive(&self, number: u64, line: &Line) {
         let mut set_out = None;
         self.change(number, |entry| {
             entry.arrivals += 1;
             set_out = entry.set_out;
         });
-        if let (Some(set_out), Ok(back_end)) = (set_out, socket.local_address())
+        if let (Some(set_out), Ok(back_end)) = (set_out, line.socket().local_address())
             && self.hardship.was_out(back_end, set_out)
         {
             self.find(format!("stream {number} reached {back_end}, which was out before it began"));
@@ -176,31 +186,37 @@ impl Streams {
 }
 
 /// Makes a connection through the node and carries out its plan.
-pub async fn be_client(io: Io, streams: Rc<Streams>, number: u64, target: SocketAddr) {
+pub async fn be_client(io: Io, streams: Rc<Streams>, number: u64, door: Door) {
     let Some(plan) = streams.plan(number) else { return };
     streams.change(number, |entry| entry.set_out = Some(io.now()));
-    let Ok(socket) = timely(&io, Socket::connect(&io, target)).await else { return };
+    let line = match door.open(&io, Offer { old: plan.old_tls, protocols: &[] }).await {
+        Some(Ok(line)) => line,
+        Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+            return streams.find(format!("a handshake failed: {error}"));
+        }
+        Some(Err(_)) | None => return,
+    };
     if plan.resets {
-        socket.reset_on_close();
+        line.socket().reset_on_close();
     }
-    let (client, began) = (socket.local_address().ok(), Some(io.now()));
+    let (client, began) = (line.socket().local_address().ok(), Some(io.now()));
     streams.change(number, |entry| (entry.client, entry.began) = (client, began));
-    let side = Side::new(&streams, &plan, socket, CLIENT);
+    let side = Side::new(&streams, &plan, line, CLIENT);
     side.converse().await;
     streams.change(number, |entry| entry.ended = Some(io.now()));
 }
 
 /// The other end of one.
-pub async fn be_back_end(streams: Rc<Streams>, socket: Socket, seed: u64) {
+pub async fn be_back_end(streams: Rc<Streams>, line: Line, seed: u64) {
     let random = &mut Random::new(seed);
-    let mut hearer = Hearer::new(socket.clone(), Pace::drawn(random), random.next_u64());
+    let mut hearer = Hearer::new(line.clone(), Pace::drawn(random), random.next_u64());
     let Ok(name) = hearer.exactly(NAME as usize).await else { return };
     let number = name.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
     let Some(plan) = streams.plan(number) else {
         return streams.find(format!("a back end got a stream that nobody sent: {name:?}"));
     };
-    streams.arrive(number, &socket);
-    let mut side = Side::new(&streams, &plan, socket.clone(), SERVER);
+    streams.arrive(number, &line);
+    let mut side = Side::new(&streams, &plan, line.clone(), SERVER);
     side.hearer = hearer;
     match plan.failing {
         None => side.converse().await,
@@ -208,7 +224,7 @@ pub async fn be_back_end(streams: Rc<Streams>, socket: Socket, seed: u64) {
             // However far it comes.
             let _ = side.hearer.body(Framing::Length(after), plan.pattern(CLIENT), &mut Body::default()).await;
             if reset {
-                socket.reset_on_close();
+                line.socket().reset_on_close();
             }
         }
     }
@@ -219,30 +235,30 @@ struct Side {
     streams: Rc<Streams>,
     plan: Plan,
     side: usize,
-    socket: Socket,
+    line: Line,
     talker: Talker,
     hearer: Hearer,
 }
 
 impl Side {
-    fn new(streams: &Rc<Streams>, plan: &Plan, socket: Socket, side: usize) -> Side {
+    fn new(streams: &Rc<Streams>, plan: &Plan, line: Line, side: usize) -> Side {
         let random = &mut Random::new(plan.seed ^ side as u64);
-        let talker = Talker::new(socket.clone(), Pace::drawn(random), random.next_u64());
-        let hearer = Hearer::new(socket.clone(), Pace::drawn(random), random.next_u64());
-        Side { streams: streams.clone(), plan: plan.clone(), side, socket, talker, hearer }
+        let talker = Talker::new(line.clone(), Pace::drawn(random), random.next_u64());
+        let hearer = Hearer::new(line.clone(), Pace::drawn(random), random.next_u64());
+        Side { streams: streams.clone(), plan: plan.clone(), side, line, talker, hearer }
     }
 
     /// Both directions to their end, and what came of them.
     async fn converse(self) {
-        let Side { streams, plan, side, socket, talker, mut hearer } = self;
+        let Side { streams, plan, side, line, talker, mut hearer } = self;
         let mut body = Body::default();
         let hearing = hearer.body(Framing::UntilEnd, plan.pattern(1 - side), &mut body);
         let (spoken, heard) = match plan.polite && side == SERVER {
             true => {
                 let heard = hearing.await;
-                (say(&streams, &plan, side, &socket, talker).await, heard)
+                (say(&streams, &plan, side, &line, talker).await, heard)
             }
-            false => both(say(&streams, &plan, side, &socket, talker), hearing).await,
+            false => both(say(&streams, &plan, side, &line, talker), hearing).await,
         };
         if body.wrong {
             streams.find(format!("stream {}: side {side} was sent a wrong byte", plan.number));
@@ -257,7 +273,7 @@ impl Side {
     }
 }
 
-async fn say(streams: &Streams, plan: &Plan, side: usize, socket: &Socket, mut talker: Talker) -> std::io::Result<()> {
+async fn say(streams: &Streams, plan: &Plan, side: usize, line: &Line, mut talker: Talker) -> std::io::Result<()> {
     if side == CLIENT {
         talker.say(&plan.number.to_be_bytes());
     }
@@ -270,7 +286,7 @@ async fn say(streams: &Streams, plan: &Plan, side: usize, socket: &Socket, mut t
         offset = end;
     }
     talker.flush().await?;
-    socket.shutdown(Direction::Write);
+    line.end().await?;
     streams.change(plan.number, |entry| entry.accounts[side].said_all = true);
     Ok(())
 }

@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use elbow::base::random::Random;
-use elbow::runtime::Socket;
 
 use crate::http::ledger::Ledger;
 use crate::http::plan::{Content, Failure, HOST, Parting, Plan};
+use crate::http::streams::TRAILER;
+use crate::line::Line;
 use crate::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 
 /// One connection to a back end.
@@ -15,7 +16,7 @@ pub struct Exchanges {
     ledger: Rc<Ledger>,
     /// Where it listens.
     address: SocketAddr,
-    socket: Socket,
+    line: Line,
     hearer: Hearer,
     talker: Talker,
     /// What every request must carry.
@@ -29,6 +30,10 @@ pub struct Expected {
     pub client: IpAddr,
     /// The listener's port.
     pub port: u16,
+    /// What clients speak to it: `http` or `https`.
+    pub scheme: &'static str,
+    /// What the node speaks to back ends, as in the request line.
+    pub version: &'static str,
 }
 
 /// What follows after an answer.
@@ -39,12 +44,12 @@ enum Next {
 
 impl Exchanges {
     /// A connection that was accepted; `None` when it is broken already.
-    pub fn new(ledger: Rc<Ledger>, socket: Socket, expected: Expected, seed: u64) -> Option<Exchanges> {
-        let address = socket.local_address().ok()?;
+    pub fn new(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64) -> Option<Exchanges> {
+        let address = line.socket().local_address().ok()?;
         let random = &mut Random::new(seed);
-        let hearer = Hearer::new(socket.clone(), Pace::drawn(random), random.next_u64());
-        let talker = Talker::new(socket.clone(), Pace::drawn(random), random.next_u64());
-        Some(Exchanges { ledger, address, socket, hearer, talker, expected })
+        let hearer = Hearer::new(line.clone(), Pace::drawn(random), random.next_u64());
+        let talker = Talker::new(line.clone(), Pace::drawn(random), random.next_u64());
+        Some(Exchanges { ledger, address, line, hearer, talker, expected })
     }
 
     /// Serves requests until one side closes.
@@ -62,7 +67,7 @@ impl Exchanges {
 
     async fn serve_request(&mut self) -> Result<Next, Trouble> {
         let Some(head) = self.hearer.head().await? else { return Ok(Next::Close) };
-        let Some(plan) = self.recognise(&head) else { return Ok(Next::Close) };
+        let Some(plan) = recognise(&self.ledger, &self.expected, &head) else { return Ok(Next::Close) };
         let before = self.ledger.arrive(plan.number, self.address);
         self.ledger.say(|| format!("a back end got {}", head.line));
         let framing = head.framing(Framing::None)?;
@@ -85,48 +90,15 @@ impl Exchanges {
         }
         Ok(match plan.answer.parting {
             Parting::Keep => Next::Request,
-            Parting::Close => Next::Close,
+            Parting::Close => {
+                self.line.say_goodbye().await?;
+                Next::Close
+            }
             Parting::CloseSilently => {
                 self.ledger.close_silently();
                 Next::Close
             }
         })
-    }
-
-    /// Finds a request's plan and compares its head with it.
-    fn recognise(&self, head: &Head) -> Option<Plan> {
-        let mut words = head.line.split(' ');
-        let (method, path, version) = (words.next()?, words.next()?, words.next()?);
-        let number = path.strip_prefix("/r/").and_then(|number| number.parse().ok());
-        let Some(plan) = number.and_then(|number| self.ledger.entry(number)).map(|entry| entry.plan.clone()) else {
-            self.ledger.find(format!("a back end got a request that nobody sent: {}", head.line));
-            return None;
-        };
-        let client = self.expected.client;
-        let forwarded_for = if plan.forwarded { format!("192.0.2.7, {client}") } else { client.to_string() };
-        let (port, length) = (self.expected.port.to_string(), plan.body.length().to_string());
-        let (length, coding) = match plan.body {
-            Content::None | Content::UntilEnd(_) => (None, None),
-            Content::Sized(_) => (Some(length.as_str()), None),
-            Content::Chunked(_) => (None, Some("chunked")),
-        };
-        let rightly = [
-            ("method", Some(method), Some(plan.method)),
-            ("version", Some(version), Some("HTTP/1.1")),
-            ("host", head.get("host"), Some(HOST)),
-            ("x-forwarded-for", head.get("x-forwarded-for"), Some(forwarded_for.as_str())),
-            ("x-forwarded-proto", head.get("x-forwarded-proto"), Some("http")),
-            ("x-forwarded-port", head.get("x-forwarded-port"), Some(port.as_str())),
-            ("content-length", head.get("content-length"), length),
-            ("transfer-encoding", head.get("transfer-encoding"), coding),
-            ("expect", head.get("expect"), None),
-            ("x-hop", head.get("x-hop"), None),
-        ];
-        for (name, found, expected) in rightly.iter().filter(|(_, found, expected)| found != expected) {
-            let number = plan.number;
-            self.ledger.find(format!("request {number} reached a back end with {name} {found:?}, not {expected:?}"));
-        }
-        Some(plan)
     }
 
     /// Goes away after so many bytes of the request's body.
@@ -143,7 +115,7 @@ impl Exchanges {
             self.ledger.find(format!("request {} reached a back end with another body", plan.number));
         }
         if reset {
-            self.socket.reset_on_close();
+            self.line.socket().reset_on_close();
         }
         self.ledger.close_silently();
         Ok(Next::Close)
@@ -152,24 +124,13 @@ impl Exchanges {
     async fn take_body(&mut self, plan: &Plan, framing: Framing) -> Result<(), Trouble> {
         let mut body = Body::default();
         let taken = self.hearer.body(framing, plan.pattern(), &mut body).await;
-        let number = plan.number;
-        if body.wrong || body.length > plan.body.length() {
-            self.ledger.find(format!("request {number} reached a back end with another body"));
-        }
-        taken?;
-        if body.length != plan.body.length() {
-            let (length, whole) = (body.length, plan.body.length());
-            self.ledger.find(format!("request {number} reached a back end with {length} of {whole} bytes as a whole"));
-        }
-        if !self.ledger.entry(number).is_some_and(|entry| entry.whole) {
-            self.ledger.find(format!("request {number} reached a back end whole, and its client never sent it whole"));
-        }
-        Ok(())
+        check_body(&self.ledger, plan, &body, taken.is_ok());
+        taken
     }
 
     async fn answer(&mut self, plan: &Plan, failure: Option<Failure>) -> Result<(), Trouble> {
         if !plan.answer.delay.is_zero() {
-            self.socket.io().sleep(plan.answer.delay).await;
+            self.line.socket().io().sleep(plan.answer.delay).await;
         }
         if failure == Some(Failure::Hang) {
             self.hearer.rest().await?;
@@ -195,9 +156,67 @@ impl Exchanges {
         self.talker.say(&answer);
         let sent = self.talker.flush().await;
         if matches!(failure, Some(Failure::Reset(_) | Failure::BadFraming)) {
-            self.socket.reset_on_close();
+            self.line.socket().reset_on_close();
         }
         Ok(sent?)
+    }
+}
+
+/// Finds a request's plan and compares its head with it.
+pub fn recognise(ledger: &Ledger, expected: &Expected, head: &Head) -> Option<Plan> {
+    let mut words = head.line.split(' ');
+    let (method, path, version) = (words.next()?, words.next()?, words.next()?);
+    let number = path.strip_prefix("/r/").and_then(|number| number.parse().ok());
+    let Some(plan) = number.and_then(|number| ledger.entry(number)).map(|entry| entry.plan.clone()) else {
+        ledger.find(format!("a back end got a request that nobody sent: {}", head.line));
+        return None;
+    };
+    let client = expected.client;
+    let forwarded_for = if plan.forwarded { format!("192.0.2.7, {client}") } else { client.to_string() };
+    let (port, length) = (expected.port.to_string(), plan.body.length().to_string());
+    let (length, coding) = match plan.body {
+        Content::None | Content::UntilEnd(_) => (None, None),
+        Content::Sized(_) => (Some(length.as_str()), None),
+        Content::Chunked(_) if expected.version == "HTTP/2.0" => (None, None),
+        Content::Chunked(_) => (None, Some("chunked")),
+    };
+    let rightly = [
+        ("method", Some(method), Some(plan.method)),
+        ("version", Some(version), Some(expected.version)),
+        ("host", head.get("host"), Some(HOST)),
+        ("x-forwarded-for", head.get("x-forwarded-for"), Some(forwarded_for.as_str())),
+        ("x-forwarded-proto", head.get("x-forwarded-proto"), Some(expected.scheme)),
+        ("x-forwarded-port", head.get("x-forwarded-port"), Some(port.as_str())),
+        ("content-length", head.get("content-length"), length),
+        ("transfer-encoding", head.get("transfer-encoding"), coding),
+        ("expect", head.get("expect"), None),
+        ("x-hop", head.get("x-hop"), None),
+    ];
+    for (name, found, expected) in rightly.iter().filter(|(_, found, expected)| found != expected) {
+        let number = plan.number;
+        ledger.find(format!("request {number} reached a back end with {name} {found:?}, not {expected:?}"));
+    }
+    Some(plan)
+}
+
+/// Compares what came of a request's body with its plan; `is_whole` says that it ended.
+pub fn check_body(ledger: &Ledger, plan: &Plan, body: &Body, is_whole: bool) {
+    let (number, length, whole) = (plan.number, body.length, plan.body.length());
+    if body.wrong || length > whole {
+        ledger.find(format!("request {number} reached a back end with another body"));
+    }
+    if !is_whole {
+        return;
+    }
+    if length != whole {
+        ledger.find(format!("request {number} reached a back end with {length} of {whole} bytes as a whole"));
+    }
+    if !ledger.entry(number).is_some_and(|entry| entry.whole) {
+        ledger.find(format!("request {number} reached a back end whole, and its client never sent it whole"));
+    }
+    let trailers: Vec<_> = body.trailers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    if plan.has_trailer() && trailers != [TRAILER] {
+        ledger.find(format!("request {number} reached a back end with the trailers {trailers:?}"));
     }
 }
 

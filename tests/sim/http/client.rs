@@ -7,11 +7,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use elbow::base::random::Random;
-use elbow::runtime::{Direction, Either, Io, Socket, race};
+use elbow::runtime::{Either, Io, Socket, race};
 
 use crate::flows::{Watch, timely};
+use crate::http::cookies::{Bond, Jar};
+use crate::http::h2_client;
 use crate::http::ledger::{Excuse, Ledger, Outcome};
 use crate::http::plan::{Content, Plan, Version};
+use crate::http::streams::TRAILER;
+use crate::line::{Clients, Line, Offer};
 use crate::message::{Body, Framing, Head, Hearer, Pace, Talker, Trouble};
 
 /// What a client does on one connection.
@@ -23,7 +27,34 @@ pub struct Visit {
     pub ending: Ending,
     /// Its close is a reset.
     pub resets: bool,
+    /// Its requests are streams of HTTP/2.
+    pub streams: bool,
+    /// It speaks TLS of before 1.3, where TLS is spoken.
+    pub old_tls: bool,
+    /// One stream in so many is given up; 0 for none.
+    pub fickle: u64,
+    /// Its cookies.
+    pub jar: Jar,
     pub seed: u64,
+}
+
+/// How the node is reached.
+#[derive(Clone)]
+pub struct Door {
+    pub target: SocketAddr,
+    /// How hands are shaken, where TLS is spoken.
+    pub tls: Option<Rc<Clients>>,
+}
+
+impl Door {
+    /// Makes a connection over which `offer` is made; `None` when none comes about.
+    pub async fn open(&self, io: &Io, offer: Offer) -> Option<std::io::Result<Line>> {
+        let socket = timely(io, Socket::connect(io, self.target)).await.ok()?;
+        Some(match &self.tls {
+            Some(clients) => clients.connect(socket, offer).await,
+            None => Ok(socket.into()),
+        })
+    }
 }
 
 /// How a client ends its connection.
@@ -38,10 +69,10 @@ pub enum Ending {
 }
 
 /// How long a client waits for the word to go on with a body.
-const GO_AHEAD: Duration = Duration::from_secs(2);
+pub const GO_AHEAD: Duration = Duration::from_secs(2);
 
 /// How long the node waits for the next request; what comes near it may meet a closed connection.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(55);
 
 /// How far the two halves of a client have come.
 #[derive(Default)]
@@ -66,11 +97,24 @@ enum Heard {
 }
 
 /// Makes one connection to the node and carries out `visit` on it.
-pub async fn visit(io: Io, ledger: Rc<Ledger>, target: SocketAddr, visit: Visit) {
-    let Ok(socket) = timely(&io, Socket::connect(&io, target)).await else { return };
-    let Ok(address) = socket.local_address() else { return };
+pub async fn visit(io: Io, ledger: Rc<Ledger>, door: Door, visit: Visit) {
+    let protocols: &[&[u8]] = if visit.streams { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+    let line = match door.open(&io, Offer { old: visit.old_tls, protocols }).await {
+        Some(Ok(line)) => line,
+        Some(Err(error)) if error.kind() == std::io::ErrorKind::InvalidData => {
+            return ledger.find(format!("a handshake failed: {error}"));
+        }
+        Some(Err(_)) | None => return,
+    };
+    let Ok(address) = line.socket().local_address() else { return };
     if visit.resets {
-        socket.reset_on_close();
+        line.socket().reset_on_close();
+    }
+    if line.is_secure() && line.protocol().as_deref() != protocols.first().copied() {
+        ledger.find(format!("{:?} was agreed on where {protocols:?} were offered", line.protocol()));
+    }
+    if visit.streams {
+        return h2_client::visit(ledger, line, address, visit).await;
     }
     let progress = Rc::new(Progress::default());
     let random = &mut Random::new(visit.seed);
@@ -79,10 +123,10 @@ pub async fn visit(io: Io, ledger: Rc<Ledger>, target: SocketAddr, visit: Visit)
         ledger: ledger.clone(),
         progress: progress.clone(),
         address,
-        talker: Talker::new(socket.clone(), talks, random.next_u64()),
-        socket: socket.clone(),
+        talker: Talker::new(line.clone(), talks, random.next_u64()),
+        line: line.clone(),
     };
-    let hearer = Hearer::new(socket.clone(), hears, random.next_u64());
+    let hearer = Hearer::new(line, hears, random.next_u64());
     let mut reader = Reader { ledger, progress, hearer };
     let writing = async {
         let written = writer.run(&visit).await;
@@ -100,7 +144,7 @@ struct Writer {
     ledger: Rc<Ledger>,
     progress: Rc<Progress>,
     address: SocketAddr,
-    socket: Socket,
+    line: Line,
     talker: Talker,
 }
 
@@ -117,7 +161,7 @@ impl Writer {
             if !plan.idle.is_zero() {
                 self.talker.flush().await?;
                 self.until(|progress| progress.answered.get() == index).await;
-                self.socket.io().sleep(plan.idle).await;
+                self.line.socket().io().sleep(plan.idle).await;
             }
             self.ledger.begin(plan.number, self.address);
             self.progress.begun.set(index + 1);
@@ -125,14 +169,17 @@ impl Writer {
             if matches!(plan.body, Content::None | Content::Sized(0)) {
                 self.ledger.is_whole(plan.number);
             }
-            self.talker.say(plan.head().as_bytes());
+            let bond = visit.jar.bond();
+            let cookie = bond.as_ref().map(Bond::field).unwrap_or_default();
+            self.ledger.bind(plan.number, bond);
+            self.talker.say(plan.head(&cookie).as_bytes());
             if plan.expects && !self.is_invited(index).await? {
                 return self.talker.flush().await;
             }
             if self.talker.random().chance(1, 4) {
                 self.talker.flush().await?;
             }
-            let body = plan.body.encode(plan.pattern(), plan.number % 3 == 0, self.talker.random());
+            let body = plan.body.encode(plan.pattern(), plan.has_trailer(), self.talker.random());
             self.talker.say(&body);
             self.ledger.is_whole(plan.number);
         }
@@ -142,7 +189,7 @@ impl Writer {
         }
         match &visit.ending {
             Ending::Close => {}
-            Ending::HalfClose => self.socket.shutdown(Direction::Write),
+            Ending::HalfClose => self.line.end().await?,
             Ending::Garbage(bytes) => {
                 self.until(|progress| progress.answered.get() == visit.plans.len()).await;
                 self.talker.say(bytes);
@@ -155,7 +202,7 @@ impl Writer {
     /// Sends a head that expects a 100 and waits for it. False when the answer has come instead.
     async fn is_invited(&mut self, index: usize) -> std::io::Result<bool> {
         self.talker.flush().await?;
-        let io = self.socket.io().clone();
+        let io = self.line.socket().io().clone();
         let invited = self.until(|progress| progress.invited.get() > index);
         // Who hears nothing sends the body all the same (RFC 9110 section 10.1.1).
         let _ = io.within(io.now() + GO_AHEAD, invited).await;
@@ -188,7 +235,7 @@ impl Reader {
             }
             // What comes after such a wait may meet a connection that is being closed.
             let excuse = (plan.idle >= IDLE_TIMEOUT).then_some(Excuse::Idle);
-            match self.hear(plan).await {
+            match self.hear(plan, &visit.jar).await {
                 Ok(Heard::Answer) => {}
                 Ok(Heard::LastAnswer) => {
                     self.is_answered(index);
@@ -209,7 +256,7 @@ impl Reader {
     }
 
     /// Hears one answer to its end and enters how it ended, unless that depends on the connection.
-    async fn hear(&mut self, plan: &Plan) -> Result<Heard, Outcome> {
+    async fn hear(&mut self, plan: &Plan, jar: &Jar) -> Result<Heard, Outcome> {
         let head = loop {
             let head = match self.hearer.head().await {
                 Ok(Some(head)) => head,
@@ -224,7 +271,10 @@ impl Reader {
         self.progress.invited.set(self.progress.invited.get().max(self.progress.answered.get() + 1));
         self.progress.watch.changed();
         match head.get("x-answer") {
-            Some(number) if number == plan.number.to_string() => self.hear_answer(plan, &head).await,
+            Some(number) if number == plan.number.to_string() => {
+                self.ledger.is_bound(plan.number, head.all("set-cookie"), jar);
+                self.hear_answer(plan, &head).await
+            }
             Some(number) => {
                 self.ledger.find(format!("request {} got the answer to request {number}", plan.number));
                 Err(Outcome::Cut)
@@ -268,6 +318,10 @@ impl Reader {
         if framing != Framing::None && body.length != plan.answer.body.length() && !self.ledger.may_be_short(plan) {
             let (length, whole) = (body.length, plan.answer.body.length());
             self.ledger.find(format!("request {} was answered with {length} of {whole} bytes", plan.number));
+        }
+        let trailers: Vec<_> = body.trailers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        if plan.answer.trailer && framing == Framing::Chunked && trailers != [TRAILER] {
+            self.ledger.find(format!("request {} was answered with the trailers {trailers:?}", plan.number));
         }
         self.ledger.end(plan.number, Outcome::Answered, None);
         Ok(if is_last(plan, head, framing) { Heard::LastAnswer } else { Heard::Answer })

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use elbow::base::Instant;
 
 use crate::hardship::{Hardship, Span};
+use crate::http::cookies::{Bond, Jar};
 use crate::http::plan::{Content, Plan};
+use crate::rules::Rules;
 use crate::trace::Note;
 use crate::world::Shared;
 
@@ -24,6 +26,8 @@ pub enum Outcome {
     Unanswered,
     /// Nothing happened for longer than the client waits.
     Silence,
+    /// The client wanted no answer any more.
+    GivenUp,
 }
 
 /// Why a request may go unanswered although no fault was injected.
@@ -47,8 +51,10 @@ pub struct Entry {
     pub whole: bool,
     pub ended: Option<(Instant, Outcome)>,
     pub excuse: Option<Excuse>,
-    /// When a back end got its head.
-    pub arrivals: Vec<Instant>,
+    /// When a back end got its head, and which.
+    pub arrivals: Vec<(Instant, SocketAddr)>,
+    /// The session that it is sent in.
+    pub bond: Option<Bond>,
 }
 
 /// All requests of a run.
@@ -56,18 +62,29 @@ pub struct Ledger {
     world: Shared,
     entries: RefCell<Vec<Entry>>,
     hardship: Rc<Hardship>,
+    /// What the node and back ends speak tells an end from a cut.
+    tells_ends: bool,
+    rules: Rules,
 }
 
 impl Ledger {
-    /// An empty ledger of what happens in `world`.
-    pub fn new(world: &Shared, hardship: &Rc<Hardship>) -> Ledger {
-        Ledger { world: world.clone(), entries: RefCell::default(), hardship: hardship.clone() }
+    /// An empty ledger of what happens in `world`; between node and back ends, ends can be told from cuts or not.
+    pub fn new(world: &Shared, hardship: &Rc<Hardship>, tells_ends: bool, rules: Rules) -> Ledger {
+        Ledger { world: world.clone(), entries: RefCell::default(), hardship: hardship.clone(), tells_ends, rules }
     }
 
     /// Enters a request before it is sent.
     pub fn enter(&self, plan: Plan) {
-        let entry =
-            Entry { plan, client: None, began: None, whole: false, ended: None, excuse: None, arrivals: Vec::new() };
+        let entry = Entry {
+            plan,
+            client: None,
+            began: None,
+            whole: false,
+            ended: None,
+            excuse: None,
+            arrivals: Vec::new(),
+            bond: None,
+        };
         self.entries.borrow_mut().push(entry);
     }
 
@@ -102,20 +119,65 @@ impl Ledger {
 
     /// A back end has got the head of a request. How often that was the case before.
     pub fn arrive(&self, number: u64, back_end: SocketAddr) -> usize {
-        let (mut before, mut began) = (0, None);
+        let (mut before, mut began, mut bond) = (0, None, None);
         self.change(number, |now, entry| {
-            (before, began) = (entry.arrivals.len(), entry.began);
-            entry.arrivals.push(now);
+            (before, began, bond) = (entry.arrivals.len(), entry.began, entry.bond.clone());
+            entry.arrivals.push((now, back_end));
         });
         if began.is_some_and(|began| self.hardship.was_out(back_end, began)) {
             self.find(format!("request {number} reached {back_end}, which was out before it began"));
         }
+        if let Some(bond) = bond.filter(|bond| bond.back_end != back_end)
+            && !self.hardship.was_disturbed(bond.since)
+        {
+            self.find(format!("request {number} of a session on {} reached {back_end}", bond.back_end));
+        }
         before
+    }
+
+    /// A request is sent in this session.
+    pub fn bind(&self, number: u64, bond: Option<Bond>) {
+        self.change(number, |_, entry| entry.bond = bond);
+    }
+
+    /// An answer with these values of `Set-Cookie` has come; a request outside of a session begins one.
+    pub fn is_bound<'a>(&self, number: u64, cookies: impl Iterator<Item = &'a str>, jar: &Jar) {
+        if !self.rules.sticky {
+            return;
+        }
+        let last = self.entry(number).and_then(|entry| entry.arrivals.last().copied());
+        let is_outside = self.entry(number).is_some_and(|entry| entry.bond.is_none());
+        let mut cookies = cookies.peekable();
+        if is_outside && cookies.peek().is_none() {
+            self.find(format!("request {number} was outside of a session, and its answer begins none"));
+        }
+        if let Some((_, back_end)) = last {
+            jar.keep(cookies, back_end, self.hardship.now());
+        }
+    }
+
+    /// Whether so many others were under way that a queue of this length may have been full.
+    fn was_crowded(&self, span: Span) -> bool {
+        let overlaps = |entry: &&Entry| match (entry.began, &entry.ended) {
+            (Some(began), Some((ended, _))) => began <= span.ended && *ended >= span.began,
+            (Some(began), None) => began <= span.ended,
+            (None, _) => false,
+        };
+        self.entries.borrow().iter().filter(overlaps).count() as u64 > self.rules.surge_queue
+    }
+
+    /// Whether the queue may have turned a request away, or sent it away after its time.
+    fn may_spill(&self, span: Span) -> bool {
+        let is_limited = self.rules.instance_connections.is_some();
+        is_limited && (span.ended.since(span.began) >= self.rules.queue_wait() || self.was_crowded(span))
     }
 
     /// Whether an answer may have ended early without anybody being able to tell: its end is that of the connection, and
     /// its back end may have died.
     pub fn may_be_short(&self, plan: &Plan) -> bool {
+        if self.tells_ends {
+            return false;
+        }
         let began = self.entry(plan.number).and_then(|entry| entry.began);
         let span = began.map(|began| Span { client: None, began, ended: self.hardship.now() });
         matches!(plan.answer.body, Content::UntilEnd(_)) && span.is_some_and(|span| self.hardship.was_bereaved(span))
@@ -124,6 +186,11 @@ impl Ledger {
     /// A back end closes a connection without a word.
     pub fn close_silently(&self) {
         self.hardship.close_silently();
+    }
+
+    /// A back end ends a connection with whatever is under way on it.
+    pub fn lose_connection(&self, back_end: SocketAddr) {
+        self.hardship.lose_connection(back_end);
     }
 
     /// Something is wrong.
@@ -141,7 +208,9 @@ impl Ledger {
         let findings: Vec<String> = self.entries.borrow().iter().flat_map(|entry| self.judge_entry(entry)).collect();
         findings.into_iter().for_each(|finding| self.find(finding));
         let unanswered = |entry: &&Entry| match &entry.ended {
-            Some((_, Outcome::Answered)) => false,
+            Some((_, Outcome::Answered | Outcome::GivenUp)) => false,
+            // In a world with limits not even perfection answers everybody.
+            Some((_, Outcome::Refused(503))) => self.rules.instance_connections.is_none(),
             _ => entry.excuse.is_none(),
         };
         if perfect && let Some(entry) = self.entries.borrow().iter().find(unanswered) {
@@ -161,8 +230,9 @@ impl Ledger {
         let (Some(began), Some((ended, outcome))) = (entry.began, &entry.ended) else { return wrong };
         let span = Span { client: entry.client, began, ended: *ended };
         let excused = match outcome {
-            Outcome::Answered => true,
+            Outcome::Answered | Outcome::GivenUp => true,
             Outcome::Refused(400..=499) | Outcome::Silence => self.hardship.was_felt_by_client(span),
+            Outcome::Refused(503) if self.may_spill(span) => true,
             Outcome::Refused(502..=504) => {
                 self.is_hurt(entry, span) || is_unrepeatable(entry) && self.hardship.was_bereaved(span)
             }

@@ -222,14 +222,25 @@ impl Plan {
         !matches!(self.method, "POST" | "PATCH")
     }
 
-    /// Its head as the client sends it.
-    pub fn head(&self) -> String {
+    /// Whether its body has a trailer.
+    pub fn has_trailer(&self) -> bool {
+        matches!(self.body, Content::Chunked(_)) && self.number % 3 == 0
+    }
+
+    /// Without what HTTP/2 has no word for.
+    pub fn for_stream(self) -> Plan {
+        Plan { version: Version::Http11, closes: false, ..self }
+    }
+
+    /// Its head as the client sends it, with another field line.
+    pub fn head(&self, line: &str) -> String {
         let version = match self.version {
             Version::Http10 => "HTTP/1.0",
             Version::Http11 => "HTTP/1.1",
         };
         let mut head = format!("{} /r/{} {version}\r\nHost: {HOST}\r\n", self.method, self.number);
         head.push_str(&self.body.field());
+        head.push_str(line);
         let optional = [
             (self.expects, "Expect: 100-continue\r\n"),
             (self.forwarded, "X-Forwarded-For: 192.0.2.7\r\n"),

@@ -1,0 +1,43 @@
+//! What holds when receive buffers run short: whoever has held some for long and got nowhere gives them back.
+//!
+//! A connection holds buffers while its peer does not take what they hold. Many such peers would leave none to the others
+//! of the core, long before any of them is silent for a timeout. So while most buffers are held, waits with buffers in
+//! their hands end after a short time, with an error of their own.
+
+use std::io;
+use std::time::Duration;
+
+use crate::base::Instant;
+use crate::runtime::io::Io;
+
+/// How long a peer may take over one send, or let what it sent ahead lie, while buffers are scarce: a piece of 16 KiB in
+/// two seconds is slower than any line in use.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often waits are looked at while buffers are scarce.
+pub(in crate::runtime) const LOOK: Duration = Duration::from_millis(100);
+
+/// Whether so many buffers are `held` of all that there are (`capacity`) that those left are for whoever makes progress.
+pub(in crate::runtime) fn is_scarce(held: usize, capacity: usize) -> bool {
+    held > capacity - capacity / 4
+}
+
+impl Io {
+    /// Ends a wait that began at `since` and keeps buffers in use, if they are scarce and it has taken long. Every task is
+    /// polled now and then while they are.
+    ///
+    /// # Errors
+    /// That the wait is over, which [`is_shortage`] knows.
+    pub fn may_hold_buffers(&self, since: Instant) -> io::Result<()> {
+        if !self.in_flight().lending().is_scarce() || self.now().since(since) < PATIENCE {
+            return Ok(());
+        }
+        self.in_flight().lending().note_taken_back();
+        Err(io::Error::from_raw_os_error(libc::ENOBUFS))
+    }
+}
+
+/// Whether something failed because buffers were scarce.
+pub fn is_shortage(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOBUFS)
+}

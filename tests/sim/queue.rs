@@ -1,0 +1,87 @@
+//! The surge queue: who waits is served in order, for as long as he may wait, on however many cores.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::faults::Faults;
+use crate::script::{Peer, Script, Stage, role};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// A back end that takes 100 ms for each request, notes the paths in order, and how many it had at once.
+fn slow(heard: &Rc<RefCell<Vec<String>>>, most: &Rc<Cell<usize>>) -> crate::back_end::Flow {
+    let (heard, most, at_once) = (heard.clone(), most.clone(), Rc::new(Cell::new(0)));
+    role(move |mut peer: Peer| {
+        let (heard, most, at_once) = (heard.clone(), most.clone(), at_once.clone());
+        async move {
+            while let Some(head) = peer.head().await {
+                heard.borrow_mut().push(head.line.split(' ').nth(1).unwrap_or_default().to_owned());
+                at_once.set(at_once.get() + 1);
+                most.set(most.get().max(at_once.get()));
+                peer.wait(100).await;
+                at_once.set(at_once.get() - 1);
+                peer.say(OK).await;
+            }
+        }
+    })
+}
+
+/// Clients that ask one after the other at intervals of 10 ms, and the first line of each answer.
+fn ask(script: &mut Script, clients: usize) -> Vec<String> {
+    let lines = Rc::new(RefCell::new(vec![String::new(); clients]));
+    for number in 0..clients {
+        let lines = lines.clone();
+        script.client(move |mut peer| async move {
+            peer.wait(10 * number as u64).await;
+            peer.say(format!("GET /{number} HTTP/1.1\r\nHost: a.example\r\n\r\n")).await;
+            let line = peer.line().await;
+            lines.borrow_mut()[number] = line;
+        });
+    }
+    script.play();
+    lines.take()
+}
+
+#[test]
+fn requests_are_served_in_order_and_never_one_too_many() {
+    for (cores, connections, seed) in [(1, "1", 1), (3, "1", 2), (3, "2", 3), (3, "3", 4)] {
+        let (heard, most) = (Rc::default(), Rc::default());
+        let limits = match connections {
+            "1" => "instance_connections = 1",
+            "2" => "instance_connections = 2",
+            _ => "instance_connections = 3",
+        };
+        let stage = Stage { cores, limits, ..Stage::default() };
+        let mut script = Script::staged(seed, Faults::none(), vec![slow(&heard, &most)], &stage);
+        let lines = ask(&mut script, 20);
+        assert!(lines.iter().all(|line| line == "HTTP/1.1 200 OK"), "{lines:?}");
+        let order: Vec<String> = (0..20).map(|number| format!("/{number}")).collect();
+        assert_eq!(*heard.borrow(), order, "{cores} cores, {connections} at once");
+        assert_eq!(most.get().to_string(), connections);
+        script.finish();
+    }
+}
+
+#[test]
+fn a_full_queue_turns_away_the_last_and_a_deadline_the_first() {
+    let (heard, most) = (Rc::default(), Rc::default());
+    let limits = "instance_connections = 1, surge_queue = 15, queue_timeout = 1";
+    let stage = Stage { cores: 2, limits, ..Stage::default() };
+    let mut script = Script::staged(1, Faults::none(), vec![slow(&heard, &most)], &stage);
+    let lines = ask(&mut script, 20);
+    let served: Vec<usize> = (0..20).filter(|number| lines[*number] == "HTTP/1.1 200 OK").collect();
+    let away = lines.iter().filter(|line| line.starts_with("HTTP/1.1 503")).count();
+    assert_eq!(served.len() + away, 20, "{lines:?}");
+    // One is served at once and one every 100 ms; ten more of those waiting within their second, and those at the end of
+    // a queue of fifteen find it full.
+    assert!(
+        (10..=12).contains(&served.len()) && served[..10].iter().enumerate().all(|(at, one)| at == *one),
+        "{served:?}"
+    );
+    assert_eq!(
+        script.node.sum_of("elbow_spillover_total"),
+        lines[16..].iter().filter(|line| line.contains("503")).count() as u64
+    );
+    assert_eq!(most.get(), 1);
+    script.finish();
+}
