@@ -71,7 +71,7 @@ impl Node {
     pub fn start(start: &Start<'_>) -> Node {
         let configuration = configuration(start.address, start.balancers);
         let key = StickyKey::new(&[7; 32]).expect("as long as a key is");
-        let registry = Registry::with_sticky_key(&configuration, start.cores.len(), Some(key)).expect("addresses only");
+        let registry = Registry::with_keys(&configuration, start.cores.len(), Some(key), &[]).expect("addresses only");
         let admission = Admission::new(start.limit);
         let recorder = Arc::new(FlightRecorder::new(0, start.cores.len()));
         let running = Rc::new(Cell::new(start.cores.len()));
