@@ -46,7 +46,7 @@ const ON_THE_CONTROL_THREAD: &[&str] = &["control", "prober", "server"];
 const HOMES: &[(&str, Home)] = &[
     ("x509_parser", Rooms(&["tls"])),
     ("webpki", Rooms(&["tls"])),
-    ("aws_lc_rs", Rooms(&["balance", "control", "tls"])),
+    ("aws_lc_rs", Rooms(&["balance", "control", "tls", "wire"])),
     ("bytes", Anywhere),
     ("clap", Rooms(&["cli", "main"])),
     ("crossbeam", Anywhere),

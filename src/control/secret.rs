@@ -15,6 +15,22 @@ const LENGTH_MAX: u64 = 1_024;
 /// The file cannot be read, is empty or too long, or others than its owner may read or write it.
 pub(super) fn read(path: &Path) -> io::Result<String> {
     let refuse = |what: String| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    let mut text = String::new();
+    open(path)?.take(LENGTH_MAX + 1).read_to_string(&mut text)?;
+    match text.trim() {
+        "" => refuse("empty".to_owned()),
+        _ if text.len() as u64 > LENGTH_MAX => refuse(format!("longer than {LENGTH_MAX} bytes")),
+        secret => Ok(secret.to_owned()),
+    }
+}
+
+/// The file at `path`, to be read.
+///
+/// # Errors
+///
+/// It cannot be read, or others than its owner may read or write it.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let refuse = |what: String| Err(io::Error::new(io::ErrorKind::InvalidData, what));
     // Looked at before it is opened: to open a pipe would wait for its writer.
     if !std::fs::metadata(path)?.is_file() {
         return refuse("not a regular file".to_owned());
@@ -25,13 +41,7 @@ pub(super) fn read(path: &Path) -> io::Result<String> {
     if mode & 0o077 != 0 {
         return refuse(format!("mode {mode:04o} lets others than its owner (uid {}) in: chmod 600", metadata.uid()));
     }
-    let mut text = String::new();
-    file.take(LENGTH_MAX + 1).read_to_string(&mut text)?;
-    match text.trim() {
-        "" => refuse("empty".to_owned()),
-        _ if text.len() as u64 > LENGTH_MAX => refuse(format!("longer than {LENGTH_MAX} bytes")),
-        secret => Ok(secret.to_owned()),
-    }
+    Ok(file)
 }
 
 #[cfg(test)]

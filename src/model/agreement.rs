@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Conflict, InstanceHttp, Layer, Listener, LoadBalancerParts, Place, Policy, PolicyName, PolicyType, Port,
-    PredefinedPolicy,
+    PredefinedPolicy, UnknownName,
 };
 
 /// Every conflict among `parts`, with its place.
@@ -17,6 +17,7 @@ pub(super) fn conflicts_in(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> 
         conflicts.push((Place::Listeners, Conflict::NoListener));
     }
     conflicts.extend(in_listeners(parts));
+    conflicts.extend(in_instance_certificates(parts));
     conflicts.extend(in_instances(parts));
     conflicts.extend(in_policies(parts));
     conflicts.extend(in_listener_policies(parts));
@@ -39,6 +40,7 @@ fn in_listeners(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
         if *secure_ports.entry(listener.instance_port).or_insert(secure) != secure {
             conflicts.push((Place::ListenerInstancePort(index), Conflict::MixedInstancePort(listener.instance_port)));
         }
+        conflicts.extend(in_client_tls(listener, index));
         let http = listener.instance_http;
         match listener.protocols.layer() {
             Layer::Seven if *http_ports.entry(listener.instance_port).or_insert(http) != http => {
@@ -50,6 +52,33 @@ fn in_listeners(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
                 conflicts.push((Place::Listener(index), conflict));
             }
             _ => {}
+        }
+    }
+    conflicts
+}
+
+/// Keys that mean nothing without TLS.
+fn in_client_tls(listener: &Listener, index: usize) -> Vec<(Place, Conflict)> {
+    let front = listener.protocols.front();
+    let said = [
+        ("strict_sni", listener.unknown_name == UnknownName::Refuse),
+        ("client_certificates", listener.client_certificates.is_some()),
+    ];
+    let unused = said.into_iter().filter(|(_, is_said)| *is_said && !front.is_secure());
+    unused.map(|(key, _)| (Place::ListenerKey(index, key), Conflict::TlsKeyUnused(key, front))).collect()
+}
+
+/// All listeners of an instance port believe its instances for the same reason, and for one.
+fn in_instance_certificates(parts: &LoadBalancerParts) -> Vec<(Place, Conflict)> {
+    let mut conflicts = Vec::new();
+    let mut asked = HashMap::new();
+    for (index, listener) in parts.listeners.iter().enumerate() {
+        let (wanted, port, back) = (&listener.instance_certificates, listener.instance_port, listener.protocols.back());
+        let place = Place::ListenerKey(index, "instance_certificates");
+        if wanted.is_some() && !back.is_secure() {
+            conflicts.push((place, Conflict::InstancesWithoutTls(back)));
+        } else if back.is_secure() && *asked.entry(port).or_insert(wanted) != wanted {
+            conflicts.push((place, Conflict::MixedInstanceCertificates(port)));
         }
     }
     conflicts
@@ -160,6 +189,10 @@ fn check_instance_port_policy(
         listeners.any(|listener| listener.instance_port == port && listener.protocols.back().is_secure());
     if kind == PolicyType::BackendServerAuthentication && !reached_by_tls {
         return Err(Conflict::AuthenticationWithoutTls(names[position].clone(), port));
+    }
+    let is_verified = |listener: &Listener| listener.instance_port == port && listener.instance_certificates.is_some();
+    if kind == PolicyType::BackendServerAuthentication && parts.listeners.iter().any(is_verified) {
+        return Err(Conflict::AuthenticatedTwice(names[position].clone(), port));
     }
     Ok(())
 }

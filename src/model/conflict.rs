@@ -14,6 +14,8 @@ pub enum Place {
     ListenerInstancePort(usize),
     /// The certificates of a listener.
     ListenerCertificates(usize),
+    /// A key of a listener, if it is there, else the listener.
+    ListenerKey(usize, &'static str),
     /// A policy in the list of a listener: listener, then position in its list.
     ListenerPolicy(usize, usize),
     /// The list of listeners.
@@ -63,6 +65,14 @@ pub enum Conflict {
     MixedInstanceHttp(Port),
     /// A listener whose back end is not asked in HTTP at all is to ask in HTTP/2.
     Http2WithoutHttp(Protocol),
+    /// A key that concerns TLS with clients, on a plain listener.
+    TlsKeyUnused(&'static str, Protocol),
+    /// Certificates are asked of instances that are not reached by TLS.
+    InstancesWithoutTls(Protocol),
+    /// Listeners ask the instances behind one port for different certificates.
+    MixedInstanceCertificates(Port),
+    /// Instances are to be believed both by their public keys and by who issued their certificates.
+    AuthenticatedTwice(PolicyName, Port),
     /// Two instances have one id.
     DuplicateInstance(InstanceId),
     /// Two instances are at one address and port.
@@ -107,6 +117,21 @@ impl fmt::Display for Conflict {
             Self::Http2WithoutHttp(protocol) => {
                 write!(formatter, "http2 is for instances that speak HTTP or HTTPS, these speak {protocol}")
             }
+            Self::TlsKeyUnused(key, protocol) => {
+                write!(formatter, "{key} is for HTTPS and SSL listeners, this one is {protocol}")
+            }
+            Self::InstancesWithoutTls(protocol) => write!(
+                formatter,
+                "instance_certificates is for instances that speak HTTPS or SSL, these speak {protocol}"
+            ),
+            Self::MixedInstanceCertificates(port) => {
+                write!(formatter, "listeners disagree about instance_certificates of instance port {port}")
+            }
+            Self::AuthenticatedTwice(name, port) => write!(
+                formatter,
+                "policy {name} cannot be enabled here: instances behind port {port} are verified by \
+                 instance_certificates"
+            ),
             Self::DuplicateInstance(id) => write!(formatter, "instance {id} is already registered"),
             Self::DuplicateEndpoint(id) => {
                 write!(formatter, "instance {id} already has this address")

@@ -121,7 +121,31 @@ reasons! {
 
     /// The client's TLS handshake did not end in time.
     TlsHandshakeTimeout "tls_handshake_timeout" Client Handshake Connection - "connection_read_timeout"
-    /// The client's TLS handshake failed: no common protocol or cipher, or an alert.
+    /// What the client sends to a secure listener is no TLS.
+    TlsNotSpoken "tls_not_spoken" Client Handshake Connection - "tls_protocol_error"
+    /// The client offers no TLS version that the security policy has.
+    TlsNoSharedProtocol "tls_no_shared_protocol" Client Handshake Connection - "tls_protocol_error"
+    /// The client offers no cipher, key exchange or signature that the security policy and the certificate have.
+    TlsNoSharedCipher "tls_no_shared_cipher" Client Handshake Connection - "tls_protocol_error"
+    /// The client offers application protocols (ALPN), and none that is spoken here.
+    TlsNoSharedApplicationProtocol "tls_no_shared_application_protocol" Client Handshake Connection - "tls_protocol_error"
+    /// The client names no host, or one that no certificate is for, and the listener is strict about it.
+    TlsUnknownServerName "tls_unknown_server_name" Client Handshake Connection - "tls_protocol_error"
+    /// The client shows no certificate and must.
+    TlsClientCertificateMissing "tls_client_certificate_missing" Client Handshake Connection - "tls_certificate_error"
+    /// The client's certificate has expired, or is not valid yet.
+    TlsClientCertificateExpired "tls_client_certificate_expired" Client Handshake Connection - "tls_certificate_error"
+    /// The client's certificate is from no authority that the listener believes.
+    TlsClientCertificateUntrusted "tls_client_certificate_untrusted" Client Handshake Connection - "tls_certificate_error"
+    /// The client's certificate is no good in another way.
+    TlsClientCertificateInvalid "tls_client_certificate_invalid" Client Handshake Connection - "tls_certificate_error"
+    /// The client does not believe the listener's certificate, and said so by an alert.
+    TlsCertificateRejected "tls_certificate_rejected" Client Handshake Connection - "tls_alert_received"
+    /// The client gave its handshake up with another alert.
+    TlsClientAlert "tls_client_alert" Client Handshake Connection - "tls_alert_received"
+    /// The client closed its connection inside its TLS handshake.
+    TlsHandshakeAbandoned "tls_handshake_abandoned" Client Handshake Connection - "connection_terminated"
+    /// The client's TLS handshake failed otherwise: it breaks the protocol, or the connection broke.
     TlsHandshakeFailed "tls_handshake_failed" Client Handshake Connection - "tls_protocol_error"
 
     /// The request head did not arrive in time.
@@ -188,7 +212,8 @@ reasons! {
     BackendTlsTimeout "backend_tls_timeout" Backend Connect Request 504 "connection_timeout"
     /// The instance's TLS handshake failed.
     BackendTlsFailed "backend_tls_failed" Backend Connect Request 502 "tls_protocol_error"
-    /// The instance's certificate does not hold a key that its policy names.
+    /// The instance's certificate does not hold a key that its policy names, or is not from an authority, for the name or
+    /// of the time that it should be.
     BackendKeyUntrusted "backend_key_untrusted" Backend Connect Request 502 "tls_certificate_error"
 
     /// The instance stopped reading the request.

@@ -31,14 +31,16 @@ pub struct TrafficLimits {
     pub queue_timeout: Seconds<10, 3_600_000>,
     /// From the last byte of the request to the first of the answer; `None`: the idle timeout, as in ELB.
     pub first_byte_timeout: Option<Seconds<10, 4_000_000>>,
-    /// Silence of the client inside a request body.
+    /// Silence of the client inside a request body, unless it may be waiting for the answer to go on: see
+    /// `tunnel_timeout`.
     pub client_body_timeout: Seconds<100, 4_000_000>,
     /// Bytes a second that a request body brings on average, counted over the time it is waited for; the first
     /// `client_body_timeout` of that is free. Whoever dribbles holds a connection and an instance for hours otherwise.
     /// 240 is what Kestrel and IIS ask for; `None`: silence alone counts. HTTP/2 bodies of unknown length are exempt:
     /// they may be conversations.
     pub client_body_minimum_rate: Unlimited,
-    /// Silence on an upgraded connection. People leave a WebSocket open over lunch.
+    /// Silence of both sides on an upgraded connection, or in an exchange whose answer has begun before the request was
+    /// whole, as calls of gRPC do that stream both ways. People leave a WebSocket open over lunch.
     pub tunnel_timeout: Seconds<1_000, 604_800_000>,
     /// Connections at once from one client address. Off: whole offices share one address.
     pub connections_per_client: Unlimited,

@@ -1,10 +1,12 @@
 //! Where clients arrive and how what they send goes on to the instances.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::{CertificateFiles, PolicyName, Port, ProtocolPair, Unlimited};
+use super::keyword::keyword;
+use super::{CertificateFiles, Host, PolicyName, Port, ProtocolPair, Unlimited};
 
 /// One listener. A [`super::LoadBalancer`] checks what its fields must agree on: a secure one has a certificate,
 /// its policies exist and fit.
@@ -22,6 +24,12 @@ pub struct Listener {
     pub instance_http: InstanceHttp,
     /// What a secure listener can show; the first is for clients that name no host. Empty on a plain one.
     pub certificates: Vec<CertificateFiles>,
+    /// What clients of a secure listener get that name no host, or one that no certificate is for.
+    pub unknown_name: UnknownName,
+    /// Whether clients of a secure listener show certificates of their own.
+    pub client_certificates: Option<ClientCertificates>,
+    /// By what secure instances are believed, beyond ELB's policies; all listeners of an instance port agree about it.
+    pub instance_certificates: Option<InstanceCertificates>,
     /// The load balancer's policies that are attached here.
     pub policies: Vec<PolicyName>,
     /// The most client connections at once on this node; `None`: only the node's limit counts.
@@ -44,6 +52,44 @@ pub enum InstanceHttp {
     Http2,
 }
 
+/// What a client gets that names no host, or one that no certificate is for; said by the key `strict_sni`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum UnknownName {
+    /// The listener's first certificate, as ELB does.
+    #[default]
+    ServeDefault,
+    /// A fatal alert: strict SNI.
+    Refuse,
+}
+
+/// Clients prove who they are by a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificates {
+    /// What becomes of clients that show none.
+    pub verify: ClientVerification,
+    /// The authorities that may have issued it, in PEM.
+    pub ca_file: PathBuf,
+}
+
+keyword! {
+    /// What becomes of clients that show no certificate. One that shows a bad one is refused either way.
+    pub enum ClientVerification {
+        /// They are served, and the instance learns nothing of who they are.
+        Optional = "optional",
+        /// Their handshake fails.
+        Required = "required",
+    }
+}
+
+/// Instances prove who they are by a certificate for their name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstanceCertificates {
+    /// The authorities that may have issued it, in PEM.
+    pub ca_file: PathBuf,
+    /// The name to ask for and to find in it; `None`: the host name or address of each instance.
+    pub server_name: Option<Host>,
+}
+
 impl Listener {
     /// Every IPv4 address of the machine.
     pub const ANY_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -57,6 +103,9 @@ impl Listener {
             instance_port,
             instance_http: InstanceHttp::Http1,
             certificates: Vec::new(),
+            unknown_name: UnknownName::ServeDefault,
+            client_certificates: None,
+            instance_certificates: None,
             policies: Vec::new(),
             max_connections: None,
             allow: Vec::new(),

@@ -31,6 +31,7 @@ mod outlier;
 mod policy;
 mod protocol;
 mod security_policy;
+mod tls_suite;
 
 pub use address::{Endpoint, Host, HostName, Port};
 pub use api::{Access, AccessKey, ApiSettings};
@@ -47,7 +48,7 @@ pub use instance::{DEFAULT_WEIGHT, Instance, Weight};
 pub use inventory::{Inventory, InventoryInstance};
 pub use keyword::Keyword;
 pub use limits::{TrafficLimits, Unlimited};
-pub use listener::{InstanceHttp, Listener};
+pub use listener::{ClientCertificates, ClientVerification, InstanceCertificates, InstanceHttp, Listener, UnknownName};
 pub use load_balancer::{LoadBalancer, LoadBalancerParts};
 pub use name::{AccessKeyId, CookieName, InstanceId, LoadBalancerName, PolicyName, Region, ResourceName, Zone};
 pub use node::{AdminAddress, CoreList, Cores, Node};
@@ -55,6 +56,7 @@ pub use outlier::{EjectionCause, EjectionTime, FailuresInARow, OutlierDetection}
 pub use policy::{Policy, PolicyType, ProxyProtocolVersion, PublicKey};
 pub use protocol::{Layer, Protocol, ProtocolPair};
 pub use security_policy::{Cipher, CustomPolicy, PredefinedPolicy, SecurityPolicy, TlsVersion};
+pub use tls_suite::TlsSuite;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -22,6 +22,9 @@ pub struct Node {
     pub sticky_key_file: Option<PathBuf>,
     /// Where the process that serves writes its id, if anywhere.
     pub pid_file: Option<PathBuf>,
+    /// The secret that session tickets are made with on all nodes of one installation; `None`: random keys of this
+    /// node's own.
+    pub ticket_key_file: Option<PathBuf>,
 }
 
 impl Default for Node {
@@ -33,6 +36,7 @@ impl Default for Node {
             state_dir: PathBuf::from("/var/lib/elbow"),
             sticky_key_file: None,
             pid_file: None,
+            ticket_key_file: None,
         }
     }
 }

@@ -217,7 +217,7 @@ impl Account {
             exchange,
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes,
-            tls: agreed.map(|agreed| AccessTls { cipher: agreed.cipher, protocol: agreed.protocol.name() }),
+            tls: agreed.map(|agreed| AccessTls { cipher: agreed.cipher.as_str(), protocol: agreed.protocol.name() }),
             reason: self.failed.map(|reason| reason.as_str()),
         };
         core.log(log, |out| record.write(log.format(), out));

@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 
 use crate::model::Reason;
 use crate::proxy::session::Session;
+use crate::proxy::upload::Progress;
 use crate::transport::{BodyBroken, Broken, Pace, Piece, ReadError, Sink, Source, move_body};
 use crate::wire::connection::Persistence;
 use crate::wire::fault::BodyFault;
@@ -50,7 +51,7 @@ impl<'a> Download<'a> {
     }
 
     /// Sends a final answer whose body is framed like `framing` and comes from `source`. The head leaves together with
-    /// the first piece of the body.
+    /// the first piece of the body. `progress` is that of the request.
     ///
     /// # Errors
     /// Why the answer was cut.
@@ -58,6 +59,7 @@ impl<'a> Download<'a> {
         &self,
         framing: BodyFraming,
         persistence: Persistence,
+        progress: &Progress,
         source: &mut Source<'_>,
         sink: &mut Sink<'_>,
     ) -> Result<Downloaded, Reason> {
@@ -71,7 +73,7 @@ impl<'a> Download<'a> {
                     self.taken(pin!(sink.flush())).await?;
                     match self.move_rest(source, sink).await? {
                         true => Piece::End,
-                        false => self.next_piece(source).await?,
+                        false => self.next_piece(source, progress).await?,
                     }
                 }
             };
@@ -102,12 +104,25 @@ impl<'a> Download<'a> {
         })
     }
 
-    async fn next_piece(&self, source: &mut Source<'_>) -> Result<Piece, Reason> {
-        let deadline = self.session.now() + self.session.idle_timeout();
-        match self.session.core.io.within(deadline, pin!(source.next_piece())).await {
-            Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(error)) => Err(of_body(&error)),
-            Err(_elapsed) => Err(Reason::ResponseIdleTimeout),
+    async fn next_piece(&self, source: &mut Source<'_>, progress: &Progress) -> Result<Piece, Reason> {
+        let (session, waiting_since) = (self.session, self.session.now());
+        loop {
+            let (now, idle_timeout) = (session.now(), session.idle_timeout());
+            let (until, reason) = match progress.silent_since() {
+                Some(since) => (since + session.tunnel_timeout(), Reason::TunnelTimeout),
+                None => {
+                    let since = progress.ended_at().map_or(waiting_since, |ended_at| ended_at.max(waiting_since));
+                    (since + idle_timeout, Reason::ResponseIdleTimeout)
+                }
+            };
+            if until <= now {
+                return Err(reason);
+            }
+            // A dialogue whose request ends is an answer like any other from then on, so it is looked at again.
+            if let Ok(read) = session.core.io.within(until.min(now + idle_timeout), pin!(source.next_piece())).await {
+                progress.note_piece(session.now());
+                return read.map_err(|error| of_body(&error));
+            }
         }
     }
 

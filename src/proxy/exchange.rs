@@ -28,6 +28,7 @@ use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward};
 use crate::wire::framing::BodyFraming;
 use crate::wire::head::{Reply, RequestHead, ResponseHead};
+use crate::wire::websocket;
 
 /// The field that tells client and instance what the request is called.
 pub const REQUEST_ID: &[u8] = b"X-Request-Id";
@@ -231,6 +232,7 @@ impl Exchange<'_> {
         };
         let sent_at = progress.ended_at().unwrap_or_else(|| session.now());
         choice.cells().backend_latency.record(session.now().since(sent_at));
+        progress.note_answer(self.request.framing(), session.now());
         self.account.attempt = Some(Attempt { instance: choice.address(), sent_at, answered_at: session.now() });
         self.account.backend_status = self.response.status();
         choice.note_answer(session, self.response.status());
@@ -238,6 +240,9 @@ impl Exchange<'_> {
         let cookies = bond.fields();
         let additions = Additions { replace: &own, append: &cookies };
         let download = Download::new(session, self.request, self.response).with(additions);
+        if self.request.is_opening() && self.is_misleading(reply) {
+            return Err(Reason::ResponseMalformed);
+        }
         let (framing, body) = match reply {
             Reply::Final(framing) => (framing, answers.into_body(framing)),
             Reply::SwitchingProtocols | Reply::Interim => {
@@ -253,7 +258,7 @@ impl Exchange<'_> {
         let goes_on = progress.is_whole() && !session.is_leaving();
         let persistence = if goes_on { self.persistence } else { Persistence::Close };
         let ended = {
-            let downloading = pin!(download.run(framing, persistence, &mut from_instance, sink));
+            let downloading = pin!(download.run(framing, persistence, progress, &mut from_instance, sink));
             race(race(downloading, uploading.as_mut()), choice.cut()).await
         };
         self.account.sent_bytes = from_instance.body_bytes();
@@ -266,6 +271,15 @@ impl Exchange<'_> {
                 Ok(Conversed::Cut(failure::while_answering(reason)))
             }
             Either::Second(()) => Ok(Conversed::Cut(Reason::DrainTimeout)),
+        }
+    }
+
+    /// Whether the answer would have a client on a stream believe that the protocol it asked for has been opened, which is
+    /// what any success says there.
+    fn is_misleading(&self, reply: Reply) -> bool {
+        match reply {
+            Reply::SwitchingProtocols => !websocket::is_accepted(self.request, self.response),
+            Reply::Interim | Reply::Final(_) => (200..300).contains(&self.response.status()),
         }
     }
 
@@ -308,7 +322,7 @@ impl Exchange<'_> {
     }
 
     /// How the request goes on, with our `own` fields in place of the client's.
-    fn forward<'a>(&self, own: &'a [(&'a [u8], &'a [u8])]) -> RequestForward<'a> {
+    fn forward<'a>(&'a self, own: &'a [(&'a [u8], &'a [u8])]) -> RequestForward<'a> {
         RequestForward {
             client: self.session.client().ip(),
             scheme: self.session.scheme(),
@@ -316,6 +330,7 @@ impl Exchange<'_> {
             node: self.node,
             expectation: Expectation::Answered,
             persistence: Persistence::KeepAlive,
+            client_certificate: self.session.client_certificate(),
             additions: Additions { replace: own, append: &[] },
         }
     }

@@ -14,10 +14,11 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::account::{self, Account};
 use crate::proxy::core::Heads;
-use crate::proxy::exchange::{Client, Ended, Exchange};
+use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
 use crate::proxy::failure::{self, OwnFields};
 use crate::proxy::naming::{self, Traces};
 use crate::proxy::session::Session;
+use crate::proxy::tunnel;
 use crate::runtime::{Either, Io, Sleep, race};
 use crate::telemetry::{AnswerSource, RequestId};
 use crate::transport::{Http2Ended, Http2Request, Http2Server, Http2Writer, Receiver, Sender, Sink, Source, linger};
@@ -32,7 +33,8 @@ const PARTING_GRACE: Duration = Duration::from_secs(1);
 pub fn start(session: Session, halves: (Receiver, Sender), early: Bytes) {
     let io = session.core.io.clone();
     let now = io.now();
-    let server = Http2Server::new(halves, early, &session.request_limits());
+    // What switches protocols is a connection of HTTP/1.1.
+    let server = Http2Server::new(halves, early, &session.request_limits(), !session.asks_in_http2());
     let streams = Rc::new(Streams { open: Cell::new(0), changed_at: Cell::new(now), driver: RefCell::default() });
     let deadline = io.sleep_until(now);
     io.spawn(Front { session: Rc::new(session), server, streams, deadline, carried: 0, parting: Parting::No }.serve());
@@ -264,8 +266,13 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
             session.count_failure(reason);
             writer.reset();
         }
-        // Nothing was offered that could be switched to.
-        Ended::Switched(_) => writer.reset(),
+        Ended::Switched(switched) => {
+            let Switched { mut backend, choice } = *switched;
+            let early = backend.reader.take_unread();
+            let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early);
+            let silence = tunnel::Silence { limit: session.tunnel_timeout(), reason: Reason::TunnelTimeout };
+            Box::pin(tunnel::run_stream(&session, (reader, writer), instance, &choice, silence)).await;
+        }
     }
 }
 
@@ -276,6 +283,9 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads,
     }
     if let Err(reason) = session.may_request() {
         return Ended::Refused(reason);
+    }
+    if heads.request.is_opening() && session.asks_in_http2() {
+        return Ended::Refused(Reason::ConnectMethod);
     }
     let (reader, writer) = request.halves();
     let cancellation = writer.cancellation();
@@ -292,7 +302,8 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads,
         traces,
         account: &mut heads.account,
     };
-    let mut client = Client { source: Source::Http2(reader), sink: Sink::Http2(writer) };
+    let source = if heads.request.is_opening() { Source::Opening } else { Source::Http2(reader) };
+    let mut client = Client { source, sink: Sink::Http2(writer) };
     // Pinned where they are: an exchange is too large to be moved about.
     match race(pin!(cancellation.wait()), pin!(exchange.run(&mut client))).await {
         Either::First(()) => Ended::Cut(Reason::ClientClosed),

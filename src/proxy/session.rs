@@ -17,7 +17,7 @@ use crate::registry::{ListenerEntry, Visit};
 use crate::telemetry::{AnswerSource, ListenerCells};
 use crate::tls::Agreed;
 use crate::wire::desync::{self, Action, Class};
-use crate::wire::forward::Scheme;
+use crate::wire::forward::{ClientCertificate, Scheme};
 use crate::wire::head::{HeadLimits, RequestHead};
 
 /// A client connection as every flow on it sees it. The rules are those of the snapshot that the connection, or its
@@ -39,10 +39,11 @@ pub struct Session {
 }
 
 /// What only some connections have.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct More {
     destination: Option<SocketAddr>,
     agreed: Option<Agreed>,
+    client_certificate: Option<Rc<ClientCertificate>>,
 }
 
 /// Whose a session is.
@@ -74,7 +75,7 @@ impl Session {
             entry,
             client_ip: client.ip(),
             client_port: client.port(),
-            more: destination.map(|_| Box::new(More { destination, agreed: None })),
+            more: destination.map(|_| Box::new(More { destination, ..More::default() })),
             tenure: Tenure::Connection { _seat: seat, visit },
         };
         session.cells().connections_active.increment();
@@ -116,9 +117,16 @@ impl Session {
         self.more.as_ref()?.agreed
     }
 
-    /// Takes note of what protects the connection from now on.
-    pub fn note_agreed(&mut self, agreed: Option<Agreed>) {
-        self.more.get_or_insert_default().agreed = agreed;
+    /// Who the client proved to be, if it was asked and has shown a certificate.
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.more.as_ref()?.client_certificate.as_deref()
+    }
+
+    /// Takes note of what protects the connection from now on, and of who the client proved to be.
+    pub fn note_handshake(&mut self, agreed: Option<Agreed>, certificate: Option<ClientCertificate>) {
+        let more = self.more.get_or_insert_default();
+        more.agreed = agreed;
+        more.client_certificate = certificate.map(Rc::new);
     }
 
     /// Time at the start of this turn.

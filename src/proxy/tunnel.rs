@@ -6,7 +6,7 @@ use crate::model::Reason;
 use crate::proxy::session::Session;
 use crate::proxy::upstream::Choice;
 use crate::runtime::{Chunk, Either, race, try_join};
-use crate::transport::{Activity, Broken, Receiver, Sender, relay};
+use crate::transport::{Activity, Broken, Data, Http2Reader, Http2Writer, Piece, Receiver, Sender, relay};
 
 /// One connection of a tunnel.
 pub struct End {
@@ -77,6 +77,64 @@ pub async fn run(session: &Session, client: End, instance: End, choice: &Choice,
     to_client.socket().reset_on_close();
     to_instance.socket().reset_on_close();
     Carried { received_bytes, sent_bytes, failed: Some(reason) }
+}
+
+/// As [`run`], for a client whose end is a stream of a connection with others; that connection counts its bytes.
+pub async fn run_stream(
+    session: &Session,
+    (from_client, to_client): (&mut Http2Reader, &mut Http2Writer),
+    instance: End,
+    choice: &Choice,
+    silence: Silence,
+) {
+    let activity = Activity::new(&session.core.io);
+    let cancellation = to_client.cancellation();
+    let End { receiver: mut from_instance, sender: mut to_instance, early } = instance;
+    let ended = {
+        let there = stream_to_instance(from_client, &mut to_instance, &activity);
+        let back = instance_to_stream(early, &mut from_instance, to_client, &activity);
+        let over = race(activity.until_idle(silence.limit), choice.cut());
+        race(try_join(there, back), race(cancellation.wait(), over)).await
+    };
+    let reason = match ended {
+        Either::First(Ok(((), ()))) => return,
+        Either::First(Err(BrokenEnd::Client)) | Either::Second(Either::First(())) => Reason::TunnelClientReset,
+        Either::First(Err(BrokenEnd::Instance)) => Reason::TunnelBackendReset,
+        Either::Second(Either::Second(Either::First(()))) => silence.reason,
+        Either::Second(Either::Second(Either::Second(()))) => Reason::DrainTimeout,
+    };
+    session.count_failure(reason);
+    to_client.reset();
+    to_instance.socket().reset_on_close();
+}
+
+async fn stream_to_instance(source: &mut Http2Reader, sink: &mut Sender, activity: &Activity) -> Result<(), BrokenEnd> {
+    while let Piece::Data(piece) = source.next_piece().await.map_err(|_| BrokenEnd::Client)? {
+        activity.note();
+        sink.send(piece).await.map_err(|_| BrokenEnd::Instance)?;
+        activity.note();
+    }
+    sink.end().await.map_err(|_| BrokenEnd::Instance)
+}
+
+async fn instance_to_stream(
+    early: Option<Chunk>,
+    source: &mut Receiver,
+    sink: &mut Http2Writer,
+    activity: &Activity,
+) -> Result<(), BrokenEnd> {
+    let mut next = early;
+    loop {
+        if let Some(chunk) = next {
+            activity.note();
+            sink.send_piece(Data::Chunk(chunk), false).await.map_err(|_| BrokenEnd::Client)?;
+            activity.note();
+        }
+        next = source.receive().await.map_err(|_| BrokenEnd::Instance)?;
+        if next.is_none() {
+            return sink.finish(None).map_err(|_| BrokenEnd::Client);
+        }
+    }
 }
 
 async fn one_way(

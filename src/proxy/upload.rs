@@ -12,6 +12,7 @@ use crate::proxy::failure;
 use crate::proxy::session::Session;
 use crate::transport::{BodyBroken, Broken, Data, Pace, Piece, RateFloor, ReadError, Sink, Source, move_body};
 use crate::wire::fault::BodyFault;
+use crate::wire::framing::BodyFraming;
 
 /// How far an upload is; read by the other half of the exchange while the upload runs.
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub struct Progress {
     body_taken: Cell<bool>,
     whole: Cell<bool>,
     ended_at: Cell<Option<Instant>>,
+    /// Of an exchange that became a dialogue: when bytes last came from either side.
+    spoken_at: Cell<Option<Instant>>,
 }
 
 impl Progress {
@@ -30,6 +33,27 @@ impl Progress {
     /// Whether the whole request has been sent.
     pub fn is_whole(&self) -> bool {
         self.whole.get()
+    }
+
+    /// Takes note that the answer has begun. If the request goes on and nobody has said how long it will be, the exchange
+    /// is a dialogue from here on: who is silent may be waiting for the other, as calls of gRPC do that stream both ways.
+    /// The silence of one side then counts for nothing, and that of both ends it as it ends a tunnel.
+    pub fn note_answer(&self, framing: BodyFraming, now: Instant) {
+        if framing == BodyFraming::Chunked && self.ended_at.get().is_none() {
+            self.spoken_at.set(Some(now));
+        }
+    }
+
+    /// Takes note that bytes of a body have come.
+    pub fn note_piece(&self, now: Instant) {
+        if self.spoken_at.get().is_some() {
+            self.spoken_at.set(Some(now));
+        }
+    }
+
+    /// Since when both sides of a dialogue have been silent. `None` before it has become one, and when its request ends.
+    pub fn silent_since(&self) -> Option<Instant> {
+        self.spoken_at.get().filter(|_| self.ended_at.get().is_none())
     }
 
     /// When the last byte was sent that the instance took.
@@ -122,15 +146,26 @@ impl<'a> Upload<'a> {
     }
 
     async fn next_piece(&self, source: &mut Source<'_>) -> Result<Piece, Interrupted> {
-        let (began, silence) = (self.session.now(), self.session.client_body_timeout());
+        let (session, waiting_since) = (self.session, self.session.now());
+        let silence = session.client_body_timeout();
         let left = self.rate_floor(source).map_or(Duration::MAX, |floor| floor.grace);
-        let read = self.session.core.io.within(began + silence.min(left), pin!(source.next_piece())).await;
-        self.waited.set(self.waited.get() + self.session.now().since(began));
-        match read {
-            Ok(Ok(piece)) => Ok(piece),
-            Ok(Err(error)) => Err(of_body(&error)),
-            Err(_elapsed) if left < silence => Err(Interrupted::Failed(Reason::ClientBodySlow)),
-            Err(_elapsed) => Err(Interrupted::Failed(Reason::ClientBodyTimeout)),
+        loop {
+            let began = session.now();
+            // The answer may begin, or go on, while the client is waited for.
+            let (until, reason) = match self.progress.silent_since() {
+                Some(since) => (since + session.tunnel_timeout(), Reason::TunnelTimeout),
+                None if left < silence => (waiting_since + left, Reason::ClientBodySlow),
+                None => (waiting_since + silence, Reason::ClientBodyTimeout),
+            };
+            if until <= began {
+                return Err(Interrupted::Failed(reason));
+            }
+            let read = session.core.io.within(until, pin!(source.next_piece())).await;
+            self.waited.set(self.waited.get() + session.now().since(began));
+            if let Ok(read) = read {
+                self.progress.note_piece(session.now());
+                return read.map_err(|error| of_body(&error));
+            }
         }
     }
 

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use super::live::{Birth, Live, LiveId};
 use super::{
-    BackendTls, CertificateError, Ejected, FrontTls, InstanceEntry, Keyring, ListenerEntry, LoadBalancerEntry, Places,
+    BackendTls, Ejected, FrontTls, InstanceEntry, Keyring, KeyringError, ListenerEntry, LoadBalancerEntry, Places,
     Rules, Snapshot, Stickiness, Targets, TlsError,
 };
 use crate::balance::{Candidates, Member, Placement, Share, StickyKey, Zoning};
 use crate::model::{
-    AccessLog, CertificateFiles, Configuration, Host, HostName, Instance, InstanceId, Listener, LoadBalancer,
-    LoadBalancerName, Port, Routing,
+    AccessLog, Configuration, Host, HostName, Instance, InstanceId, Listener, LoadBalancer, LoadBalancerName, Port,
+    Routing,
 };
 use crate::telemetry::{AccessLogQueue, ListenerCells, PerCore};
 use crate::tls::TicketFault;
@@ -34,8 +34,8 @@ pub enum CompileError {
         /// What the resolver said.
         cause: String,
     },
-    /// A certificate is no good.
-    Certificate(CertificateFiles, CertificateError),
+    /// A file of certificates or keys is no good.
+    Keyring(KeyringError),
     /// There are no keys for session tickets.
     Tickets(TicketFault),
     /// A listener cannot speak TLS, to its clients or to its instances.
@@ -62,7 +62,7 @@ impl fmt::Display for CompileError {
             Self::Unresolved { load_balancer, instance, name, cause } => {
                 write!(formatter, "load balancer {load_balancer}, instance {instance}: cannot resolve {name}: {cause}")
             }
-            Self::Certificate(files, cause) => write!(formatter, "certificate {}: {cause}", files.chain.display()),
+            Self::Keyring(error) => error.fmt(formatter),
             Self::Tickets(fault) => write!(formatter, "session tickets: {fault}"),
             Self::Tls { load_balancer, port, cause } => {
                 write!(formatter, "load balancer {load_balancer}, listener {port}: {cause}")
@@ -333,10 +333,10 @@ impl<'a> Compiler<'a> {
         listener: &Listener,
     ) -> Option<Arc<BackendTls>> {
         let previous = self.backend_tls.get(&(&balancer.name, listener.instance_port)).copied();
-        let instances = entry.instances.iter().map(|instance| instance.live.id());
+        let instances = entry.instances.iter().map(|entry| (entry.live.id(), &entry.instance.host));
         self.backend_tls_made += 1;
         let id = u64::from(self.version) << 32 | u64::from(self.backend_tls_made);
-        let tls = BackendTls::compile(balancer, listener, instances, previous, id);
+        let tls = BackendTls::compile(balancer, listener, instances, self.keys.keyring, previous, id);
         self.noted(tls, entry, listener).map(Arc::new)
     }
 

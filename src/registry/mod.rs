@@ -1,7 +1,7 @@
 //! Floor 3: what should be (snapshots) and what is (live records).
 //!
 //! Owns: the compilation of a [`Configuration`](crate::model::Configuration) into an immutable [`Snapshot`], its
-//! publication to every thread, the certificates in their files ([`Keyring`]), the [`Live`] record of each registered
+//! publication to every thread, the certificates and keys in their files ([`Keyring`]), the [`Live`] record of each registered
 //! instance, who is [`Ejected`] and for how long, whose share still grows, what [`Clients`] have of a load balancer, the
 //! [`Lifecycle`] of the node, and what metrics and status read of all this. Does not own: how an instance is chosen
 //! (`balance`), how it is probed (`prober`), sockets.
@@ -44,7 +44,9 @@ pub use clients::{Clients, TurnedAway, Visit};
 pub use compile::{CompileError, Keys, compile};
 pub use departures::Deregistered;
 pub use ejections::Ejected;
-pub use keyring::{CertificateError, Keyring, Refreshed, read_certificate};
+pub use keyring::{
+    KeyFileError, Keyring, KeyringError, Refreshed, check_ticket_key, read_authorities, read_certificate,
+};
 pub use lifecycle::Lifecycle;
 pub use live::{Lease, Live, LiveId};
 pub use places::{Place, Places};

@@ -10,10 +10,10 @@ use super::ejections::Offences;
 use super::lifecycle::LifecycleCell;
 use super::newcomers::Newcomers;
 use super::surge::serve;
-use super::{CertificateError, CompileError, Keyring, Keys, Lifecycle, Refreshed, Snapshot, compile};
+use super::{CompileError, Keyring, KeyringError, Keys, Lifecycle, Refreshed, Snapshot, compile};
 use crate::balance::StickyKey;
 use crate::base::Instant;
-use crate::model::{CertificateFiles, Configuration};
+use crate::model::Configuration;
 use crate::runtime::Published;
 use crate::tls::{TicketRing, WallClock};
 
@@ -55,8 +55,8 @@ struct Sleeper {
 }
 
 impl Registry {
-    /// A registry of the first configuration, for `cores` data-plane threads, with ticket keys for as long as it lives and
-    /// without a key for sticky cookies; errors as of [`compile()`], and certificates that are no good.
+    /// A registry of the first configuration, for `cores` data-plane threads, without a key for sticky cookies;
+    /// errors as of [`compile()`], and files of certificates and keys that are no good.
     pub fn new(configuration: &Configuration, cores: usize) -> Result<Self, Vec<CompileError>> {
         Self::with_keys(configuration, cores, None, &[])
     }
@@ -71,7 +71,7 @@ impl Registry {
     ) -> Result<Self, Vec<CompileError>> {
         let tickets = TicketRing::resumed(ticket_keys, WallClock::System);
         let tickets = tickets.map_err(|fault| vec![CompileError::Tickets(fault)])?;
-        let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_certificates)?;
+        let keyring = Keyring::new(Arc::new(tickets)).for_configuration(configuration).map_err(of_keyring)?;
         let first = compile(configuration, cores, Keys { keyring: &keyring, sticky: sticky.as_ref() }, None)?;
         Ok(Self(Arc::new(Shared {
             published: Published::new(Arc::new(first)),
@@ -115,13 +115,13 @@ impl Registry {
         prepare: impl FnOnce(&Snapshot) -> Result<(), CompileError>,
     ) -> Result<(), Vec<CompileError>> {
         let mut applied = self.0.applied.lock().unwrap_or_else(PoisonError::into_inner);
-        let keyring = applied.keyring.for_configuration(configuration).map_err(of_certificates)?;
+        let keyring = applied.keyring.for_configuration(configuration).map_err(of_keyring)?;
         self.publish(configuration, &keyring, prepare)?;
         *applied = Applied { configuration: configuration.clone(), keyring };
         Ok(())
     }
 
-    /// Looks whether files of certificates have changed, and publishes the good ones to new connections. Answers what
+    /// Looks whether files of certificates and authorities have changed, and publishes the good ones to new connections. Answers what
     /// became of each that had changed. Host names are looked up anew, as by [`Registry::apply`]: not for the control
     /// thread itself.
     pub fn refresh_certificates(&self) -> Vec<Refreshed> {
@@ -133,7 +133,7 @@ impl Registry {
         };
         let mut keyring = applied.keyring.clone();
         let refreshed = keyring.refresh();
-        if refreshed.iter().any(|refreshed| matches!(refreshed, Refreshed::Replaced(..)))
+        if refreshed.iter().any(Refreshed::is_news)
             && let Err(errors) = self.publish(&applied.configuration, &keyring, |_| Ok(()))
         {
             // A host name may have no address just now. What is served stays as it is, and the next look finds the same.
@@ -232,8 +232,8 @@ impl Registry {
     }
 }
 
-fn of_certificates(errors: Vec<(CertificateFiles, CertificateError)>) -> Vec<CompileError> {
-    errors.into_iter().map(|(files, error)| CompileError::Certificate(files, error)).collect()
+fn of_keyring(errors: Vec<KeyringError>) -> Vec<CompileError> {
+    errors.into_iter().map(CompileError::Keyring).collect()
 }
 
 impl Shared {
@@ -316,7 +316,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Protocol;
+    use crate::model::{CertificateFiles, Protocol};
     use crate::registry::testing::{balancer, configuration, instance, listener};
     use crate::runtime::{BufferPool, Executor, Ring};
     use std::sync::mpsc;

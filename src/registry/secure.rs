@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::Ipv4Addr;
+use std::path::Path;
 
 use super::{Keyring, LiveId};
-use crate::model::{CertificateFiles, InstanceHttp, Layer, Listener, LoadBalancerParts, Policy, Port};
+use crate::model::{
+    CertificateFiles, ClientCertificates, ClientVerification, Host, InstanceHttp, Layer, Listener, LoadBalancerParts,
+    Policy, Port,
+};
 use crate::tls::{
-    Alpn, BackendTrust, Certificate, ClientAuth, ClientSettings, ClientTls, NothingNegotiable, PinnedKey,
-    ServerSettings, ServerTls, SettingsFault, TlsPolicy, TrustFault, UnknownName, WallClock,
+    Alpn, Authorities, BackendTrust, Certificate, ClientAuth, ClientSettings, ClientTls, NothingNegotiable, PinnedKey,
+    ServerSettings, ServerTls, SettingsFault, TlsPolicy, TrustFault, WallClock,
 };
 
 /// What a secure listener's clients shake hands with.
@@ -26,7 +31,7 @@ pub enum TlsError {
     Policy(NothingNegotiable),
     /// Its settings do not fit.
     Settings(SettingsFault),
-    /// The public keys of its instances.
+    /// Whom it is to believe.
     Trust(TrustFault),
 }
 
@@ -58,8 +63,8 @@ impl FrontTls {
         let server = ServerTls::new(ServerSettings {
             policy: &policy,
             certificates: &certificates,
-            unknown_name: UnknownName::ServeDefault,
-            client_auth: ClientAuth::Off,
+            unknown_name: listener.unknown_name,
+            client_auth: client_auth(listener, keyring)?,
             alpn: match listener.protocols.layer() {
                 Layer::Seven => Alpn::Http2OrHttp1,
                 Layer::Four => Alpn::Off,
@@ -81,42 +86,46 @@ pub struct BackendTlsId(u64);
 #[derive(Debug)]
 pub(super) struct BackendTls {
     id: BackendTlsId,
-    /// The keys that instances must hold; empty: any.
-    keys: Vec<PinnedKey>,
-    /// What is spoken inside.
-    http: InstanceHttp,
+    demand: Demand,
     /// One per instance, which remembers the sessions to resume.
     clients: HashMap<LiveId, ClientTls>,
-    /// For one that came up since.
+    /// For one that came up since. Where instances are known by their names it verifies nobody, as no certificate is for
+    /// this address, and the request is tried elsewhere.
     any: ClientTls,
 }
 
+/// What all instances behind one port have in common.
+#[derive(Debug, PartialEq)]
+struct Demand {
+    /// How they prove who they are.
+    trust: BackendTrust,
+    /// The name to ask them for, if it is not their own.
+    server_name: Option<Host>,
+    /// What is spoken inside.
+    http: InstanceHttp,
+}
+
 impl BackendTls {
-    /// For `instances` under the policies of `port`; keeps the sessions of `previous` where nothing has changed. `id` is
-    /// taken if something has.
-    pub(super) fn compile(
+    /// For `instances` under the rules of the listener's instance port; keeps the sessions of `previous` where nothing
+    /// has changed. `id` is taken if something has.
+    pub(super) fn compile<'a>(
         parts: &LoadBalancerParts,
         listener: &Listener,
-        instances: impl Iterator<Item = LiveId>,
+        instances: impl Iterator<Item = (LiveId, &'a Host)>,
+        keyring: &Keyring,
         previous: Option<&BackendTls>,
         id: u64,
     ) -> Result<BackendTls, TlsError> {
-        let keys = pinned_keys(parts, listener.instance_port)?;
-        let http = listener.instance_http;
-        let previous = previous.filter(|previous| previous.keys == keys && previous.http == http);
-        let trust = match keys.is_empty() {
-            true => BackendTrust::Anyone,
-            false => BackendTrust::PublicKeys(keys.clone()),
-        };
+        let demand = Demand::of(parts, listener, keyring)?;
+        let previous = previous.filter(|previous| previous.demand == demand);
         let known = |instance: &LiveId| previous.and_then(|previous| previous.clients.get(instance)).cloned();
         let clients =
-            instances.map(|instance| Ok((instance, known(&instance).map_or_else(|| client(&trust, http), Ok)?)));
+            instances.map(|(instance, host)| Ok((instance, known(&instance).map_or_else(|| demand.client(host), Ok)?)));
         Ok(BackendTls {
             id: previous.map_or(BackendTlsId(id), |previous| previous.id),
             clients: clients.collect::<Result<_, TlsError>>()?,
-            any: client(&trust, http)?,
-            keys,
-            http,
+            any: demand.client(&Host::Ip(Ipv4Addr::UNSPECIFIED.into()))?,
+            demand,
         })
     }
 
@@ -130,14 +139,48 @@ impl BackendTls {
     }
 }
 
-/// As ELB does, no server name is sent and none is looked for.
-fn client(trust: &BackendTrust, http: InstanceHttp) -> Result<ClientTls, TlsError> {
-    let alpn = match http {
-        InstanceHttp::Http1 => Alpn::Off,
-        InstanceHttp::Http2 => Alpn::Http2,
+impl Demand {
+    fn of(parts: &LoadBalancerParts, listener: &Listener, keyring: &Keyring) -> Result<Demand, TlsError> {
+        let keys = pinned_keys(parts, listener.instance_port)?;
+        let trust = match &listener.instance_certificates {
+            Some(asked) => BackendTrust::Authorities(authorities(keyring, &asked.ca_file)?),
+            None if keys.is_empty() => BackendTrust::Anyone,
+            None => BackendTrust::PublicKeys(keys),
+        };
+        let server_name = listener.instance_certificates.as_ref().and_then(|asked| asked.server_name.clone());
+        Ok(Demand { trust, server_name, http: listener.instance_http })
+    }
+
+    /// For an instance at `host`. Where its certificate is not looked at by name, no name is sent, as ELB does.
+    fn client(&self, host: &Host) -> Result<ClientTls, TlsError> {
+        let alpn = match self.http {
+            InstanceHttp::Http1 => Alpn::Off,
+            InstanceHttp::Http2 => Alpn::Http2,
+        };
+        let server_name = match (&self.trust, &self.server_name) {
+            (BackendTrust::Anyone | BackendTrust::PublicKeys(_), _) => None,
+            (BackendTrust::Authorities(_), name) => Some(name.as_ref().unwrap_or(host).to_string()),
+        };
+        let server_name = server_name.as_deref();
+        let settings = ClientSettings { trust: &self.trust, server_name, alpn, clock: WallClock::System };
+        ClientTls::new(settings).map_err(TlsError::Settings)
+    }
+}
+
+fn authorities(keyring: &Keyring, path: &Path) -> Result<Authorities, TlsError> {
+    // Whoever cannot be verified must not be believed.
+    keyring.authorities(path).cloned().ok_or(TlsError::Trust(TrustFault::NoAuthority))
+}
+
+fn client_auth(listener: &Listener, keyring: &Keyring) -> Result<ClientAuth, TlsError> {
+    let Some(ClientCertificates { verify, ca_file }) = &listener.client_certificates else {
+        return Ok(ClientAuth::Off);
     };
-    let settings = ClientSettings { trust, server_name: None, alpn, clock: WallClock::System };
-    ClientTls::new(settings).map_err(TlsError::Settings)
+    let authorities = authorities(keyring, ca_file)?;
+    Ok(match verify {
+        ClientVerification::Optional => ClientAuth::Optional(authorities),
+        ClientVerification::Required => ClientAuth::Required(authorities),
+    })
 }
 
 /// The public keys of the back-end authentication policies that are attached to `port`.

@@ -27,6 +27,7 @@ pub(crate) fn configuration(load_balancers: Vec<LoadBalancerParts>) -> Configura
             state_dir: PathBuf::from("/nowhere"),
             sticky_key_file: None,
             pid_file: None,
+            ticket_key_file: None,
         },
         admin: AdminAddress::DEFAULT,
         api: None,

@@ -1,4 +1,4 @@
-//! Follows the files of certificates: what an ACME client writes takes effect without a reload.
+//! Follows the files of certificates and authorities: what an ACME client writes takes effect without a reload.
 
 use std::time::Duration;
 
@@ -26,6 +26,14 @@ pub(super) async fn watch(registry: Registry) {
                     chain = %files.chain.display(),
                     %error,
                     "changed certificate is no good; the one before stays in use"
+                ),
+                Refreshed::AuthoritiesReplaced(path) => {
+                    tracing::info!(ca_file = %path.display(), "authorities replaced")
+                }
+                Refreshed::AuthoritiesKept(path, error) => tracing::error!(
+                    ca_file = %path.display(),
+                    %error,
+                    "changed CA file is no good; the one before stays in use"
                 ),
             }
         }

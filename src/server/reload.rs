@@ -72,7 +72,7 @@ impl Reloader {
             }
             Err(refused) => {
                 counts.refused += 1;
-                tracing::error!(reason = refused.message, "reload refused, the configuration stays");
+                tracing::error!(reason = refused.message.trim_end(), "reload refused, the configuration stays");
             }
         }
         self.counts.set(counts);

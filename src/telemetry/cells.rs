@@ -1,6 +1,7 @@
 //! What is counted about a listener and about an instance. One set of cells per core; see [`PerCore`](super::PerCore).
 
 use super::{Counter, ErrorCounters, Gauge, Histogram};
+use crate::model::{Keyword, TlsSuite};
 
 /// What one core counts about one listener.
 #[derive(Debug, Default)]
@@ -11,6 +12,8 @@ pub struct ListenerCells {
     pub request_duration: Histogram,
     /// From the first byte of a client's TLS handshake to its end.
     pub tls_handshake_duration: Histogram,
+    /// TLS handshakes with clients that succeeded.
+    pub tls_handshakes: HandshakeCounters,
     /// Client connections accepted.
     pub connections_total: Counter,
     /// Client connections open now.
@@ -31,6 +34,30 @@ pub struct ListenerCells {
     pub desync: DesyncCounters,
     /// What went wrong with its traffic.
     pub errors: ErrorCounters,
+}
+
+/// TLS handshakes by what was agreed on, and by whether an earlier session was resumed.
+#[derive(Debug, Default)]
+pub struct HandshakeCounters {
+    full: [Counter; TlsSuite::ALL.len()],
+    resumed: [Counter; TlsSuite::ALL.len()],
+}
+
+impl HandshakeCounters {
+    /// Counts one. Only the owning core's thread calls this.
+    pub fn record(&self, suite: TlsSuite, is_resumed: bool) {
+        self.counter(suite, is_resumed).increment();
+    }
+
+    /// How many there were.
+    pub fn get(&self, suite: TlsSuite, is_resumed: bool) -> u64 {
+        self.counter(suite, is_resumed).get()
+    }
+
+    fn counter(&self, suite: TlsSuite, is_resumed: bool) -> &Counter {
+        let counters = if is_resumed { &self.resumed } else { &self.full };
+        &counters[suite as usize]
+    }
 }
 
 /// Requests that do not follow the RFC, by the class of the worst that speaks against them.

@@ -2,7 +2,7 @@
 
 use super::reading::{InstanceGroup, InstanceReading, LoadBalancerReading};
 use super::{AnswerSource, Distribution, Histogram, InstanceCells, ListenerCells, PerCore, Reading, ResponseClass};
-use crate::model::{EjectionCause, Keyword, Reason};
+use crate::model::{EjectionCause, Keyword, Reason, TlsSuite};
 
 /// One metric.
 #[derive(Debug)]
@@ -90,6 +90,13 @@ pub static METRICS: &[Metric] = &[
         labels: LISTENER,
         help: "Time of a client's TLS handshake, successful ones only",
         collect: |reading, samples| listener_durations(reading, samples, |cells| &cells.tls_handshake_duration),
+    },
+    Metric {
+        name: "elbow_tls_handshakes_total",
+        kind: Kind::Counter,
+        labels: &["load_balancer", "listener", "protocol", "cipher", "resumed"],
+        help: "Clients' TLS handshakes that succeeded, by what was agreed on and by whether an earlier session was resumed; those that failed are among the errors",
+        collect: handshakes,
     },
     Metric {
         name: "elbow_connections_active",
@@ -261,6 +268,22 @@ fn requests(reading: &Reading, samples: &mut Samples<'_>) {
             }
         }
     });
+}
+
+/// Of secure listeners only: the others have no certificate.
+fn handshakes(reading: &Reading, samples: &mut Samples<'_>) {
+    for balancer in &reading.load_balancers {
+        for listener in balancer.listeners.iter().filter(|listener| !listener.certificates.is_empty()) {
+            let port = listener.port.to_string();
+            for &suite in TlsSuite::ALL {
+                for (resumed, is_resumed) in [("false", false), ("true", true)] {
+                    let labels = [balancer.name.as_str(), &port, suite.protocol(), suite.as_str(), resumed];
+                    let count = listener.cells.sum(|core| core.tls_handshakes.get(suite, is_resumed));
+                    samples(&labels, Value::Count(count));
+                }
+            }
+        }
+    }
 }
 
 fn errors(reading: &Reading, samples: &mut Samples<'_>) {

@@ -36,7 +36,9 @@ mod testing;
 
 pub use access_log::{AccessExchange, AccessLogQueue, AccessRecord, AccessRequestLine, AccessTls, Block, Times};
 pub use cell::{Counter, Gauge};
-pub use cells::{AnswerSource, DesyncCounters, InstanceCells, ListenerCells, RequestCounters, ResponseClass};
+pub use cells::{
+    AnswerSource, DesyncCounters, HandshakeCounters, InstanceCells, ListenerCells, RequestCounters, ResponseClass,
+};
 pub use distribution::Distribution;
 pub use errors::ErrorCounters;
 pub use exposition::{PROMETHEUS_CONTENT_TYPE, prometheus_text};

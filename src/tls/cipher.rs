@@ -1,7 +1,7 @@
 //! Protocol versions and ciphers by the names OpenSSL gives them, which are also ELB's and those of the access log
 //! (`ECDHE-RSA-AES128-GCM-SHA256`, `TLSv1.2`). Which of them are wanted is `policy`'s.
 
-use crate::model::{Keyword, TlsVersion};
+use crate::model::{Keyword, TlsSuite, TlsVersion};
 use rustls::crypto::aws_lc_rs::cipher_suite as suite;
 use rustls::{CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, version};
 
@@ -75,26 +75,26 @@ impl From<TlsVersion> for Protocol {
     }
 }
 
-/// Everything the TLS library can negotiate, by OpenSSL's name.
-static NEGOTIABLE: [(&str, SupportedCipherSuite); 9] = [
-    ("TLS_AES_128_GCM_SHA256", suite::TLS13_AES_128_GCM_SHA256),
-    ("TLS_AES_256_GCM_SHA384", suite::TLS13_AES_256_GCM_SHA384),
-    ("TLS_CHACHA20_POLY1305_SHA256", suite::TLS13_CHACHA20_POLY1305_SHA256),
-    ("ECDHE-ECDSA-AES128-GCM-SHA256", suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
-    ("ECDHE-RSA-AES128-GCM-SHA256", suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
-    ("ECDHE-ECDSA-AES256-GCM-SHA384", suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
-    ("ECDHE-RSA-AES256-GCM-SHA384", suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
-    ("ECDHE-ECDSA-CHACHA20-POLY1305", suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
-    ("ECDHE-RSA-CHACHA20-POLY1305", suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+/// Everything the TLS library can negotiate.
+static NEGOTIABLE: [(TlsSuite, SupportedCipherSuite); 9] = [
+    (TlsSuite::Tls13Aes128Gcm, suite::TLS13_AES_128_GCM_SHA256),
+    (TlsSuite::Tls13Aes256Gcm, suite::TLS13_AES_256_GCM_SHA384),
+    (TlsSuite::Tls13Chacha20, suite::TLS13_CHACHA20_POLY1305_SHA256),
+    (TlsSuite::EcdsaAes128Gcm, suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    (TlsSuite::RsaAes128Gcm, suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    (TlsSuite::EcdsaAes256Gcm, suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    (TlsSuite::RsaAes256Gcm, suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    (TlsSuite::EcdsaChacha20, suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
+    (TlsSuite::RsaChacha20, suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
 /// The suite behind an OpenSSL cipher name; `None` if it is never negotiated.
 pub(super) fn suite_named(name: &str) -> Option<SupportedCipherSuite> {
-    NEGOTIABLE.iter().find(|(known, _)| *known == name).map(|(_, suite)| *suite)
+    NEGOTIABLE.iter().find(|(known, _)| known.as_str() == name).map(|(_, suite)| *suite)
 }
 
-/// OpenSSL's name of a negotiated suite.
-pub(super) fn suite_name(suite: CipherSuite) -> Option<&'static str> {
+/// The name of a negotiated suite.
+pub(super) fn suite_name(suite: CipherSuite) -> Option<TlsSuite> {
     NEGOTIABLE.iter().find(|(_, known)| known.suite() == suite).map(|(name, _)| *name)
 }
 
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(ALL_CIPHER_SUITES.len(), NEGOTIABLE.len());
         for suite in ALL_CIPHER_SUITES {
             let name = suite_name(suite.suite()).expect("a name for every suite");
-            assert_eq!(suite_named(name).map(|found| found.suite()), Some(suite.suite()));
+            assert_eq!(suite_named(name.as_str()).map(|found| found.suite()), Some(suite.suite()));
         }
     }
 
@@ -133,7 +133,8 @@ mod tests {
                     .replace("AES_", "AES")
                     .replace('_', "-"),
             };
-            assert_eq!(*name, spelled);
+            assert_eq!(name.as_str(), spelled);
+            assert_eq!(name.protocol(), suite_protocol(*suite).name());
         }
     }
 }

@@ -89,6 +89,33 @@ impl TlsFault {
 }
 
 impl TlsFault {
+    /// The model's reason when a client's handshake ends like this.
+    pub fn client_reason(self) -> Reason {
+        match self {
+            Self::NotTls => Reason::TlsNotSpoken,
+            Self::NoSharedProtocol => Reason::TlsNoSharedProtocol,
+            Self::NoSharedCipher | Self::NoSharedGroup | Self::NoSharedSignature => Reason::TlsNoSharedCipher,
+            Self::NoSharedApplicationProtocol => Reason::TlsNoSharedApplicationProtocol,
+            Self::UnknownServerName => Reason::TlsUnknownServerName,
+            Self::CertificateMissing => Reason::TlsClientCertificateMissing,
+            Self::CertificateExpired | Self::CertificateNotYetValid => Reason::TlsClientCertificateExpired,
+            Self::CertificateUntrusted => Reason::TlsClientCertificateUntrusted,
+            Self::CertificateWrongName | Self::PublicKeyUnknown | Self::CertificateInvalid => {
+                Reason::TlsClientCertificateInvalid
+            }
+            // bad_certificate to certificate_unknown, and unknown_ca (RFC 8446 section 6.2).
+            Self::PeerAlert(42..=46 | 48) => Reason::TlsCertificateRejected,
+            Self::PeerAlert(_) => Reason::TlsClientAlert,
+            Self::HandshakeAbandoned | Self::Truncated => Reason::TlsHandshakeAbandoned,
+            Self::Malformed
+            | Self::Misbehaved
+            | Self::HandshakeTooLarge
+            | Self::DecryptFailed
+            | Self::KeysExhausted
+            | Self::Internal => Reason::TlsHandshakeFailed,
+        }
+    }
+
     /// The model's reason when a back end's handshake ends like this.
     pub fn backend_reason(self) -> Reason {
         match self {

@@ -95,7 +95,7 @@ fn serve(tls: &ServerTls) -> (SocketAddr, JoinHandle<Seen>) {
         Seen {
             fault: result.err(),
             protocol: session.protocol(),
-            cipher: session.cipher(),
+            cipher: session.cipher().map(Keyword::as_str),
             server_name: session.server_name().map(str::to_owned),
             alpn: session.alpn(),
             client: session.client_identity().map(|identity| identity.subject),

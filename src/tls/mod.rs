@@ -44,7 +44,6 @@ pub use client_auth::{ClientAuth, ClientIdentity};
 pub use clock::WallClock;
 pub use fault::TlsFault;
 pub use policy::{CipherOrder, Inactive, InactiveReason, Negotiable, NothingNegotiable, TlsPolicy};
-pub use resolver::UnknownName;
 pub use session::{Agreed, MAX_RECORD, Progress, Session};
 pub use settings::{Alpn, ApplicationProtocol, ClientSettings, ClientTls, ServerSettings, ServerTls, SettingsFault};
 pub use tickets::{TicketFault, TicketRing};

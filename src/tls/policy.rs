@@ -221,7 +221,7 @@ mod tests {
 
     fn negotiable_names(policy: &TlsPolicy) -> Vec<&'static str> {
         let negotiable = policy.negotiable().expect("something negotiable");
-        negotiable.suites.iter().filter_map(|suite| suite_name(suite.suite())).collect()
+        negotiable.suites.iter().filter_map(|suite| suite_name(suite.suite())).map(Keyword::as_str).collect()
     }
 
     fn inactive_names(policy: &TlsPolicy) -> Vec<&'static str> {

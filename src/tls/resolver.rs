@@ -9,17 +9,9 @@ use std::sync::Arc;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::certificate::Certificate;
+use crate::model::UnknownName;
 
-/// What a client gets that names no server, or one no certificate is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UnknownName {
-    /// The listener's first certificate, as ELB does.
-    #[default]
-    ServeDefault,
-    /// A fatal alert: strict SNI.
-    Refuse,
-}
+use super::certificate::Certificate;
 
 /// The certificates of one listener by name.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptErr
 use rustls::{CommonState, Error, HandshakeKind, InvalidMessage};
 
 use crate::base::Instant;
+use crate::model::TlsSuite;
 
 use super::cipher::{Protocol, suite_name};
 use super::client_auth::ClientIdentity;
@@ -74,8 +75,8 @@ pub struct Progress {
 pub struct Agreed {
     /// The protocol version.
     pub protocol: Protocol,
-    /// OpenSSL's name of the cipher.
-    pub cipher: &'static str,
+    /// The cipher.
+    pub cipher: TlsSuite,
 }
 
 impl Session {
@@ -281,8 +282,8 @@ impl Session {
         self.common().protocol_version().and_then(Protocol::negotiated)
     }
 
-    /// OpenSSL's name of the cipher, once agreed.
-    pub fn cipher(&self) -> Option<&'static str> {
+    /// The cipher, once agreed.
+    pub fn cipher(&self) -> Option<TlsSuite> {
         self.common().negotiated_cipher_suite().and_then(|suite| suite_name(suite.suite()))
     }
 

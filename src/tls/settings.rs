@@ -11,12 +11,14 @@ use rustls::pki_types::ServerName;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, ServerConfig};
 
+use crate::model::UnknownName;
+
 use super::certificate::Certificate;
 use super::cipher::Protocol;
 use super::client_auth::ClientAuth;
 use super::clock::WallClock;
 use super::policy::{CipherOrder, Negotiable};
-use super::resolver::{Resolver, UnknownName};
+use super::resolver::Resolver;
 use super::session_cache::{BackendSessions, SessionIds};
 use super::tickets::{ScopedTickets, TicketRing};
 use super::trust::{BackendTrust, TrustFault};

@@ -10,6 +10,7 @@ use rcgen::{
 };
 
 use super::*;
+use crate::model::UnknownName;
 
 /// PEM files.
 pub struct Files {

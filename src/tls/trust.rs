@@ -18,7 +18,7 @@ use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
 use super::certificate::read_chain;
 
 /// How a back end must prove who it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum BackendTrust {
     /// Not at all: ELB's way without a back-end authentication policy. Encrypts, but stops no one in the middle.
     Anyone,
@@ -65,6 +65,12 @@ impl PinnedKey {
 /// Certificate authorities to trust, and nobody else: the system's are not among them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Authorities(Arc<RootCertStore>);
+
+impl PartialEq for Authorities {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.roots == other.0.roots
+    }
+}
 
 impl Authorities {
     /// Reads every certificate of a PEM file.

@@ -5,7 +5,7 @@ use std::io;
 
 use crate::base::Instant;
 use crate::runtime::Socket;
-use crate::tls::{Agreed, ApplicationProtocol, ClientTls, ServerTls, Session, TlsFault};
+use crate::tls::{Agreed, ApplicationProtocol, ClientIdentity, ClientTls, ServerTls, Session, TlsFault};
 use crate::transport::halves::tls_halves;
 use crate::transport::tls_stream::{TlsLink, TlsReceiver};
 use crate::transport::{PlainReceiver, Receiver, Sender};
@@ -18,6 +18,10 @@ pub struct Accepted {
     pub began: Instant,
     /// What protects it.
     pub agreed: Option<Agreed>,
+    /// Whether it came back: an earlier session was resumed.
+    pub is_resumed: bool,
+    /// Who it proved to be, if it was asked and has shown a certificate.
+    pub identity: Option<ClientIdentity>,
     /// What it speaks inside, if it was asked (ALPN).
     pub protocol: Option<ApplicationProtocol>,
 }
@@ -46,7 +50,14 @@ pub async fn accept_tls(mut receiver: PlainReceiver, tls: &ServerTls) -> Result<
     let session = Session::server(tls).map_err(HandshakeError::Fault)?;
     let link = TlsLink::new(socket, session, Vec::new());
     let halves = shake_hands(TlsReceiver::new(receiver, link.clone(), Some(first))).await?;
-    Ok(Accepted { halves, began, agreed: link.agreed(), protocol: link.application_protocol() })
+    Ok(Accepted {
+        halves,
+        began,
+        agreed: link.agreed(),
+        is_resumed: link.is_resumed(),
+        identity: link.client_identity(),
+        protocol: link.application_protocol(),
+    })
 }
 
 /// Shakes hands with a server that has accepted.

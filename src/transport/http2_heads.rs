@@ -5,6 +5,7 @@
 
 use std::io;
 
+use h2::ext::Protocol;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::{self, Request};
 use http::response::{self, Response};
@@ -16,6 +17,7 @@ use crate::wire::forward::{
 };
 use crate::wire::head::{Content, HeadLimits, Method as AskedMethod, Reply, RequestHead, ResponseHead};
 use crate::wire::trailers::Trailers;
+use crate::wire::websocket;
 
 /// What a field line costs beside its name and value: colon, space, CR LF, so that the limits mean what they mean in
 /// HTTP/1.
@@ -31,10 +33,11 @@ pub(in crate::transport) fn read_request(
     limits: &HeadLimits,
     head: &mut RequestHead,
 ) -> Result<(), RequestFault> {
-    if parts.method == Method::CONNECT {
+    let opens = parts.extensions.get::<Protocol>().is_some_and(|protocol| protocol.as_str() == websocket::PROTOCOL);
+    if parts.method == Method::CONNECT && !opens {
         return Err(RequestFault::Connect);
     }
-    let method = parts.method.as_str();
+    let method = if opens { Method::GET.as_str() } else { parts.method.as_str() };
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     if method.len() + path.len() > limits.request_line {
         return Err(SyntaxFault::StartLineTooLong.into());
@@ -42,8 +45,14 @@ pub(in crate::transport) fn read_request(
     check_sizes(&parts.headers, limits)?;
     let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
     head.begin(method.as_bytes(), authority, path.as_bytes())?;
-    for (name, value) in &parts.headers {
+    // The client's own key means nothing (RFC 8441 section 5).
+    let passed_on = parts.headers.iter().filter(|(name, _)| !opens || name.as_str().as_bytes() != websocket::KEY);
+    for (name, value) in passed_on {
         head.push_field(name.as_str().as_bytes(), value.as_bytes())?;
+    }
+    if opens {
+        head.push_field(websocket::KEY, websocket::key().as_bytes())?;
+        return head.finish_opening(websocket::PROTOCOL.as_bytes());
     }
     head.finish(content)
 }
@@ -103,7 +112,9 @@ pub(in crate::transport) fn read_answer(
 
 /// An answer's head as an HTTP/2 client gets it.
 pub(in crate::transport) fn answer(head: &ResponseHead, reply: Reply, forward: &ResponseForward<'_>) -> Response<()> {
-    let mut answer = empty_answer(head.status());
+    // What an HTTP/1.1 server says by 101 is said by success (RFC 8441 section 5).
+    let status = if reply == Reply::SwitchingProtocols { StatusCode::OK.as_u16() } else { head.status() };
+    let mut answer = empty_answer(status);
     let fields = answer.headers_mut();
     visit_response_fields(head, reply, forward, |name, value| add(fields, name, value));
     answer

@@ -74,7 +74,8 @@ pub enum Http2Ended {
 impl Http2Server {
     /// Serves a connection on which `early` has been received. Heads within `limits` are taken; those far beyond are
     /// refused before anybody sees them.
-    pub fn new(halves: (Receiver, Sender), early: Bytes, limits: &HeadLimits) -> Http2Server {
+    /// `may_open` says that a WebSocket may be opened on a stream (RFC 8441).
+    pub fn new(halves: (Receiver, Sender), early: Bytes, limits: &HeadLimits, may_open: bool) -> Http2Server {
         let now = halves.0.socket().io().now();
         let link = Http2Link::new(halves, Some(Credit::new(now)));
         let header_list = limits.request_line + limits.headers_total + FIELD_OVERHEAD * MAX_FIELDS;
@@ -88,6 +89,9 @@ impl Http2Server {
             .max_concurrent_reset_streams(RESET_STREAMS)
             .max_pending_accept_reset_streams(RESET_STREAMS)
             .max_local_error_reset_streams(Some(BROKEN_STREAMS));
+        if may_open {
+            builder.enable_connect_protocol();
+        }
         let stage = Stage::Greeting(Box::new(builder.handshake(Duplex::new(link.clone(), early))));
         Http2Server { stage, link, is_calming: false }
     }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use bytes::{Buf, Bytes};
 
-use crate::runtime::Chunk;
+use crate::runtime::{Chunk, Outgoing};
 
 /// A piece of a body.
 #[derive(Debug)]
@@ -30,6 +30,15 @@ impl Data {
         match self {
             Data::Chunk(chunk) => Data::Chunk(chunk.split_to(count)),
             Data::Frame(bytes) => Data::Frame(bytes.split_to(count.min(bytes.len()))),
+        }
+    }
+}
+
+impl From<Data> for Outgoing {
+    fn from(data: Data) -> Outgoing {
+        match data {
+            Data::Chunk(chunk) => Outgoing::Chunk(chunk),
+            Data::Frame(bytes) => Outgoing::Bytes(bytes.into(), 0),
         }
     }
 }

@@ -11,6 +11,8 @@ pub enum Source<'a> {
     Http1(&'a mut Http1Reader),
     /// On a stream of an HTTP/2 connection.
     Http2(&'a mut Http2Reader),
+    /// On a stream, whose data is no body: another protocol's, once that is agreed on.
+    Opening,
 }
 
 impl Source<'_> {
@@ -22,6 +24,7 @@ impl Source<'_> {
         match self {
             Source::Http1(reader) => reader.piece_at_hand().map_err(ReadError::Fault),
             Source::Http2(reader) => reader.piece_at_hand(),
+            Source::Opening => Ok(Some(Piece::End)),
         }
     }
 
@@ -33,6 +36,7 @@ impl Source<'_> {
         match self {
             Source::Http1(reader) => reader.next_piece().await,
             Source::Http2(reader) => reader.next_piece().await,
+            Source::Opening => Ok(Piece::End),
         }
     }
 
@@ -41,6 +45,7 @@ impl Source<'_> {
         match self {
             Source::Http1(reader) => reader.is_finished(),
             Source::Http2(reader) => reader.is_finished(),
+            Source::Opening => true,
         }
     }
 
@@ -49,6 +54,7 @@ impl Source<'_> {
         match self {
             Source::Http1(reader) => reader.trailers(),
             Source::Http2(reader) => reader.trailers(),
+            Source::Opening => None,
         }
     }
 
@@ -57,6 +63,7 @@ impl Source<'_> {
         match self {
             Source::Http1(reader) => reader.body_bytes(),
             Source::Http2(reader) => reader.body_bytes(),
+            Source::Opening => 0,
         }
     }
 
@@ -64,7 +71,7 @@ impl Source<'_> {
     pub fn has_unread(&self) -> bool {
         match self {
             Source::Http1(reader) => reader.has_unread(),
-            Source::Http2(_) => false,
+            Source::Http2(_) | Source::Opening => false,
         }
     }
 
@@ -73,7 +80,7 @@ impl Source<'_> {
         match self {
             Source::Http1(reader) => drop(reader.broken().await),
             // Its cancellation is watched by whoever serves it.
-            Source::Http2(_) => std::future::pending().await,
+            Source::Http2(_) | Source::Opening => std::future::pending().await,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::base::Instant;
 use crate::runtime::{BUFFER_SIZE, Chunk, Sending, Socket};
-use crate::tls::{Agreed, ApplicationProtocol, Progress, Session, TlsFault};
+use crate::tls::{Agreed, ApplicationProtocol, ClientIdentity, Progress, Session, TlsFault};
 use crate::transport::PlainReceiver;
 
 /// What the two halves of a connection share.
@@ -57,6 +57,16 @@ impl TlsLink {
     /// What protects the connection, once that is agreed.
     pub fn agreed(&self) -> Option<Agreed> {
         self.session.borrow().agreed()
+    }
+
+    /// Who the client proved to be.
+    pub fn client_identity(&self) -> Option<ClientIdentity> {
+        self.session.borrow().client_identity()
+    }
+
+    /// Whether an earlier session was resumed.
+    pub fn is_resumed(&self) -> bool {
+        self.session.borrow().is_resumed()
     }
 
     /// The protocol that was agreed on by ALPN.

@@ -19,6 +19,7 @@ pub const FORWARD: RequestForward<'static> = RequestForward {
     node: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     expectation: Expectation::Answered,
     persistence: Persistence::KeepAlive,
+    client_certificate: None,
     additions: Additions { replace: &[], append: &[] },
 };
 

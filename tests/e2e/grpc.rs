@@ -36,12 +36,23 @@ def endless(request, context):
         yield b'x' * 1000
         time.sleep(0.01)
 
+def feed(requests, context):
+    for number in range(15):
+        yield str(number).encode()
+        time.sleep(0.3)
+
+def stall(request, context):
+    yield b'one moment'
+    time.sleep(20)
+
 open_calls = [0]
 handlers = {
     'Unary': grpc.unary_unary_rpc_method_handler(unary),
     'Count': grpc.unary_stream_rpc_method_handler(count),
     'Add': grpc.stream_unary_rpc_method_handler(add),
     'Talk': grpc.stream_stream_rpc_method_handler(talk),
+    'Feed': grpc.stream_stream_rpc_method_handler(feed),
+    'Stall': grpc.unary_stream_rpc_method_handler(stall),
     'Endless': grpc.unary_stream_rpc_method_handler(endless),
     'Open': grpc.unary_unary_rpc_method_handler(lambda request, context: str(open_calls[0]).encode()),
 }
@@ -117,6 +128,42 @@ except grpc.RpcError as error:
 print('all well')
 "#;
 
+/// Streams on which one side or both are silent, with idle timeout 2, `client_body_timeout` 1.5 and `tunnel_timeout` 4
+/// seconds; prints what does not hold. Argument: address.
+const SILENT_CLIENT: &str = r#"
+import sys, time, queue, grpc
+channel = grpc.insecure_channel(sys.argv[1])
+def check(what, got, expected):
+    if got != expected:
+        sys.exit(f'{what}: {got!r}, expected {expected!r}')
+def ends(what, answers, least, most):
+    began = time.monotonic()
+    try:
+        next(answers)
+        sys.exit(f'{what}: an answer')
+    except grpc.RpcError as error:
+        took = time.monotonic() - began
+        if not least <= took <= most:
+            sys.exit(f'{what}: cut after {took}, {error}')
+
+said = queue.Queue()
+talk = channel.stream_stream('/test.Echo/Talk')(iter(said.get, None), timeout=20)
+for word in (b'a', b'b', b'c'):
+    said.put(word)
+    check('talk', next(talk), b'you said ' + word)
+    time.sleep(2.5)
+said.put(b'd')
+check('talk', next(talk), b'you said d')
+ends('both silent', talk, 3, 10)
+heard = channel.stream_stream('/test.Echo/Feed')(iter(queue.Queue().get, None), timeout=20)
+check('only the server speaks', [int(part) for part in heard], list(range(15)))
+stalled = channel.unary_stream('/test.Echo/Stall')(b'', timeout=20)
+check('stall', next(stalled), b'one moment')
+ends('request whole', stalled, 1.5, 10)
+ends('nobody has begun', channel.stream_stream('/test.Echo/Talk')(iter(queue.Queue().get, None), timeout=20), 1, 10)
+print('all well')
+"#;
+
 /// A gRPC server, as soon as it listens.
 fn server(more: &[&str]) -> (SocketAddr, Process) {
     let address = free_address();
@@ -149,6 +196,21 @@ fn calls_of_every_kind_pass_inside_tls() {
         .listener("http2 = true")
         .start();
     assert_eq!(python(CLIENT, &[&elbow.address().to_string(), &authority.path()]).trim(), "all well");
+}
+
+#[test]
+fn a_stream_lives_while_either_side_may_be_waiting_for_the_other() {
+    let (address, _server) = server(&[]);
+    let elbow = Balancer::http([address])
+        .listener("http2 = true")
+        .attribute("idle_timeout = 2")
+        .limit("client_body_timeout = 1.5\ntunnel_timeout = 4")
+        .start();
+    assert_eq!(python(SILENT_CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
+    let metrics = elbow.admin().metrics();
+    for reason in ["tunnel_timeout", "response_idle_timeout", "client_body_timeout"] {
+        assert_eq!(metrics.sum("elbow_errors_total", &[("reason", reason)]), 1.0, "{reason}");
+    }
 }
 
 #[test]

@@ -67,7 +67,8 @@ fn a_body_that_falls_silent_is_408_and_never_whole() {
 #[test]
 fn a_body_that_is_slow_but_moves_gets_all_its_time() {
     let backend = Backend::answering(|request| crate::harness::answer_ok(request.text()));
-    let elbow = Balancer::http([backend.address()]).limit("client_body_timeout = 1").start();
+    let limits = "client_body_timeout = 1\nclient_body_minimum_rate = 0";
+    let elbow = Balancer::http([backend.address()]).limit(limits).start();
     let mut client = Peer::connect_and_send(elbow.address(), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8\r\n\r\n");
     for byte in b"patience" {
         std::thread::sleep(Duration::from_millis(300));

@@ -39,6 +39,12 @@ fn curl_is_served_over_both_versions_and_the_instance_hears_of_it() {
     }
     let metrics = elbow.admin().metrics();
     assert_eq!(metrics.sum("elbow_tls_handshake_duration_seconds_count", &[]), 2.0);
+    let agreed = |protocol, cipher| {
+        let labels = [("protocol", protocol), ("cipher", cipher), ("resumed", "false")];
+        metrics.sum("elbow_tls_handshakes_total", &labels)
+    };
+    assert_eq!(agreed("TLSv1.3", "TLS_AES_256_GCM_SHA384") + agreed("TLSv1.3", "TLS_AES_128_GCM_SHA256"), 1.0);
+    assert_eq!(metrics.sum("elbow_tls_handshakes_total", &[("protocol", "TLSv1.2")]), 1.0);
     assert!(metrics.sum("elbow_certificate_expiry_timestamp_seconds", &[]) > 1.7e9);
 }
 
@@ -152,21 +158,49 @@ fn what_is_no_tls_and_who_says_nothing_are_turned_away_and_counted() {
     let backend = Backend::saying("ok");
     let balancer = Balancer::https([backend.address()], &[&certificate]).limit("tls_handshake_timeout = 0.3");
     let elbow = balancer.start();
-    let failed = [("reason", "tls_handshake_failed")];
+    let failures = |reason| elbow.admin().metrics().sum("elbow_errors_total", &[("reason", reason)]);
     let garbage =
         [CLOSE.as_bytes().to_vec(), vec![0; 4_096], vec![0xff; 40_000], b"\x16\x03\x01\x00\x05hello".to_vec()];
     for (number, bytes) in garbage.iter().enumerate() {
         let mut peer = Peer::connect(elbow.address());
         // It may be turned away before it has said all.
         let _ = peer.try_send(bytes);
-        elbow.admin().wait_metric("elbow_errors_total", &failed, |count| count == (number + 1) as f64);
+        let in_handshake = [("phase", "handshake")];
+        elbow.admin().wait_metric("elbow_errors_total", &in_handshake, |count| count == (number + 1) as f64);
     }
+    assert_eq!((failures("tls_not_spoken"), failures("tls_handshake_failed")), (3.0, 1.0));
     let silent = Peer::connect(elbow.address());
     elbow.admin().wait_metric("elbow_errors_total", &[("reason", "tls_handshake_timeout")], |count| count == 1.0);
     drop(silent);
     drop(Peer::connect(elbow.address()));
     assert!(shake_hands(&elbow, &[]).contains("200 OK"), "others are served");
-    assert_eq!(elbow.admin().metrics().sum("elbow_errors_total", &failed), garbage.len() as f64);
+    assert_eq!(failures("tls_not_spoken") + failures("tls_handshake_failed"), garbage.len() as f64);
+}
+
+#[test]
+fn a_handshake_that_fails_is_counted_by_its_reason() {
+    let authority = Authority::new();
+    let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
+    let backend = Backend::saying("ok");
+    let elbow = Balancer::https([backend.address()], &[&certificate]).start();
+    let old: &[&str] = &["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"];
+    let cases: [(&[&str], &str); 4] = [
+        (old, "tls_no_shared_protocol"),
+        (&["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-SHA"], "tls_no_shared_cipher"),
+        (&["-alpn", "imap"], "tls_no_shared_application_protocol"),
+        (&["-verify_return_error"], "tls_certificate_rejected"),
+    ];
+    for (arguments, reason) in cases {
+        let told = shake_hands(&elbow, arguments);
+        assert!(!told.contains("200 OK"), "{told}");
+        elbow.admin().wait_metric("elbow_errors_total", &[("reason", reason)], |count| count == 1.0);
+    }
+    let mut peer = Peer::connect(elbow.address());
+    peer.send(b"\x16\x03\x01\x02\x00\x01");
+    drop(peer);
+    elbow.admin().wait_metric("elbow_errors_total", &[("reason", "tls_handshake_abandoned")], |count| count == 1.0);
+    let in_handshake = elbow.admin().metrics().sum("elbow_errors_total", &[("phase", "handshake")]);
+    assert_eq!(in_handshake, 5.0, "each is counted once");
 }
 
 #[test]
@@ -197,6 +231,7 @@ fn a_changed_certificate_takes_effect_under_load_and_a_broken_one_does_not() {
         stop.store(true, Ordering::SeqCst);
     });
     assert!(shake_hands(&elbow, &[]).contains("Peer signature type: RSA-PSS"), "the last good one stays");
+    assert_eq!(elbow.admin().metrics().sum("elbow_errors_total", &[("phase", "handshake")]), 0.0);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod api;
 mod config;
 mod corpus;
+mod http2_flood;
 mod reloads;
 mod wire_bodies;
 mod wire_cookies;

@@ -24,6 +24,7 @@ const FORWARD: RequestForward<'static> = RequestForward {
     node: IpAddr::V4(Ipv4Addr::LOCALHOST),
     expectation: Expectation::Answered,
     persistence: Persistence::KeepAlive,
+    client_certificate: None,
     additions: Additions { replace: &[], append: &[] },
 };
 

@@ -1,11 +1,9 @@
 //! TLS on the API address: what callers shake hands with, and a connection that carries plain bytes over it.
 
 use crate::base::Instant;
-use crate::model::{CertificateFiles, PredefinedPolicy, SecurityPolicy};
+use crate::model::{CertificateFiles, PredefinedPolicy, SecurityPolicy, UnknownName};
 use crate::registry::read_certificate;
-use crate::tls::{
-    Alpn, ClientAuth, ServerSettings, ServerTls, Session, TicketRing, TlsFault, TlsPolicy, UnknownName, WallClock,
-};
+use crate::tls::{Alpn, ClientAuth, ServerSettings, ServerTls, Session, TicketRing, TlsFault, TlsPolicy, WallClock};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::read::policy::{SERVER_ORDER, attribute_key};
 use crate::model::{
-    ApiSettings, Attributes, CertificateFiles, Cipher, Configuration, Cores, Endpoint, HealthCheck, Instance,
-    InstanceHttp, Inventory, Keyword, Listener, LoadBalancerParts, Node, OutlierDetection, Policy, PolicyName, Port,
-    Rotation, SecurityPolicy, TlsVersion, TrafficLimits, Unlimited,
+    ApiSettings, Attributes, CertificateFiles, Cipher, ClientCertificates, Configuration, Cores, Endpoint, HealthCheck,
+    Instance, InstanceCertificates, InstanceHttp, Inventory, Keyword, Listener, LoadBalancerParts, Node,
+    OutlierDetection, Policy, PolicyName, Port, Rotation, SecurityPolicy, TlsVersion, TrafficLimits, UnknownName,
+    Unlimited,
 };
 
 /// The file that says all that `configuration` is. Paths are as the configuration holds them: absolute, if it was
@@ -90,6 +91,10 @@ impl File {
         match &node.pid_file {
             Some(path) => self.path("pid_file", path),
             None => self.line(format_args!("# pid_file: none")),
+        }
+        match &node.ticket_key_file {
+            Some(path) => self.path("ticket_key_file", path),
+            None => self.line(format_args!("# ticket_key_file: random keys of this node's own")),
         }
     }
 
@@ -180,6 +185,22 @@ impl File {
         self.value("instance_port", listener.instance_port);
         self.value("http2", listener.instance_http == InstanceHttp::Http2);
         self.certificates(&listener.certificates);
+        self.value("strict_sni", listener.unknown_name == UnknownName::Refuse);
+        match &listener.client_certificates {
+            Some(ClientCertificates { verify, ca_file }) => {
+                let (verify, ca_file) = (quoted(verify), quoted(ca_file.display()));
+                self.value("client_certificates", format_args!("{{ verify = {verify}, ca_file = {ca_file} }}"));
+            }
+            None => self.line(format_args!("# client_certificates: none is asked for")),
+        }
+        match &listener.instance_certificates {
+            Some(InstanceCertificates { ca_file, server_name }) => {
+                let server_name = server_name.as_ref().map(|name| format!(", server_name = {}", quoted(name)));
+                let (ca_file, server_name) = (quoted(ca_file.display()), server_name.unwrap_or_default());
+                self.value("instance_certificates", format_args!("{{ ca_file = {ca_file}{server_name} }}"));
+            }
+            None => self.line(format_args!("# instance_certificates: as the policies of the instance port say")),
+        }
         self.texts("policies", &listener.policies);
         self.limit("max_connections", listener.max_connections);
         self.texts("allow", &listener.allow);
@@ -335,7 +356,7 @@ mod tests {
     #[test]
     fn every_configuration_is_read_back_as_it_was() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, "s3cret").unwrap();
+        std::fs::write(&file, "a secret of more than thirty-two bytes").unwrap();
         let strategy = testing::configuration(file.path());
         let property = |configuration: Configuration| {
             let text = effective(&configuration);

@@ -154,7 +154,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for name in NAMED_FILES {
             let path = directory.path().join(name);
-            std::fs::write(&path, "s3cret").unwrap();
+            std::fs::write(&path, "a secret of more than thirty-two bytes").unwrap();
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         }
         let source = Source::new(&directory.path().join("elbow.toml"), FULL_FILE.to_owned());

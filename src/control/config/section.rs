@@ -30,7 +30,9 @@ pub(super) enum FileRole {
     Input,
     /// It holds a secret: it must be there, and for its owner alone.
     Secret,
-    /// Its directory should be there.
+    /// Session tickets are made with what it holds: it must be long enough, there, and for its owner alone.
+    TicketKey,
+    /// It is written: its directory should be there.
     Written,
 }
 

@@ -20,6 +20,7 @@ max_connections = 100000
 state_dir = "/var/lib/elbow"
 sticky_key_file = "sticky.key"
 pid_file = "elbow.pid"
+ticket_key_file = "ticket.key"
 
 [admin]
 address = "unix:/run/elbow/admin.sock"
@@ -48,8 +49,8 @@ allow = ["10.0.0.0/8", "192.0.2.7"]
 zones = ["rack-a", "rack-b"]
 listeners = [
   { protocol = "HTTP", address = "0.0.0.0", port = 80, instance_protocol = "HTTP", instance_port = 8080 },
-  { protocol = "HTTPS", port = 443, instance_protocol = "HTTPS", instance_port = 8443, http2 = true, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["modern", "sticky"], max_connections = 1000, allow = ["10.0.0.0/8"], deny = ["10.1.0.0/16"], proxy_protocol_from = ["10.0.0.1"] },
-  { protocol = "SSL", address = "::1", port = 444, instance_port = 9000, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["exact"] },
+  { protocol = "HTTPS", port = 443, instance_protocol = "HTTPS", instance_port = 8443, http2 = true, strict_sni = true, client_certificates = { verify = "optional", ca_file = "clients.pem" }, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["modern", "sticky"], max_connections = 1000, allow = ["10.0.0.0/8"], deny = ["10.1.0.0/16"], proxy_protocol_from = ["10.0.0.1"] },
+  { protocol = "SSL", address = "::1", port = 444, instance_protocol = "SSL", instance_port = 9000, instance_certificates = { ca_file = "instances.pem", server_name = "back.example" }, certificates = [{ chain = "web.crt", key = "web.key" }], policies = ["exact"] },
 ]
 instances = [
   "10.0.0.11",
@@ -131,7 +132,17 @@ public_key_policy_name = "key"
 "#;
 
 /// The files that [`FULL_FILE`] reads.
-pub(super) const NAMED_FILES: [&str; 6] = ["sticky.key", "elbow.secret", "shop.crt", "shop.key", "web.crt", "web.key"];
+pub(super) const NAMED_FILES: [&str; 9] = [
+    "sticky.key",
+    "ticket.key",
+    "elbow.secret",
+    "shop.crt",
+    "shop.key",
+    "web.crt",
+    "web.key",
+    "clients.pem",
+    "instances.pem",
+];
 
 /// Any configuration whose files are all `file`, which exists.
 pub(super) fn configuration(file: &Path) -> impl Strategy<Value = Configuration> + use<> {
@@ -198,16 +209,17 @@ fn node(file: PathBuf) -> impl Strategy<Value = Node> {
     let list = btree_set(0_u16..8192, 1..5);
     let list = list.prop_map(|numbers| Cores::List(made(CoreList::new(numbers.into_iter().collect()))));
     let cores = prop_oneof![Just(Cores::Auto), list];
-    let key = proptest::option::of(Just(file));
+    let key = || proptest::option::of(Just(file.clone()));
     let pid_file = proptest::option::of("/[a-z]{1,20}".prop_map(PathBuf::from));
-    (cores, zone(), unlimited(), "/[ -~]{1,20}", key, pid_file).prop_map(
-        |(cores, zone, max_connections, state_dir, sticky_key_file, pid_file)| Node {
+    (cores, zone(), unlimited(), "/[ -~]{1,20}", key(), pid_file, key()).prop_map(
+        |(cores, zone, max_connections, state_dir, sticky_key_file, pid_file, ticket_key_file)| Node {
             cores,
             zone,
             max_connections,
             state_dir: state_dir.into(),
             sticky_key_file,
             pid_file,
+            ticket_key_file,
         },
     )
 }
@@ -265,7 +277,10 @@ fn load_balancer(file: PathBuf) -> impl Strategy<Value = LoadBalancerParts> {
     let settings = (attributes(file), limits(), policies(), any::<bool>());
     (btree_set(zone(), 1..4), traffic, settings).prop_map(
         |(zones, (listeners, instances, health_check), (attributes, limits, policies, on_port))| {
-            let secure = listeners.iter().find(|listener| listener.protocols.back().is_secure());
+            let takes_policies = |listener: &&Listener| {
+                listener.protocols.back().is_secure() && listener.instance_certificates.is_none()
+            };
+            let secure = listeners.iter().find(takes_policies);
             let trust = |listener: &Listener| (listener.instance_port, named(&["trust", "proxy"]));
             let backend_policies = match on_port {
                 true => secure.map(trust).into_iter().chain([(Port::of(7), named(&["proxy"]))]).collect(),
@@ -303,8 +318,9 @@ fn listener(file: PathBuf) -> impl Strategy<Value = Listener> {
     let sticky = select(vec![None, Some("lb"), Some("app")]);
     let tls = select(vec![None, Some("tls"), Some("custom"), Some("ELBSecurityPolicy-2015-05")]);
     let rules = (unlimited(), nets(), nets(), nets());
-    (protocols, any::<std::net::IpAddr>(), 1_u16..30_000, sticky, tls, 1_usize..3, rules).prop_map(
-        move |(protocols, address, port, sticky, tls, certificates, rules)| {
+    let verify = (any::<bool>(), proptest::option::of(keyword::<ClientVerification>()));
+    (protocols, any::<std::net::IpAddr>(), 1_u16..30_000, sticky, (tls, verify), 1_usize..3, rules).prop_map(
+        move |(protocols, address, port, sticky, (tls, (strict_sni, verify)), certificates, rules)| {
             let (max_connections, allow, deny, proxy_protocol_from) = rules;
             let front = protocols.front();
             let sticky = sticky.filter(|_| front.layer() == Layer::Seven);
@@ -316,6 +332,15 @@ fn listener(file: PathBuf) -> impl Strategy<Value = Listener> {
                 _ => InstanceHttp::Http1,
             };
             let instance_port = Port::of(2 * port + u16::from(protocols.back().is_secure()));
+            let unknown_name = match strict_sni && front.is_secure() {
+                true => UnknownName::Refuse,
+                false => UnknownName::ServeDefault,
+            };
+            let verify = verify.filter(|_| front.is_secure());
+            let client_certificates = verify.map(|verify| ClientCertificates { verify, ca_file: file.clone() });
+            let is_asked = protocols.back().is_secure() && port % 3 == 0;
+            let server_name = (port % 2 == 0).then(|| "back.example".parse().expect("a host"));
+            let instance_certificates = is_asked.then(|| InstanceCertificates { ca_file: file.clone(), server_name });
             let policies = named(&sticky.into_iter().chain(tls).collect::<Vec<_>>());
             let port = Port::HTTP;
             Listener {
@@ -325,6 +350,9 @@ fn listener(file: PathBuf) -> impl Strategy<Value = Listener> {
                 instance_port,
                 instance_http,
                 certificates,
+                unknown_name,
+                client_certificates,
+                instance_certificates,
                 policies,
                 max_connections,
                 allow,

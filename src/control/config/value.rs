@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::suggestion::did_you_mean;
 use crate::model::{
-    AccessKeyId, AdminAddress, CookieName, CoreList, Cores, Count, Endpoint, HealthTarget, HostName, InstanceId,
+    AccessKeyId, AdminAddress, CookieName, CoreList, Cores, Count, Endpoint, HealthTarget, Host, HostName, InstanceId,
     Invalid, Keyword, LoadBalancerName, PolicyName, Port, ProxyProtocolVersion, PublicKey, Region, ResourceName,
     Seconds, Zone,
 };
@@ -206,6 +206,7 @@ from_text! {
     CookieName = Self::new,
     Endpoint = str::parse,
     HealthTarget = str::parse,
+    Host = str::parse,
     HostName = Self::new,
     InstanceId = Self::new,
     LoadBalancerName = Self::new,

@@ -3,9 +3,11 @@
 //! Hop-by-hop fields and what `Connection` nominates are dropped (RFC 9110 section 7.6.1), framing fields are
 //! written from the framing that was understood.
 
+mod client_certificate;
 pub mod request;
 pub mod response;
 
+pub use client_certificate::ClientCertificate;
 pub use request::{Expectation, RequestForward, Scheme, visit_request_fields, write_authority, write_request_head};
 pub use response::{ResponseForward, Sent, visit_response_fields, write_response_head};
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::wire::address::{write_address, write_decimal};
 use crate::wire::connection::Persistence;
-use crate::wire::forward::{Additions, is_nominated, write_field, write_framing};
+use crate::wire::forward::{Additions, ClientCertificate, is_nominated, write_field, write_framing};
 use crate::wire::framing::BodyFraming;
 use crate::wire::head::{Field, FieldName, RequestHead, Version};
 use crate::wire::token::list_members;
@@ -52,6 +52,8 @@ pub struct RequestForward<'a> {
     pub expectation: Expectation,
     /// Whether Elbow wants to use the back end's connection again.
     pub persistence: Persistence,
+    /// Who the client proved to be.
+    pub client_certificate: Option<&'a ClientCertificate>,
     /// Fields of later features.
     pub additions: Additions<'a>,
 }
@@ -72,6 +74,9 @@ pub fn write_request_head(head: &RequestHead, forward: &RequestForward<'_>, out:
         write_joined_cookies(head, out);
     }
     write_forwarded(head, forward, out);
+    if let Some(certificate) = forward.client_certificate {
+        certificate.visit(|name, value| write_field(name, value, out));
+    }
     forward.additions.write(out);
     write_framing(head.framing(), out);
     write_connection(head, forward.persistence, out);
@@ -102,6 +107,9 @@ pub fn visit_request_fields(head: &RequestHead, forward: &RequestForward<'_>, mu
     text.clear();
     write_decimal(u64::from(forward.listener_port), &mut text);
     visit(b"x-forwarded-port", &text);
+    if let Some(certificate) = forward.client_certificate {
+        certificate.visit(&mut visit);
+    }
     forward.additions.iter().for_each(|(name, value)| visit(name, value));
     if let BodyFraming::Length(length) = head.framing() {
         text.clear();
@@ -131,7 +139,7 @@ fn is_passed_on(head: &RequestHead, forward: &RequestForward<'_>, field: &Field)
         FieldName::Expect => is_expectation_passed_on(head, forward, field),
         FieldName::Trailer => head.framing() == BodyFraming::Chunked,
         FieldName::XForwardedFor | FieldName::XForwardedPort | FieldName::XForwardedProto => false,
-        FieldName::Lookalike => false,
+        FieldName::ClientCertificate | FieldName::Lookalike => false,
         kind => !kind.is_hop_by_hop(),
     };
     by_name && !forward.additions.replaces(head.table().slice(field.name))
@@ -207,6 +215,7 @@ mod tests {
         node: IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
         expectation: Expectation::Answered,
         persistence: Persistence::KeepAlive,
+        client_certificate: None,
         additions: Additions { replace: &[], append: &[] },
     };
     const FORWARDED: &str = "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 8443\r\n";
@@ -297,6 +306,35 @@ mod tests {
         let base = format!("GET / HTTP/1.1\r\nHost: h\r\n{FORWARDED}");
         assert_eq!(forward(&request("websocket")), format!("{base}Connection: upgrade\r\nUpgrade: websocket\r\n\r\n"));
         assert_eq!(forward(&request("h2c")), format!("{base}{KEPT}"));
+    }
+
+    #[test]
+    fn who_the_client_is_only_elbow_says() {
+        let request = "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-Client-Cert: Hash=00\r\nX-A: 1\r\n\
+                       x-amzn-mtls-clientcert-subject: CN=root\r\nX_Amzn_Mtls_Clientcert_Subject: CN=root\r\n\
+                       X-Forwarded_Client-Cert: Hash=00\r\nX-Amzn-Mtls-Clientcert: x\r\nConnection: X-A,\
+                       X-Forwarded-Client-Cert\r\nX-Amzn-Mtls-Clientcert-Leaf: x\r\n\
+                       X-AMZN-MTLS-CLIENTCERT-SERIAL-NUMBER: 1\r\nX-Amzn-Mtls-Clientcert-Issuer: CN=root\r\n\
+                       X-Amzn-Mtls-Clientcert-Validity: x\r\n\r\n";
+        assert_eq!(forward(request), format!("GET / HTTP/1.1\r\nHost: h\r\n{FORWARDED}{KEPT}"));
+        let certificate = ClientCertificate {
+            subject: "CN=a \\\"b\\\"".to_owned(),
+            issuer: "CN=Staff".to_owned(),
+            serial: "0a".to_owned(),
+            fingerprint: "ff00".to_owned(),
+        };
+        let known = RequestForward { client_certificate: Some(&certificate), ..FORWARD };
+        let told = "X-Amzn-Mtls-Clientcert-Subject: CN=a \\\"b\\\"\r\nX-Amzn-Mtls-Clientcert-Issuer: CN=Staff\r\n\
+                    X-Amzn-Mtls-Clientcert-Serial-Number: 0a\r\n\
+                    X-Forwarded-Client-Cert: Hash=ff00;Subject=\"CN=a \\\"b\\\"\"\r\n";
+        assert_eq!(forward_with(request, &known), format!("GET / HTTP/1.1\r\nHost: h\r\n{FORWARDED}{told}{KEPT}"));
+        let mut head = RequestHead::default();
+        head.parse(request.as_bytes(), &HeadLimits::default()).unwrap();
+        let mut seen = String::new();
+        visit_request_fields(&head, &known, |name, value| {
+            seen += &format!("{}: {}\r\n", str::from_utf8(name).unwrap(), str::from_utf8(value).unwrap());
+        });
+        assert!(seen.ends_with(told) && !seen.contains("root") && !seen.contains("Hash=00"), "{seen}");
     }
 
     #[test]

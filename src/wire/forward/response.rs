@@ -105,6 +105,8 @@ fn is_passed_on(head: &ResponseHead, forward: &ResponseForward<'_>, framing: Bod
     let by_name = match field.kind {
         FieldName::Other => !is_nominated(head.table(), head.connection(), field),
         FieldName::Trailer => framing == BodyFraming::Chunked,
+        // RFC 8441 section 5.
+        FieldName::SecWebSocketAccept => forward.client != Version::Http2,
         kind => !kind.is_hop_by_hop(),
     };
     by_name && !forward.additions.replaces(head.table().slice(field.name))

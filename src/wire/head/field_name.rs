@@ -3,6 +3,9 @@
 /// A field name Elbow knows, or [`FieldName::Other`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldName {
+    /// `X-Forwarded-Client-Cert`, `X-Amzn-Mtls-Clientcert-Subject` and the like: who a client proved to be. Only Elbow's
+    /// word counts.
+    ClientCertificate,
     /// `Connection`
     Connection,
     /// `Content-Length`
@@ -25,6 +28,8 @@ pub enum FieldName {
     ProxyAuthorization,
     /// `Proxy-Connection`
     ProxyConnection,
+    /// `Sec-WebSocket-Accept`, of an opening handshake in HTTP/1.1.
+    SecWebSocketAccept,
     /// `Set-Cookie`
     SetCookie,
     /// `TE`
@@ -80,6 +85,14 @@ impl FieldName {
             17 => &[(b"transfer-encoding", Self::TransferEncoding), (b"x-forwarded-proto", Self::XForwardedProto)],
             18 => &[(b"proxy-authenticate", Self::ProxyAuthenticate)],
             19 => &[(b"proxy-authorization", Self::ProxyAuthorization)],
+            20 => &[(b"sec-websocket-accept", Self::SecWebSocketAccept)],
+            22 => &[(b"x-amzn-mtls-clientcert", Self::ClientCertificate)],
+            23 => &[(b"x-forwarded-client-cert", Self::ClientCertificate)],
+            27 => &[(b"x-amzn-mtls-clientcert-leaf", Self::ClientCertificate)],
+            29 => &[(b"x-amzn-mtls-clientcert-issuer", Self::ClientCertificate)],
+            30 => &[(b"x-amzn-mtls-clientcert-subject", Self::ClientCertificate)],
+            31 => &[(b"x-amzn-mtls-clientcert-validity", Self::ClientCertificate)],
+            36 => &[(b"x-amzn-mtls-clientcert-serial-number", Self::ClientCertificate)],
             _ => &[],
         };
         for (known, kind) in same_length {
@@ -109,11 +122,13 @@ impl FieldName {
             | Self::Te
             | Self::TransferEncoding
             | Self::Upgrade => true,
-            Self::Cookie
+            Self::ClientCertificate
+            | Self::Cookie
             | Self::Expect
             | Self::Host
             | Self::Lookalike
             | Self::Other
+            | Self::SecWebSocketAccept
             | Self::SetCookie
             | Self::Traceparent
             | Self::Trailer

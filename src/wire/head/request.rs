@@ -114,6 +114,22 @@ impl RequestHead {
         Ok(())
     }
 
+    /// Completes a head that was begun and opens `protocol` (RFC 8441 section 4): an HTTP/1.1 back end gets it as an
+    /// upgrade, so it has no body.
+    pub fn finish_opening(&mut self, protocol: &[u8]) -> Result<(), RequestFault> {
+        self.finish(Content::Empty)?;
+        if self.meaning.framing != DeclaredFraming::Absent {
+            return Err(RequestFault::Connect);
+        }
+        self.meaning.upgrade = Some(self.table.push_bytes(protocol));
+        Ok(())
+    }
+
+    /// Whether it is the opening of a protocol on a stream, which any answer that is a success agrees to.
+    pub fn is_opening(&self) -> bool {
+        self.line.version == Version::Http2 && self.meaning.upgrade.is_some()
+    }
+
     /// The method as sent.
     pub fn method(&self) -> &[u8] {
         self.table.slice(self.line.method)

@@ -1,5 +1,6 @@
 //! Certificates made on the spot.
 
+use super::openssl;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, SignatureAlgorithm,
 };
@@ -21,8 +22,12 @@ pub struct CertificatePaths {
 
 impl Authority {
     pub fn new() -> Authority {
+        Authority::named("End-to-end Authority")
+    }
+
+    pub fn named(name: &str) -> Authority {
         let mut parameters = CertificateParams::default();
-        parameters.distinguished_name.push(DnType::CommonName, "End-to-end Authority");
+        parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
         let certificate = parameters.self_signed(&key).expect("a certificate");
@@ -60,4 +65,12 @@ impl CertificatePaths {
     pub fn text(&self) -> String {
         format!("{{ chain = {:?}, key = {:?} }}", self.chain.display().to_string(), self.key.display().to_string())
     }
+}
+
+/// SHA-256 over the DER of a certificate, as openssl computes it.
+pub fn fingerprint_of_certificate(certificate: &CertificatePaths) -> String {
+    let chain = certificate.chain.display().to_string();
+    let told = openssl(&["x509", "-in", &chain, "-noout", "-fingerprint", "-sha256"], "");
+    let hex = told.trim().rsplit('=').next().unwrap_or_default();
+    hex.replace(':', "").to_ascii_lowercase()
 }

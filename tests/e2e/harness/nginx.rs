@@ -17,7 +17,7 @@ pub struct Nginx {
 
 impl Nginx {
     /// Says its `name` for every path; serves files of its folder under `/files/`; says what it was sent under
-    /// `/echo`.
+    /// `/echo`, and who the client is under `/client`.
     pub fn start(name: &str) -> Nginx {
         Nginx::start_at(free_address(), name)
     }
@@ -29,8 +29,12 @@ impl Nginx {
 
     /// As [`Nginx::start`], inside TLS; says under `/tls` which version, and `r` if the session was resumed.
     pub fn start_secure(name: &str, certificate: &CertificatePaths) -> Nginx {
+        Nginx::start_secure_at(free_address(), name, certificate)
+    }
+
+    /// As [`Nginx::start_secure`], at an address of the test's choice.
+    pub fn start_secure_at(address: SocketAddr, name: &str, certificate: &CertificatePaths) -> Nginx {
         let (chain, key) = (certificate.chain.display(), certificate.key.display());
-        let address = free_address();
         let lines = format!(
             "listen {address} ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {chain}; ssl_certificate_key {key};"
         );
@@ -93,6 +97,9 @@ http {{
         location / {{ return 200 "{name}\n"; }}
         location /files/ {{ root {folder}; }}
         location /tls {{ return 200 "$ssl_protocol $ssl_session_reused\n"; }}
+        location /client {{
+            return 200 "subject=$http_x_amzn_mtls_clientcert_subject\nissuer=$http_x_amzn_mtls_clientcert_issuer\nserial=$http_x_amzn_mtls_clientcert_serial_number\nleaf=$http_x_amzn_mtls_clientcert_leaf\nboth=$http_x_forwarded_client_cert\n";
+        }}
         location /echo {{
             return 200 "host=$http_host\nfor=$http_x_forwarded_for\nproto=$http_x_forwarded_proto\nport=$http_x_forwarded_port\nversion=$server_protocol\nuri=$request_uri\n";
         }}

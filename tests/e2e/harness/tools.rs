@@ -163,6 +163,39 @@ pub fn h2load(arguments: &[&str]) -> H2load {
     }
 }
 
+/// What testssl.sh found out about one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at: `TLS1_2`, `heartbleed`.
+    pub id: String,
+    /// `OK`, `INFO` or `WARN`, or how bad it is: `LOW` to `CRITICAL`.
+    pub severity: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Runs testssl.sh with these options on `address`. Its exit code counts findings, so it is not looked at.
+#[track_caller]
+pub fn testssl(address: SocketAddr, options: &[&str]) -> Vec<Finding> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let report = folder.path().join("report.json");
+    let mut command = Command::new("timeout");
+    command.args(["300", "testssl", "--quiet", "--warnings", "batch", "--nodns", "none", "--jsonfile"]);
+    let output = run(command.arg(&report).args(options).arg(address.to_string()));
+    let said = || String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = std::fs::read_to_string(&report).unwrap_or_else(|error| panic!("{error}: {}", said()));
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {}", said()));
+    let word = |finding: &serde_json::Value, key: &str| finding[key].as_str().expect("a text").to_owned();
+    let findings = found.as_array().expect("a list").iter();
+    findings
+        .map(|finding| Finding {
+            id: word(finding, "id"),
+            severity: word(finding, "severity"),
+            text: word(finding, "finding"),
+        })
+        .collect()
+}
+
 #[track_caller]
 fn run(command: &mut Command) -> Output {
     let name = command.get_program().to_string_lossy().into_owned();

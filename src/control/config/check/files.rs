@@ -6,6 +6,7 @@ use std::path::Path;
 use super::super::Problem;
 use super::super::section::{FileRole, MentionedFile};
 use crate::control::secret;
+use crate::registry::check_ticket_key;
 
 /// An error for every file that cannot be read or is no secret, a warning for every file to be written whose directory is not there.
 pub(in super::super) fn files(files: &[MentionedFile]) -> Vec<Problem> {
@@ -25,11 +26,23 @@ fn problem(file: &MentionedFile) -> Option<Problem> {
             let message = format!("{key}: {}: {why}", path.display());
             Some(Problem::error(span.clone(), object.as_str(), message))
         }
+        FileRole::TicketKey => {
+            let why = why_no_ticket_key(path)?;
+            Some(Problem::error(span.clone(), object.as_str(), format!("{key}: {}: {why}", path.display())))
+        }
         FileRole::Written => {
             let directory = path.parent().filter(|directory| !directory.is_dir())?;
             let message = format!("{key}: the directory {} does not exist", directory.display());
             Some(Problem::warning(span.clone(), object.as_str(), message))
         }
+    }
+}
+
+fn why_no_ticket_key(path: &Path) -> Option<String> {
+    match (secret::open(path), check_ticket_key(path)) {
+        (Err(error), _) => Some(error.to_string()),
+        (Ok(_), Err(error)) => Some(error.to_string()),
+        (Ok(_), Ok(())) => None,
     }
 }
 

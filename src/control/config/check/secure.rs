@@ -3,8 +3,8 @@
 
 use super::super::Problem;
 use super::super::draft::{Draft, DraftLoadBalancer, Places, Site};
-use crate::model::{CertificateFiles, Listener, LoadBalancerParts, Place, Policy, PolicyType};
-use crate::registry::{CertificateError, read_certificate};
+use crate::model::{CertificateFiles, Listener, LoadBalancerParts, Place, Policy, PolicyType, UnknownName};
+use crate::registry::{KeyFileError, read_authorities, read_certificate};
 use crate::tls::{TlsPolicy, Validity, WallClock};
 
 const DAY_SECONDS: i64 = 86_400;
@@ -22,11 +22,13 @@ pub(in super::super) fn secure(draft: &Draft) -> Vec<Problem> {
                 let certificates = listener.certificates.iter();
                 problems.extend(certificates.filter_map(|files| in_certificate(files, site)));
                 problems.extend(in_policy(parts, listener, index, places));
+                problems.extend(nameless(listener, index, places));
             }
+            problems.extend(in_authorities(listener, index, places));
             if listener.protocols.back().is_secure() && !is_authenticated(parts, listener) {
                 let message = format!(
-                    "instance_port {}: no back-end server authentication policy, so the certificates of instances \
-                     are not verified",
+                    "instance_port {}: no back-end server authentication policy and no instance_certificates, so the \
+                     certificates of instances are not verified",
                     listener.instance_port
                 );
                 problems.push(problem(Problem::warning, places, &Place::ListenerInstancePort(index), message));
@@ -48,10 +50,10 @@ fn in_certificate(files: &CertificateFiles, site: &Site) -> Option<Problem> {
             let message = doubt(certificate.validity(), WallClock::System.now_seconds())?;
             Some(Problem::warning(span, object, format!("certificate {chain} {message}")))
         }
-        Err(CertificateError::Fault(fault)) => {
+        Err(KeyFileError::Certificate(fault)) => {
             Some(Problem::error(span, object, format!("certificate {chain}: {fault}")))
         }
-        Err(CertificateError::Unreadable { .. }) => None,
+        Err(_unreadable) => None,
     }
 }
 
@@ -66,6 +68,32 @@ fn doubt(validity: Validity, now: u64) -> Option<String> {
         }
         (true, _) => None,
     }
+}
+
+/// Certificates that strict SNI hides from everybody.
+fn nameless(listener: &Listener, index: usize, places: &Places) -> Vec<Problem> {
+    let certificates = listener.certificates.iter().filter(|_| listener.unknown_name == UnknownName::Refuse);
+    let is_nameless = |files: &&CertificateFiles| read_certificate(files).is_ok_and(|read| read.names().is_empty());
+    let hidden = certificates.filter(is_nameless).map(|files| {
+        let message = format!("strict_sni: certificate {} names no host, so it is never shown", files.chain.display());
+        problem(Problem::warning, places, &Place::ListenerKey(index, "strict_sni"), message)
+    });
+    hidden.collect()
+}
+
+fn in_authorities(listener: &Listener, index: usize, places: &Places) -> Vec<Problem> {
+    let of_clients = listener.client_certificates.iter().map(|clients| ("client_certificates", &clients.ca_file));
+    let of_instances = listener.instance_certificates.iter();
+    let of_instances = of_instances.map(|instances| ("instance_certificates", &instances.ca_file));
+    let problems = of_clients.chain(of_instances).filter_map(|(key, path)| match read_authorities(path) {
+        Err(KeyFileError::Authorities(fault)) => {
+            let message = format!("{key}: {}: {fault}", path.display());
+            Some(problem(Problem::error, places, &Place::ListenerKey(index, key), message))
+        }
+        // One that cannot be read is left to `files`.
+        Ok(_) | Err(_) => None,
+    });
+    problems.collect()
 }
 
 fn in_policy(parts: &LoadBalancerParts, listener: &Listener, index: usize, places: &Places) -> Option<Problem> {
@@ -85,6 +113,9 @@ fn in_policy(parts: &LoadBalancerParts, listener: &Listener, index: usize, place
 }
 
 fn is_authenticated(parts: &LoadBalancerParts, listener: &Listener) -> bool {
+    if listener.instance_certificates.is_some() {
+        return true;
+    }
     let attached = parts.backend_policies.get(&listener.instance_port).into_iter().flatten();
     attached
         .filter_map(|name| parts.policies.get(name))

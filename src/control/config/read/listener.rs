@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::super::draft::Places;
 use super::super::section::Section;
 use super::certificate;
-use crate::model::{CertificateFiles, InstanceHttp, Listener, Place, PolicyName, Protocol, ProtocolPair};
+use crate::model::{CertificateFiles, InstanceHttp, Listener, Place, PolicyName, Protocol, ProtocolPair, UnknownName};
 
 /// The listener that is to stand at `index`; `None` if one of the values that it cannot be without is wrong.
 pub(super) fn read(mut section: Section<'_>, index: usize, places: &mut Places) -> Option<Listener> {
@@ -18,6 +18,15 @@ pub(super) fn read(mut section: Section<'_>, index: usize, places: &mut Places) 
         false => InstanceHttp::Http1,
     };
     let certificates = certificates(&mut section, index, places);
+    let unknown_name = match section.read_or("strict_sni", false) {
+        true => UnknownName::Refuse,
+        false => UnknownName::ServeDefault,
+    };
+    let client_certificates = section.section("client_certificates").and_then(certificate::of_clients);
+    let instance_certificates = section.section("instance_certificates").and_then(certificate::of_instances);
+    for key in ["strict_sni", "client_certificates", "instance_certificates"] {
+        places.set(Place::ListenerKey(index, key), section.span_of(key), section.object());
+    }
     let policies = policies(&mut section, index, places);
     let max_connections = section.read_or("max_connections", None);
     let allow = nets(&mut section, "allow");
@@ -33,6 +42,9 @@ pub(super) fn read(mut section: Section<'_>, index: usize, places: &mut Places) 
         instance_port: instance_port?,
         instance_http,
         certificates,
+        unknown_name,
+        client_certificates,
+        instance_certificates,
         policies,
         max_connections,
         allow,

@@ -15,6 +15,7 @@ pub(super) fn read(mut section: Section<'_>) -> Node {
         state_dir: section.path("state_dir").unwrap_or(default.state_dir),
         sticky_key_file: section.file("sticky_key_file", FileRole::Input),
         pid_file: section.file("pid_file", FileRole::Written),
+        ticket_key_file: section.file("ticket_key_file", FileRole::TicketKey),
     };
     section.finish();
     node
