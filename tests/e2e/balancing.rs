@@ -31,7 +31,7 @@ fn a_hundred_instances_share_within_five_percent() {
         let backends: Vec<Backend> = counts.iter().map(counting).collect();
         let elbow = Balancer::http(backends.iter().map(Backend::address)).node(cores).start();
         let load = Load::start(elbow.address(), 16, GET);
-        (0..20).for_each(|_| load.wait_for_more(1_000));
+        (0..50).for_each(|_| load.wait_for_more(1_000));
         let report = load.stop();
         assert_eq!(report.failures, [""; 0]);
         let counted: Vec<usize> = counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();

@@ -19,7 +19,7 @@ zone = "rack-a"
 max_connections = 100000
 state_dir = "/var/lib/elbow"
 sticky_key_file = "sticky.key"
-pid_file = "/run/elbow/elbow.pid"
+pid_file = "elbow.pid"
 ticket_key_file = "ticket.key"
 
 [admin]
