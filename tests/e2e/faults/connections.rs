@@ -30,7 +30,7 @@ pub const ROWS: &[Row] = &[
         let elbow = stage.start(Balancer::http([backend.address()]));
         Injected::by_saying(elbow, format!("PROXY TCP4 192.0.2.7 198.51.100.9 1234 443\r\n{GET}"), backend)
     }),
-    row("tls_handshake_failed", None, |stage| secure(stage, GET)),
+    row("tls_not_spoken", None, |stage| secure(stage, GET)),
     row("tls_handshake_timeout", None, |stage| secure(stage, "\x16\x03")),
     row("idle_timeout", None, |stage| {
         let backend = quiet();
