@@ -59,7 +59,7 @@ impl<R: AsRef<Load>> Candidates<R> {
         Self { members: members.into(), rotation, routing, limit, starts_slowly: false }
     }
 
-    /// The same, where each member gets no more than its [`Share`].
+    /// The same, where each member gets no more than its [`Share`](super::Share).
     pub fn starting_slowly(self) -> Self {
         Self { starts_slowly: true, ..self }
     }
