@@ -22,6 +22,7 @@ mod http2_reader;
 mod http2_server;
 mod http2_writer;
 mod linger;
+mod outbox;
 mod outlet;
 mod piece;
 mod plain;

@@ -1,14 +1,13 @@
 //! What a connection has to say when many tasks say it: written at any time, sent together once per turn.
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use crate::base::Instant;
-use crate::runtime::{Sending, Socket};
+use crate::runtime::Socket;
 use crate::transport::Sender;
+use crate::transport::outbox::Outbox;
 use crate::transport::tls_stream::TlsLink;
 
 /// Written bytes that may wait for the send before them: as much as one send usually takes. With those under way a peer
@@ -22,12 +21,7 @@ pub(in crate::transport) struct Outlet {
 }
 
 enum Way {
-    Plain {
-        socket: Socket,
-        waiting: Vec<u8>,
-        /// What the kernel is taking, and since when.
-        sending: Option<(Instant, Sending)>,
-    },
+    Plain(Socket, Outbox),
     Tls(Rc<TlsLink>),
 }
 
@@ -36,7 +30,7 @@ impl Outlet {
     pub fn new(sender: Sender) -> Outlet {
         let way = match sender.tls() {
             Some(link) => Way::Tls(link.clone()),
-            None => Way::Plain { socket: sender.socket().clone(), waiting: Vec::new(), sending: None },
+            None => Way::Plain(sender.socket().clone(), Outbox::default()),
         };
         Outlet { sender, way }
     }
@@ -44,7 +38,7 @@ impl Outlet {
     /// Whether more may be written before something has been sent.
     pub fn has_room(&self) -> bool {
         let waiting = match &self.way {
-            Way::Plain { waiting, .. } => waiting.len(),
+            Way::Plain(_, outbox) => outbox.waiting.len(),
             Way::Tls(link) => link.waiting(),
         };
         waiting < ROOM
@@ -56,7 +50,7 @@ impl Outlet {
     /// When the TLS session has ended.
     pub fn write(&mut self, pieces: &[&[u8]]) -> io::Result<()> {
         match &mut self.way {
-            Way::Plain { waiting, .. } => pieces.iter().for_each(|piece| waiting.extend_from_slice(piece)),
+            Way::Plain(_, outbox) => pieces.iter().for_each(|piece| outbox.waiting.extend_from_slice(piece)),
             Way::Tls(link) => link.seal(pieces)?,
         }
         self.sender.count_sent(pieces.iter().map(|piece| piece.len() as u64).sum());
@@ -65,27 +59,16 @@ impl Outlet {
 
     /// Sends what was written; ready when the kernel has taken it all.
     pub fn poll_sent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (socket, waiting, sending) = match &mut self.way {
-            Way::Tls(link) => return link.poll_flushed(context),
-            Way::Plain { socket, waiting, sending } => (socket, waiting, sending),
-        };
-        loop {
-            if let Some((_, under_way)) = sending {
-                let sent = ready!(Pin::new(under_way).poll(context));
-                *sending = None;
-                sent?;
-            }
-            if waiting.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            *sending = Some((socket.io().now(), socket.send(std::mem::take(waiting))));
+        match &mut self.way {
+            Way::Plain(socket, outbox) => outbox.poll_sent(socket, context),
+            Way::Tls(link) => link.poll_flushed(context),
         }
     }
 
     /// Since when the kernel has been taking what it was given last.
     pub fn sending_since(&self) -> Option<Instant> {
         match &self.way {
-            Way::Plain { sending, .. } => sending.as_ref().map(|(since, _)| *since),
+            Way::Plain(_, outbox) => outbox.sending_since(),
             Way::Tls(link) => link.sending_since(),
         }
     }

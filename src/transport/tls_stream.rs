@@ -4,44 +4,35 @@
 //! together, and its plaintext into a buffer of its own. What is sealed leaves in the order of its sealing, one send at
 //! a time, whoever asked for it; both halves belong to one task, which either of them keeps going.
 
-use std::cell::RefCell;
-use std::future::{Future, poll_fn};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
-use std::mem;
 use std::ops::Range;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use crate::base::Instant;
-use crate::runtime::{BUFFER_SIZE, Chunk, Sending, Socket};
+use crate::runtime::{BUFFER_SIZE, Chunk, Socket};
 use crate::tls::{Agreed, ApplicationProtocol, ClientIdentity, Progress, Session, TlsFault};
 use crate::transport::PlainReceiver;
+use crate::transport::outbox::Outbox;
 
 /// What the two halves of a connection share.
 pub(in crate::transport) struct TlsLink {
     socket: Socket,
     session: RefCell<Session>,
+    /// Sealed bytes.
     outbox: RefCell<Outbox>,
-}
-
-/// Sealed bytes on their way out.
-#[derive(Default)]
-struct Outbox {
-    /// Not yet given to the kernel.
-    waiting: Vec<u8>,
-    /// What the kernel is taking, and since when.
-    sending: Option<(Instant, Sending)>,
-    /// The peer may be waiting for these bytes. Others (tickets that came up together with a request) go with the next
-    /// send.
-    is_urgent: bool,
+    /// The peer may be waiting for them. Others (tickets that came up together with a request) go with the next send.
+    is_urgent: Cell<bool>,
 }
 
 impl TlsLink {
     /// A session on `socket` that has `greeting` to send.
     pub fn new(socket: Socket, session: Session, greeting: Vec<u8>) -> Rc<TlsLink> {
-        let outbox = Outbox { is_urgent: !greeting.is_empty(), waiting: greeting, sending: None };
-        Rc::new(TlsLink { socket, session: RefCell::new(session), outbox: RefCell::new(outbox) })
+        let is_urgent = Cell::new(!greeting.is_empty());
+        let outbox = RefCell::new(Outbox::new(greeting));
+        Rc::new(TlsLink { socket, session: RefCell::new(session), outbox, is_urgent })
     }
 
     /// The socket.
@@ -92,20 +83,8 @@ impl TlsLink {
 
     /// As [`TlsLink::flushed`].
     pub fn poll_flushed(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outbox = &mut *self.outbox.borrow_mut();
-        loop {
-            if let Some((_, sending)) = &mut outbox.sending {
-                let sent = ready!(Pin::new(sending).poll(context));
-                outbox.sending = None;
-                sent?;
-            }
-            outbox.is_urgent = false;
-            if outbox.waiting.is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-            let sending = self.socket.send(mem::take(&mut outbox.waiting));
-            outbox.sending = Some((self.socket.io().now(), sending));
-        }
+        self.is_urgent.set(false);
+        self.outbox.borrow_mut().poll_sent(&self.socket, context)
     }
 
     /// Sealed bytes that wait for the send before them.
@@ -115,16 +94,12 @@ impl TlsLink {
 
     /// Since when the kernel has been taking what it was given last.
     pub fn sending_since(&self) -> Option<Instant> {
-        self.outbox.borrow().sending.as_ref().map(|(since, _)| *since)
+        self.outbox.borrow().sending_since()
     }
 
     /// Keeps going what must not wait for the next send. Failures show where bytes are sent or received.
     fn poll_urgent(&self, context: &mut Context<'_>) {
-        let is_urgent = {
-            let outbox = self.outbox.borrow();
-            outbox.is_urgent || outbox.sending.is_some()
-        };
-        if is_urgent {
+        if self.is_urgent.get() || self.sending_since().is_some() {
             let _ = self.poll_flushed(context);
         }
     }
@@ -140,7 +115,7 @@ impl TlsLink {
             }
         });
         let may_wait = outbox.waiting.is_empty() || (is_answered && progress.is_ok());
-        outbox.is_urgent |= !may_wait;
+        self.is_urgent.set(self.is_urgent.get() || !may_wait);
         progress
     }
 }
