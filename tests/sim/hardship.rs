@@ -34,6 +34,8 @@ pub struct Hardship {
     deaths: RefCell<Vec<Instant>>,
     /// When a back end ended a connection with many requests on it.
     losses: RefCell<Vec<Instant>>,
+    /// When a back end said that it takes no more requests on a connection.
+    partings: RefCell<Vec<Instant>>,
     /// When instances may have left: they were deregistered or are out of service.
     departures: RefCell<Vec<Instant>>,
     /// How long what was in flight on them may go on.
@@ -70,6 +72,7 @@ impl Hardship {
             epidemics: RefCell::default(),
             deaths: RefCell::default(),
             losses: RefCell::default(),
+            partings: RefCell::default(),
             departures: RefCell::default(),
             patience,
             out: RefCell::default(),
@@ -108,6 +111,11 @@ impl Hardship {
     pub fn lose_connection(&self, back_end: SocketAddr) {
         self.say(&format!("{back_end} ends a connection"));
         self.losses.borrow_mut().push(self.now());
+    }
+
+    /// A back end says that it takes no more requests on a connection.
+    pub fn part(&self) {
+        self.partings.borrow_mut().push(self.now());
     }
 
     /// Instances leave.
@@ -196,6 +204,11 @@ impl Hardship {
     /// Whether a back end closed a connection without a word, on which a request may have been sent meanwhile.
     pub fn was_closed(&self, span: Span) -> bool {
         self.closings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.began)
+    }
+
+    /// Whether a back end turned away what came on a connection meanwhile.
+    pub fn was_parted(&self, span: Span) -> bool {
+        self.partings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.began)
     }
 
     /// Virtual time.

@@ -56,17 +56,32 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
     let mut builder = Builder::new();
     builder.initial_window_size(window).initial_connection_window_size(2 * window);
     builder.max_concurrent_streams(1 << random.below(6));
+    // Peers differ in how many small frames they bear with; this one bears with all.
+    builder.data_frame_budget(usize::MAX >> 1);
     let duplex = Duplex::new(line, Pace::drawn(random), random.next_u64());
+    let busy = duplex.busy();
     let Ok(mut connection) = builder.handshake::<_, Bytes>(duplex).await else { return };
     let mut crowd = Crowd::default();
-    let wish = serving.wish.clone();
+    let (wish, mut vanishes) = (serving.wish.clone(), false);
     beside(&mut crowd, |crowd, context| {
         loop {
             match wish.replace(Wish::None) {
                 Wish::None => {}
-                Wish::Part => connection.graceful_shutdown(),
+                Wish::Part => {
+                    serving.ledger.part();
+                    connection.graceful_shutdown();
+                }
                 Wish::Accuse => connection.abrupt_shutdown(Reason::PROTOCOL_ERROR),
-                Wish::Vanish => return Poll::Ready(()),
+                Wish::Vanish => vanishes = true,
+            }
+            if vanishes {
+                // Not before the answer that it came behind has left.
+                let is_over = connection.poll_closed(context).is_ready() || !busy.get();
+                if !is_over {
+                    return Poll::Pending;
+                }
+                serving.ledger.lose_connection(address);
+                return Poll::Ready(());
             }
             match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
@@ -132,10 +147,7 @@ impl Serving {
         match plan.answer.parting {
             Parting::Keep => {}
             Parting::Close => self.wish.set(Wish::Part),
-            Parting::CloseSilently => {
-                self.ledger.lose_connection(self.address);
-                self.wish.set(Wish::Vanish);
-            }
+            Parting::CloseSilently => self.wish.set(Wish::Vanish),
         }
         Ok(())
     }

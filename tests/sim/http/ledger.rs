@@ -188,6 +188,11 @@ impl Ledger {
         self.hardship.close_silently();
     }
 
+    /// A back end takes no more requests on a connection.
+    pub fn part(&self) {
+        self.hardship.part();
+    }
+
     /// A back end ends a connection with whatever is under way on it.
     pub fn lose_connection(&self, back_end: SocketAddr) {
         self.hardship.lose_connection(back_end);
@@ -254,6 +259,8 @@ impl Ledger {
     fn is_hurt(&self, entry: &Entry, span: Span) -> bool {
         entry.plan.answer.failing.is_some()
             || is_unrepeatable(entry) && self.hardship.was_closed(span)
+            // A body that was sent when its request was turned away is not there to be sent again.
+            || entry.plan.body.length() > 0 && self.hardship.was_parted(span)
             || self.hardship.was_felt(span)
     }
 
