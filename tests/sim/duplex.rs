@@ -30,7 +30,15 @@ pub struct Duplex {
 impl Duplex {
     /// The stream of `line`'s bytes.
     pub fn new(line: Line, pace: Pace, seed: u64) -> Duplex {
-        Duplex { line, pace, random: Random::new(seed), receiving: None, unread: Vec::new(), sending: None, busy: Rc::default() }
+        Duplex {
+            line,
+            pace,
+            random: Random::new(seed),
+            receiving: None,
+            unread: Vec::new(),
+            sending: None,
+            busy: Rc::default(),
+        }
     }
 
     /// Tells whether something is being sent.

@@ -179,6 +179,12 @@ impl Hardship {
         self.departures.borrow().iter().any(overdue)
     }
 
+    /// Whether a back end died that it may have been on its way to, while another was not in service yet or any more.
+    pub fn was_stranded(&self, span: Span) -> bool {
+        let meanwhile = |at: &Instant| *at <= span.ended && *at + HEARSAY >= span.began;
+        self.was_bereaved(span) && self.departures.borrow().iter().any(meanwhile)
+    }
+
     /// Whether a back end died that may have been at work on it, or have been asked just then.
     pub fn was_bereaved(&self, span: Span) -> bool {
         self.blows(span) > 0
@@ -186,7 +192,9 @@ impl Hardship {
 
     /// Whether so many connections were lost that a request may have met nothing else.
     fn was_hit_often(&self, span: Span) -> bool {
-        !self.losses.borrow().is_empty() && self.blows(span) > 1
+        // Where there is one back end (for HTTP, and one for TCP), there is no other to go to.
+        let spared = if self.back_ends.borrow().len() > 2 { 1 } else { 0 };
+        !self.losses.borrow().is_empty() && self.blows(span) > spared
     }
 
     /// Back ends that died, and connections that they ended with many requests on them.
@@ -206,9 +214,9 @@ impl Hardship {
         self.closings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.began)
     }
 
-    /// Whether a back end turned away what came on a connection meanwhile.
+    /// Whether a back end may have turned it away at its end.
     pub fn was_parted(&self, span: Span) -> bool {
-        self.partings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.began)
+        self.partings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.ended)
     }
 
     /// Virtual time.

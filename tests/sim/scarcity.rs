@@ -71,9 +71,12 @@ fn meet(vice: Vice) -> (usize, u64) {
                 Some("/long") => {
                     peer.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
                     peer.say([b"1000\r\n".as_slice(), &[0; 0x1000], b"\r\n"].concat().repeat(8)).await;
-                    peer.wait(STAY).await;
+                    return peer.wait(STAY).await;
                 }
-                Some("/never" | "/deaf") => peer.wait(STAY).await,
+                Some("/never" | "/deaf") => {
+                    peer.wait(STAY).await;
+                    return peer.say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+                }
                 _ => peer.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await,
             }
         }

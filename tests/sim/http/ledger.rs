@@ -216,6 +216,7 @@ impl Ledger {
             Some((_, Outcome::Answered | Outcome::GivenUp)) => false,
             // In a world with limits not even perfection answers everybody.
             Some((_, Outcome::Refused(503))) => self.rules.instance_connections.is_none(),
+            Some((ended, _)) if self.was_turned_away(entry, *ended) => false,
             _ => entry.excuse.is_none(),
         };
         if perfect && let Some(entry) = self.entries.borrow().iter().find(unanswered) {
@@ -259,9 +260,16 @@ impl Ledger {
     fn is_hurt(&self, entry: &Entry, span: Span) -> bool {
         entry.plan.answer.failing.is_some()
             || is_unrepeatable(entry) && self.hardship.was_closed(span)
-            // A body that was sent when its request was turned away is not there to be sent again.
-            || entry.plan.body.length() > 0 && self.hardship.was_parted(span)
+            || self.was_turned_away(entry, span.ended)
+            // A handshake takes its time, and the instance may die in it.
+            || self.tells_ends && self.hardship.was_stranded(span)
             || self.hardship.was_felt(span)
+    }
+
+    /// Whether it may have been turned away with its body, which is not there to be sent again.
+    fn was_turned_away(&self, entry: &Entry, ended: Instant) -> bool {
+        let span = Span { client: entry.client, began: entry.began.unwrap_or(ended), ended };
+        entry.plan.body.length() > 0 && self.hardship.was_parted(span)
     }
 
     /// Whether another request on the same connection is one that a back end fails.
