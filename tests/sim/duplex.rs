@@ -25,6 +25,8 @@ pub struct Duplex {
     sending: Pending<()>,
     /// Something is being sent.
     busy: Rc<Cell<bool>>,
+    /// Its end is being sent or was.
+    ends: bool,
 }
 
 impl Duplex {
@@ -38,6 +40,7 @@ impl Duplex {
             unread: Vec::new(),
             sending: None,
             busy: Rc::default(),
+            ends: false,
         }
     }
 
@@ -107,8 +110,11 @@ impl AsyncWrite for Duplex {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_sent(context))?;
-        let line = self.line.clone();
-        self.begin(async move { timely(line.socket().io(), line.end()).await }, context);
+        if !self.ends {
+            self.ends = true;
+            let line = self.line.clone();
+            self.begin(async move { timely(line.socket().io(), line.end()).await }, context);
+        }
         self.poll_sent(context)
     }
 }

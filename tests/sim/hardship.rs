@@ -157,6 +157,8 @@ impl Hardship {
         self.departures.borrow().iter().any(after)
             || self.deaths.borrow().iter().any(after)
             || self.closings.borrow().iter().any(after)
+            || self.losses.borrow().iter().any(after)
+            || self.partings.borrow().iter().any(after)
             || self.outages.borrow().touch(Span { client: None, began: since, ended: self.now() })
             || self.any_injury(|injury| self.is_behind(injury))
     }

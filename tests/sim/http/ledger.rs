@@ -127,7 +127,8 @@ impl Ledger {
         if began.is_some_and(|began| self.hardship.was_out(back_end, began)) {
             self.find(format!("request {number} reached {back_end}, which was out before it began"));
         }
-        if let Some(bond) = bond.filter(|bond| bond.back_end != back_end)
+        // Whoever failed it is not asked again.
+        if let Some(bond) = bond.filter(|bond| before == 0 && bond.back_end != back_end)
             && !self.hardship.was_disturbed(bond.since)
         {
             self.find(format!("request {number} of a session on {} reached {back_end}", bond.back_end));
