@@ -57,6 +57,10 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
     let window = 1 << (16 + random.below(2));
     let is_narrow = random.chance(1, 4);
     let streams = if is_narrow { 1 << random.below(6) } else { 100 };
+    if is_narrow {
+        // It turns away what is too much, of a peer that has not heard of its limit yet.
+        serving.ledger.part();
+    }
     let mut builder = Builder::new();
     builder.initial_window_size(window).initial_connection_window_size(1 << (9 + random.below(10)));
     builder.max_concurrent_streams(streams);
@@ -91,7 +95,10 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     crowd.join(serving.clone().serve_stream(request, respond, random.next_u64()));
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(serving.end(&error, is_narrow)),
+                Poll::Ready(Some(Err(error))) => {
+                    serving.end(&error, is_narrow);
+                    return Poll::Ready(());
+                }
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {
                     crowd.poll_all(context);

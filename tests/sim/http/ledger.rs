@@ -240,6 +240,8 @@ impl Ledger {
             Outcome::Answered | Outcome::GivenUp => true,
             Outcome::Refused(400..=499) | Outcome::Silence => self.hardship.was_felt_by_client(span),
             Outcome::Refused(503) if self.may_spill(span) => true,
+            // Where one instance is dead and the queue for the others full, or too slow, it is told of the first.
+            Outcome::Refused(504) if self.may_spill(span) && self.hardship.was_bereaved(span) => true,
             Outcome::Refused(502..=504) => {
                 self.is_hurt(entry, span) || is_unrepeatable(entry) && self.hardship.was_bereaved(span)
             }
