@@ -233,6 +233,9 @@ reasons! {
     FirstByteTimeout "first_byte_timeout" Backend FirstByte Request 504 "http_response_timeout"
     /// The instance closed the connection before its answer began.
     BackendClosedEarly "backend_closed_early" Backend FirstByte Request 504 "connection_terminated"
+    /// The instance said that it has not begun on the request: it refused the stream, or was going away (RFC 9113 section
+    /// 8.7).
+    BackendUnprocessed "backend_unprocessed" Backend FirstByte Request 504 "connection_terminated"
     /// The instance closed the connection inside the head of its answer.
     BackendClosedInHead "backend_closed_in_head" Backend FirstByte Request 504 "http_response_incomplete"
     /// The instance reset the connection before the head of its answer was there whole.

@@ -129,6 +129,7 @@ impl<'a> Answers<'a> {
                 Ok(Answered::Interim) => {}
                 Ok(Answered::Final(reader)) => **body = Some(reader),
                 Err(CallError::Fault(fault)) => return Err(failure::of_response_head(&fault)),
+                Err(CallError::Unprocessed) => return Err(Reason::BackendUnprocessed),
                 Err(CallError::Broken(error)) => return Err(failure::of_backend_before_answer(&error)),
             },
         }

@@ -163,7 +163,7 @@ impl Exchange<'_> {
             return Err(Reason::BackendTlsFailed);
         }
         let begun = Http2Client::begin(halves, &session.response_limits()).await;
-        let (client, driver) = begun.map_err(|error| failure::of_call(&error))?;
+        let (client, driver) = begun.map_err(|_| Reason::BackendClosedEarly)?;
         core.io.spawn(driver);
         core.shared.put(choice.target(), client.clone(), session.now());
         Ok((Way::Shared(client), false))
@@ -343,6 +343,8 @@ impl Exchange<'_> {
             repeatable: !progress.is_body_taken(),
         };
         match reason {
+            // Safe whatever the method, as long as all of it is still at hand.
+            Reason::BackendUnprocessed if !progress.is_body_taken() => Lost::Unsent { kept: true },
             Reason::BackendClosedEarly | Reason::BackendClosedInHead | Reason::BackendReset => sent(kept),
             // An instance that is frozen or cut off looks like one that is slow. As nginx does, another is asked once
             // when doing it twice is as good as doing it once.

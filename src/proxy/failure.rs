@@ -139,7 +139,7 @@ pub fn of_call(error: &io::Error) -> Reason {
     match error.kind() {
         io::ErrorKind::InvalidInput => Reason::HostInvalid,
         // It is going away; another may take the request.
-        _ => Reason::BackendClosedEarly,
+        _ => Reason::BackendUnprocessed,
     }
 }
 

@@ -197,7 +197,9 @@ impl Choice {
     /// Takes note that it gave no answer, for `reason`, which may be another's doing. A kept connection that it closes
     /// in that moment is nobody's fault.
     pub fn note_no_answer(&self, session: &Session, reason: Reason, lost: Lost) {
-        if reason.fault().side == Side::Backend && !matches!(lost, Lost::Sent { kept: true, .. }) {
+        if reason.fault().side == Side::Backend
+            && !matches!(lost, Lost::Sent { kept: true, .. } | Lost::Unsent { kept: true })
+        {
             session.entry.note_failure(self.live(), EjectionCause::ServerErrors);
         }
     }

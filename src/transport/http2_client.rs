@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use h2::Reason;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 
 use crate::transport::http2_heads::{read_answer, request};
@@ -66,6 +67,8 @@ pub struct Http2Call {
 pub enum CallError {
     /// The stream or its connection broke.
     Broken(io::Error),
+    /// The server says that it has not begun on the request.
+    Unprocessed,
     /// The head is refused.
     Fault(ResponseFault),
 }
@@ -194,11 +197,23 @@ impl Http2Call {
             return Poll::Ready(read.map(|()| Answered::Interim));
         }
         let answered = ready!(Pin::new(&mut self.answer).poll(context));
-        let (parts, stream) = answered.map_err(|error| CallError::Broken(broken(error)))?.into_parts();
+        let (parts, stream) = answered.map_err(CallError::of)?.into_parts();
         let reader = Http2Reader::new(stream);
         let content = if reader.is_body_ended() { Content::Empty } else { Content::Follows };
         let read = read_answer(&parts, content, method, limits, head).map_err(CallError::Fault);
         Poll::Ready(read.map(|()| Answered::Final(reader)))
+    }
+}
+
+impl CallError {
+    /// A stream above the last one of a `GOAWAY`, or a refused one, has not been processed (RFC 9113 section 8.7).
+    fn of(error: h2::Error) -> CallError {
+        let is_refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+        let is_left_behind = error.is_go_away() && error.reason() == Some(Reason::NO_ERROR);
+        match error.is_remote() && (is_refused || is_left_behind) {
+            true => CallError::Unprocessed,
+            false => CallError::Broken(broken(error)),
+        }
     }
 }
 

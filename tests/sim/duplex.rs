@@ -1,7 +1,9 @@
 //! A line as the byte stream that the `h2` crate drives.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use elbow::base::random::Random;
@@ -21,20 +23,40 @@ pub struct Duplex {
     receiving: Pending<Option<Vec<u8>>>,
     unread: Vec<u8>,
     sending: Pending<()>,
+    /// Something is being sent.
+    busy: Rc<Cell<bool>>,
+    /// Its end is being sent or was.
+    ends: bool,
 }
 
 impl Duplex {
     /// The stream of `line`'s bytes.
     pub fn new(line: Line, pace: Pace, seed: u64) -> Duplex {
-        Duplex { line, pace, random: Random::new(seed), receiving: None, unread: Vec::new(), sending: None }
+        Duplex {
+            line,
+            pace,
+            random: Random::new(seed),
+            receiving: None,
+            unread: Vec::new(),
+            sending: None,
+            busy: Rc::default(),
+            ends: false,
+        }
+    }
+
+    /// Tells whether something is being sent.
+    pub fn busy(&self) -> Rc<Cell<bool>> {
+        self.busy.clone()
     }
 
     fn begin(&mut self, sending: impl Future<Output = io::Result<()>> + 'static, context: &mut Context<'_>) {
         self.sending = Some(Box::pin(sending));
+        self.busy.set(true);
         // It goes on by itself from here; how it ended is told to whoever sends next.
         if let Some(sending) = &mut self.sending
             && let Poll::Ready(sent) = sending.as_mut().poll(context)
         {
+            self.busy.set(false);
             self.sending = sent.is_err().then(|| -> Pin<Box<dyn Future<Output = _>>> { Box::pin(async { sent }) });
         }
     }
@@ -43,6 +65,7 @@ impl Duplex {
         if let Some(sending) = &mut self.sending {
             let sent = ready!(sending.as_mut().poll(context));
             self.sending = None;
+            self.busy.set(false);
             return Poll::Ready(sent);
         }
         Poll::Ready(Ok(()))
@@ -87,8 +110,11 @@ impl AsyncWrite for Duplex {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_sent(context))?;
-        let line = self.line.clone();
-        self.begin(async move { timely(line.socket().io(), line.end()).await }, context);
+        if !self.ends {
+            self.ends = true;
+            let line = self.line.clone();
+            self.begin(async move { timely(line.socket().io(), line.end()).await }, context);
+        }
         self.poll_sent(context)
     }
 }

@@ -34,6 +34,8 @@ pub struct Hardship {
     deaths: RefCell<Vec<Instant>>,
     /// When a back end ended a connection with many requests on it.
     losses: RefCell<Vec<Instant>>,
+    /// When a back end said that it takes no more requests on a connection.
+    partings: RefCell<Vec<Instant>>,
     /// When instances may have left: they were deregistered or are out of service.
     departures: RefCell<Vec<Instant>>,
     /// How long what was in flight on them may go on.
@@ -70,6 +72,7 @@ impl Hardship {
             epidemics: RefCell::default(),
             deaths: RefCell::default(),
             losses: RefCell::default(),
+            partings: RefCell::default(),
             departures: RefCell::default(),
             patience,
             out: RefCell::default(),
@@ -108,6 +111,11 @@ impl Hardship {
     pub fn lose_connection(&self, back_end: SocketAddr) {
         self.say(&format!("{back_end} ends a connection"));
         self.losses.borrow_mut().push(self.now());
+    }
+
+    /// A back end says that it takes no more requests on a connection.
+    pub fn part(&self) {
+        self.partings.borrow_mut().push(self.now());
     }
 
     /// Instances leave.
@@ -149,6 +157,8 @@ impl Hardship {
         self.departures.borrow().iter().any(after)
             || self.deaths.borrow().iter().any(after)
             || self.closings.borrow().iter().any(after)
+            || self.losses.borrow().iter().any(after)
+            || self.partings.borrow().iter().any(after)
             || self.outages.borrow().touch(Span { client: None, began: since, ended: self.now() })
             || self.any_injury(|injury| self.is_behind(injury))
     }
@@ -171,6 +181,12 @@ impl Hardship {
         self.departures.borrow().iter().any(overdue)
     }
 
+    /// Whether a back end died that it may have been on its way to, while another was not in service yet or any more.
+    pub fn was_stranded(&self, span: Span) -> bool {
+        let meanwhile = |at: &Instant| *at <= span.ended && *at + HEARSAY >= span.began;
+        self.was_bereaved(span) && self.departures.borrow().iter().any(meanwhile)
+    }
+
     /// Whether a back end died that may have been at work on it, or have been asked just then.
     pub fn was_bereaved(&self, span: Span) -> bool {
         self.blows(span) > 0
@@ -178,7 +194,9 @@ impl Hardship {
 
     /// Whether so many connections were lost that a request may have met nothing else.
     fn was_hit_often(&self, span: Span) -> bool {
-        !self.losses.borrow().is_empty() && self.blows(span) > 1
+        // Where there is one back end (for HTTP, and one for TCP), there is no other to go to.
+        let spared = if self.back_ends.borrow().len() > 2 { 1 } else { 0 };
+        !self.losses.borrow().is_empty() && self.blows(span) > spared
     }
 
     /// Back ends that died, and connections that they ended with many requests on them.
@@ -196,6 +214,11 @@ impl Hardship {
     /// Whether a back end closed a connection without a word, on which a request may have been sent meanwhile.
     pub fn was_closed(&self, span: Span) -> bool {
         self.closings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.began)
+    }
+
+    /// Whether a back end may have turned it away at its end.
+    pub fn was_parted(&self, span: Span) -> bool {
+        self.partings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.ended)
     }
 
     /// Virtual time.

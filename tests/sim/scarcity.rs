@@ -19,6 +19,10 @@ const REQUESTS: usize = 20;
 /// How long one of them may take. The crowd comes all at once; until its time with the buffers is over nobody has one.
 const AT_MOST: Duration = Duration::from_secs(3);
 
+/// How long the crowd stays, in milliseconds, and back ends keep it waiting: longer than the good client, and not so long
+/// that the node cuts it.
+const STAY: u64 = 35_000;
+
 /// What somebody of the crowd does with its connection.
 #[derive(Clone, Copy, Debug)]
 enum Vice {
@@ -34,6 +38,8 @@ enum Vice {
 
 impl Vice {
     async fn practise(self, peer: Peer) {
+        // Who leaves is noticed at once.
+        peer.socket.reset_on_close();
         let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n");
         match self {
             Vice::ReadsNothing => peer.say(get("/long")).await,
@@ -53,7 +59,7 @@ impl Vice {
                 peer.say([b"4000\r\n".as_slice(), &[0; 0x4000], b"\r\n"].concat().repeat(4)).await;
             }
         }
-        peer.wait(60_000).await;
+        peer.wait(STAY).await;
     }
 }
 
@@ -65,9 +71,12 @@ fn meet(vice: Vice) -> (usize, u64) {
                 Some("/long") => {
                     peer.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await;
                     peer.say([b"1000\r\n".as_slice(), &[0; 0x1000], b"\r\n"].concat().repeat(8)).await;
-                    peer.wait(60_000).await;
+                    return peer.wait(STAY).await;
                 }
-                Some("/never" | "/deaf") => peer.wait(60_000).await,
+                Some("/never" | "/deaf") => {
+                    peer.wait(STAY).await;
+                    return peer.say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+                }
                 _ => peer.say("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await,
             }
         }

@@ -68,6 +68,8 @@ impl Plan {
 struct Account {
     /// It sent all and ended its stream.
     said_all: bool,
+    /// It was ending its stream, and may have left in the middle of that.
+    was_ending: bool,
     /// It went away of its own accord without that.
     left: bool,
     /// Bytes that came.
@@ -137,7 +139,7 @@ impl Streams {
                 let heard = hearer.heard;
                 return Some(format!("stream {number} to side {hears} ended after {heard} of {whole} bytes"));
             }
-            if self.secure[says] && hearer.heard_end && !speaker.said_all {
+            if self.secure[says] && hearer.heard_end && !speaker.was_ending {
                 return Some(format!("stream {number} to side {hears} ended, and side {says} never said so"));
             }
         }
@@ -286,6 +288,7 @@ async fn say(streams: &Streams, plan: &Plan, side: usize, line: &Line, mut talke
         offset = end;
     }
     talker.flush().await?;
+    streams.change(plan.number, |entry| entry.accounts[side].was_ending = true);
     line.end().await?;
     streams.change(plan.number, |entry| entry.accounts[side].said_all = true);
     Ok(())

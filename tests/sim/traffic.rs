@@ -119,7 +119,10 @@ pub fn dressed(run: Run) -> Verdict {
 
 /// One run with sticky sessions, or with a limit on what an instance has at once and a queue.
 pub fn governed(run: Run) -> Verdict {
-    let dress = Random::new(run.seed << 22).chance(1, 8).then(|| Dress::drawn(run.seed)).unwrap_or_default();
+    let dress = match Random::new(run.seed << 22).chance(1, 8) {
+        true => Dress::drawn(run.seed),
+        false => Dress::default(),
+    };
     play(Setting::drawn(run.seed, dress, Rules::drawn(run.seed)), run)
 }
 

@@ -52,31 +52,51 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
     let random = &mut Random::new(seed);
     let io = line.socket().io().clone();
     let serving = Serving { io, ledger, address, expected, wish: Rc::new(Cell::new(Wish::None)) };
-    let window = 1 << (8 + random.below(10));
+    // Windows of streams are never less than what a peer goes by that has not heard of them: `h2` does not grant again
+    // what was taken before its own settings came into force, and such a stream would stand still.
+    let window = 1 << (16 + random.below(2));
+    let is_narrow = random.chance(1, 4);
+    let streams = if is_narrow { 1 << random.below(6) } else { 100 };
+    if is_narrow {
+        // It turns away what is too much, of a peer that has not heard of its limit yet.
+        serving.ledger.part();
+    }
     let mut builder = Builder::new();
-    builder.initial_window_size(window).initial_connection_window_size(2 * window);
-    builder.max_concurrent_streams(1 << random.below(6));
+    builder.initial_window_size(window).initial_connection_window_size(1 << (9 + random.below(10)));
+    builder.max_concurrent_streams(streams);
+    // Peers differ in how many small frames they bear with; this one bears with all.
+    builder.data_frame_budget(usize::MAX >> 1);
     let duplex = Duplex::new(line, Pace::drawn(random), random.next_u64());
+    let busy = duplex.busy();
     let Ok(mut connection) = builder.handshake::<_, Bytes>(duplex).await else { return };
     let mut crowd = Crowd::default();
-    let wish = serving.wish.clone();
+    let (wish, mut vanishes) = (serving.wish.clone(), false);
     beside(&mut crowd, |crowd, context| {
         loop {
             match wish.replace(Wish::None) {
                 Wish::None => {}
-                Wish::Part => connection.graceful_shutdown(),
+                Wish::Part => {
+                    serving.ledger.part();
+                    connection.graceful_shutdown();
+                }
                 Wish::Accuse => connection.abrupt_shutdown(Reason::PROTOCOL_ERROR),
-                Wish::Vanish => return Poll::Ready(()),
+                Wish::Vanish => vanishes = true,
+            }
+            if vanishes {
+                // Not before the answer that it came behind has left.
+                let is_over = connection.poll_closed(context).is_ready() || !busy.get();
+                if !is_over {
+                    return Poll::Pending;
+                }
+                serving.ledger.lose_connection(address);
+                return Poll::Ready(());
             }
             match connection.poll_accept(context) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     crowd.join(serving.clone().serve_stream(request, respond, random.next_u64()));
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    let is_wrong = error.is_library() && error.reason() != Some(Reason::NO_ERROR);
-                    if is_wrong {
-                        serving.ledger.find(format!("a back end was sent frames that it must not be sent: {error}"));
-                    }
+                    serving.end(&error, is_narrow);
                     return Poll::Ready(());
                 }
                 Poll::Ready(None) => return Poll::Ready(()),
@@ -84,7 +104,8 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
                     crowd.poll_all(context);
                     if wish.get() == Wish::None {
                         // What the streams had to say has to be said.
-                        return connection.poll_closed(context).map(drop);
+                        let closed = connection.poll_closed(context);
+                        return closed.map(|closed| closed.unwrap_or_else(|error| serving.end(&error, is_narrow)));
                     }
                 }
             }
@@ -94,6 +115,16 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
 }
 
 impl Serving {
+    /// The connection has failed. One with room for few streams may have got more before it could say so; `h2` takes what
+    /// follows on them for an error of the connection.
+    fn end(&self, error: &h2::Error, is_narrow: bool) {
+        match error.is_library() && error.reason() != Some(Reason::NO_ERROR) {
+            true if is_narrow => self.ledger.lose_connection(self.address),
+            true => self.ledger.find(format!("a back end was sent frames that it must not be sent: {error}")),
+            false => {}
+        }
+    }
+
     async fn serve_stream(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>, seed: u64) {
         // Whatever goes wrong from here on is the other side's wish, or that of the run.
         let _ = self.answer_stream(request, &mut respond, &mut Random::new(seed)).await;
@@ -132,10 +163,7 @@ impl Serving {
         match plan.answer.parting {
             Parting::Keep => {}
             Parting::Close => self.wish.set(Wish::Part),
-            Parting::CloseSilently => {
-                self.ledger.lose_connection(self.address);
-                self.wish.set(Wish::Vanish);
-            }
+            Parting::CloseSilently => self.wish.set(Wish::Vanish),
         }
         Ok(())
     }

@@ -46,6 +46,7 @@ pub async fn visit(ledger: Rc<Ledger>, line: Line, address: SocketAddr, visit: V
     let duplex = Duplex::new(line, Pace::drawn(random), random.next_u64());
     let mut builder = Builder::new();
     builder.enable_push(false).initial_window_size(window).initial_connection_window_size(2 * window);
+    builder.data_frame_budget(usize::MAX >> 1);
     let Ok((requests, connection)) = builder.handshake::<_, Bytes>(duplex).await else { return };
     let mut connection = pin!(connection);
     let asked = async {

@@ -127,7 +127,8 @@ impl Ledger {
         if began.is_some_and(|began| self.hardship.was_out(back_end, began)) {
             self.find(format!("request {number} reached {back_end}, which was out before it began"));
         }
-        if let Some(bond) = bond.filter(|bond| bond.back_end != back_end)
+        // Whoever failed it is not asked again.
+        if let Some(bond) = bond.filter(|bond| before == 0 && bond.back_end != back_end)
             && !self.hardship.was_disturbed(bond.since)
         {
             self.find(format!("request {number} of a session on {} reached {back_end}", bond.back_end));
@@ -188,6 +189,11 @@ impl Ledger {
         self.hardship.close_silently();
     }
 
+    /// A back end takes no more requests on a connection.
+    pub fn part(&self) {
+        self.hardship.part();
+    }
+
     /// A back end ends a connection with whatever is under way on it.
     pub fn lose_connection(&self, back_end: SocketAddr) {
         self.hardship.lose_connection(back_end);
@@ -211,6 +217,7 @@ impl Ledger {
             Some((_, Outcome::Answered | Outcome::GivenUp)) => false,
             // In a world with limits not even perfection answers everybody.
             Some((_, Outcome::Refused(503))) => self.rules.instance_connections.is_none(),
+            Some((ended, _)) if self.was_turned_away(entry, *ended) => false,
             _ => entry.excuse.is_none(),
         };
         if perfect && let Some(entry) = self.entries.borrow().iter().find(unanswered) {
@@ -233,6 +240,8 @@ impl Ledger {
             Outcome::Answered | Outcome::GivenUp => true,
             Outcome::Refused(400..=499) | Outcome::Silence => self.hardship.was_felt_by_client(span),
             Outcome::Refused(503) if self.may_spill(span) => true,
+            // Where one instance is dead and the queue for the others full, or too slow, it is told of the first.
+            Outcome::Refused(504) if self.may_spill(span) && self.hardship.was_bereaved(span) => true,
             Outcome::Refused(502..=504) => {
                 self.is_hurt(entry, span) || is_unrepeatable(entry) && self.hardship.was_bereaved(span)
             }
@@ -254,7 +263,16 @@ impl Ledger {
     fn is_hurt(&self, entry: &Entry, span: Span) -> bool {
         entry.plan.answer.failing.is_some()
             || is_unrepeatable(entry) && self.hardship.was_closed(span)
+            || self.was_turned_away(entry, span.ended)
+            // A handshake takes its time, and the instance may die in it.
+            || self.tells_ends && self.hardship.was_stranded(span)
             || self.hardship.was_felt(span)
+    }
+
+    /// Whether it may have been turned away with its body, which is not there to be sent again.
+    fn was_turned_away(&self, entry: &Entry, ended: Instant) -> bool {
+        let span = Span { client: entry.client, began: entry.began.unwrap_or(ended), ended };
+        entry.plan.body.length() > 0 && self.hardship.was_parted(span)
     }
 
     /// Whether another request on the same connection is one that a back end fails.

@@ -224,7 +224,7 @@ impl Plan {
 
     /// Whether its body has a trailer.
     pub fn has_trailer(&self) -> bool {
-        matches!(self.body, Content::Chunked(_)) && self.number % 3 == 0
+        matches!(self.body, Content::Chunked(_)) && self.number.is_multiple_of(3)
     }
 
     /// Without what HTTP/2 has no word for.
