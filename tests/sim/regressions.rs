@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::back_end::Flow;
+use crate::duplex::Duplex;
 use crate::faults::{Faults, Rate};
-use crate::message::{Body, Framing};
+use crate::message::{Body, Framing, Pace};
 use crate::pattern::Pattern;
-use crate::script::{Peer, Script, role};
+use crate::script::{Peer, Script, Stage, role};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -243,5 +244,42 @@ fn an_instance_that_refuses_connections_does_not_attract_every_request() {
     });
     script.play();
     assert_eq!(script.node.sum_of("elbow_backend_connection_errors_total"), before);
+    script.finish();
+}
+
+/// An instance that speaks HTTP/2 answers all streams but the first, which it refuses; notes how many there were.
+fn refuses_one(asked: &Rc<Cell<usize>>) -> Flow {
+    let asked = asked.clone();
+    role(move |peer: Peer| {
+        let asked = asked.clone();
+        async move {
+            let duplex = Duplex::new(peer.socket.into(), Pace::BRISK, 1);
+            let Ok(mut connection) = h2::server::handshake(duplex).await else { return };
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                asked.set(asked.get() + 1);
+                if asked.get() == 1 {
+                    respond.send_reset(h2::Reason::REFUSED_STREAM);
+                    continue;
+                }
+                let answer = http::Response::builder().header("content-length", 0).body(()).expect("a good head");
+                let _ = respond.send_response(answer, true);
+            }
+        }
+    })
+}
+
+/// What an instance says it has not begun on is sent again, whatever its method (RFC 9113 section 8.7). It was lost with an
+/// error as if it might have been done.
+#[test]
+fn a_post_that_was_refused_unprocessed_is_sent_again() {
+    let asked = Rc::default();
+    let stage = Stage { http2: true, ..Stage::default() };
+    let mut script = Script::staged(1, Faults::none(), vec![refuses_one(&asked)], &stage);
+    script.client(|mut peer| async move {
+        peer.say("POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0\r\n\r\n").await;
+        assert_eq!(peer.line().await, "HTTP/1.1 200 ");
+    });
+    script.play();
+    assert_eq!(asked.get(), 2);
     script.finish();
 }

@@ -48,11 +48,13 @@ pub struct Stage {
     pub connections: usize,
     /// What stands in the limits of the load balancer.
     pub limits: &'static str,
+    /// Back ends speak HTTP/2.
+    pub http2: bool,
 }
 
 impl Default for Stage {
     fn default() -> Stage {
-        Stage { cores: 1, buffers: 256, connections: 100, limits: "" }
+        Stage { cores: 1, buffers: 256, connections: 100, limits: "", http2: false }
     }
 }
 
@@ -95,7 +97,7 @@ impl Script {
             protocol: "HTTP",
             port: 80,
             instance_protocol: "HTTP",
-            http2: false,
+            http2: stage.http2,
             instances,
             limits: stage.limits.to_owned(),
             sticky: false,
