@@ -5,6 +5,7 @@
 //! their hands end after a short time, with an error of their own.
 
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::base::Instant;
@@ -23,17 +24,14 @@ pub(in crate::runtime) fn is_scarce(held: usize, capacity: usize) -> bool {
 }
 
 impl Io {
-    /// Ends a wait that began at `since` and keeps buffers in use, if they are scarce and it has taken long. Every task is
-    /// polled now and then while they are.
-    ///
-    /// # Errors
-    /// That the wait is over, which [`is_shortage`] knows.
-    pub fn may_hold_buffers(&self, since: Instant) -> io::Result<()> {
+    /// Asked by a wait that began at `since`, is not over and keeps buffers in use: ready, with an error that
+    /// [`is_shortage`] knows, if they are scarce and it has taken long. Every task is polled now and then while they are.
+    pub fn poll_shortage(&self, since: Instant) -> Poll<io::Error> {
         if !self.in_flight().lending().is_scarce() || self.now().since(since) < PATIENCE {
-            return Ok(());
+            return Poll::Pending;
         }
         self.in_flight().lending().note_taken_back();
-        Err(io::Error::from_raw_os_error(libc::ENOBUFS))
+        Poll::Ready(io::Error::from_raw_os_error(libc::ENOBUFS))
     }
 }
 

@@ -209,10 +209,17 @@ impl Receiving {
 
 /// A send on its way; dropping it cancels. Await it until the kernel has taken the last byte: it gives the memory back
 /// for reuse where that was written memory, or fails as send(2), and then it is unknown how much arrived. It also fails
-/// when it takes long while receive buffers are scarce ([`Io::may_hold_buffers`]).
+/// when it takes long while receive buffers are scarce ([`Io::poll_shortage`]).
 pub struct Sending {
     submitted: Submitted,
     since: Instant,
+}
+
+impl Sending {
+    /// When it began.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
 }
 
 impl Future for Sending {
@@ -220,10 +227,7 @@ impl Future for Sending {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Poll::Ready(outcome) = Pin::new(&mut self.submitted).poll(context) else {
-            return match self.submitted.io().may_hold_buffers(self.since) {
-                Ok(()) => Poll::Pending,
-                Err(shortage) => Poll::Ready(Err(shortage)),
-            };
+            return self.submitted.io().poll_shortage(self.since).map(Err);
         };
         Poll::Ready(outcome.result.map(|_| match outcome.operation {
             Operation::Send { bytes, .. } => bytes.recycle(),

@@ -220,11 +220,8 @@ impl Http1Reader {
         }
         let io = self.receiver.socket().io();
         let since = io.now();
-        poll_fn(|_| match io.may_hold_buffers(since) {
-            Err(shortage) if self.has_unread() => Poll::Ready(shortage),
-            _ => Poll::Pending,
-        })
-        .await
+        let holds_buffer = self.has_unread();
+        poll_fn(|_| if holds_buffer { io.poll_shortage(since) } else { Poll::Pending }).await
     }
 
     /// The receiving half underneath.

@@ -173,10 +173,7 @@ impl Http2Writer {
     /// are scarce, as the piece may be in one. Nothing is waited for between heads.
     fn poll_room(&mut self, wanted: usize, since: Instant, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match self.poll_window(wanted, context) {
-            Poll::Pending => match self.link.io().may_hold_buffers(since) {
-                Ok(()) => Poll::Pending,
-                Err(shortage) => Poll::Ready(Err(shortage)),
-            },
+            Poll::Pending => self.link.io().poll_shortage(since).map(Err),
             ready => ready,
         }
     }

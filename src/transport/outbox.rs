@@ -14,8 +14,8 @@ use crate::runtime::{Sending, Socket};
 pub(in crate::transport) struct Outbox {
     /// Not yet given to the kernel.
     pub waiting: Vec<u8>,
-    /// What the kernel is taking, and since when.
-    sending: Option<(Instant, Sending)>,
+    /// What the kernel is taking.
+    sending: Option<Sending>,
 }
 
 impl Outbox {
@@ -30,7 +30,7 @@ impl Outbox {
     /// As send(2).
     pub fn poll_sent(&mut self, socket: &Socket, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            if let Some((_, sending)) = &mut self.sending {
+            if let Some(sending) = &mut self.sending {
                 let sent = ready!(Pin::new(sending).poll(context));
                 self.sending = None;
                 sent?;
@@ -38,12 +38,12 @@ impl Outbox {
             if self.waiting.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            self.sending = Some((socket.io().now(), socket.send(mem::take(&mut self.waiting))));
+            self.sending = Some(socket.send(mem::take(&mut self.waiting)));
         }
     }
 
     /// Since when the kernel has been taking what it was given last.
     pub fn sending_since(&self) -> Option<Instant> {
-        self.sending.as_ref().map(|(since, _)| *since)
+        self.sending.as_ref().map(Sending::since)
     }
 }
