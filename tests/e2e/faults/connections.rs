@@ -1,6 +1,6 @@
 //! Connections that are not let in, and connections whose bytes are not looked into.
 
-use super::{GET, Injected, Row, Stage, row};
+use super::{GET, Injected, Row, Stage, falls_silent_after, row};
 use crate::harness::{Authority, Backend, Balancer, PATIENCE, Peer, eventually};
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use std::sync::atomic::Ordering;
@@ -50,13 +50,8 @@ pub const ROWS: &[Row] = &[
         injected
     }),
     row("tunnel_timeout", Some(101), |stage| {
-        let backend = Backend::start(|peer, _| {
-            if peer.try_read_message()?.is_some() {
-                peer.try_send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")?;
-                peer.try_read_some()?;
-            }
-            Ok(())
-        });
+        let switched = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
+        let backend = falls_silent_after(switched);
         let elbow = stage.start(Balancer::http([backend.address()]).limit("tunnel_timeout = 1"));
         let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n";
         Injected::by_saying(elbow, request, backend)

@@ -1,6 +1,6 @@
 //! What instances do wrong.
 
-use super::{GET, Injected, POST, Row, Stage, hear_out, row, silent};
+use super::{GET, Injected, POST, Row, Stage, falls_silent_after, hear_out, row, silent};
 use crate::harness::{Authority, Backend, Balancer, Nginx, Peer, free_address};
 use crate::tls_backends::public_key;
 use rcgen::PKCS_ECDSA_P256_SHA256;
@@ -54,13 +54,7 @@ pub const ROWS: &[Row] = &[
         says(stage, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n")
     }),
     row("response_idle_timeout", Some(200), |stage| {
-        let stalled = Backend::start(|peer, _| {
-            if peer.try_read_message()?.is_some() {
-                peer.try_send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")?;
-                peer.try_read_some()?;
-            }
-            Ok(())
-        });
+        let stalled = falls_silent_after("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
         let elbow = stage.start(Balancer::http([stalled.address()]).attribute("idle_timeout = 1"));
         Injected::by_saying(elbow, POST, stalled)
     }),

@@ -121,6 +121,17 @@ pub fn silent() -> Backend {
     })
 }
 
+/// An instance that answers a request with `words` and then says no more until the connection ends.
+pub fn falls_silent_after(words: &'static str) -> Backend {
+    Backend::start(move |peer, _| {
+        if peer.try_read_message()?.is_some() {
+            peer.try_send(words)?;
+            peer.try_read_some()?;
+        }
+        Ok(())
+    })
+}
+
 /// Waits until an instance has been asked so many times.
 pub fn wait_asked(backend: &Backend, count: usize) {
     eventually("the instance is asked", PATIENCE, || (backend.request_count() >= count).then_some(()));
