@@ -1,10 +1,10 @@
 //! Floor 2: which instance gets the next request, as pure decisions over live counters.
 //!
 //! Owns: the in-flight count of an instance ([`Load`]) and the guard that keeps it exact ([`Lease`]), the choice among
-//! [`Candidates`] (least outstanding or in turn), the growing [`Share`] of newcomers, whom a core just failed to connect to ([`Shunned`]), which zones a node
-//! serves, what may be tried again, the tokens that bind clients to instances, and the line of those who wait
-//! ([`SurgeQueue`]). Does not own: what the candidates are (`registry`), why an instance is out of service (`health`),
-//! connections.
+//! [`Candidates`] (least outstanding or in turn), the growing [`Share`] of newcomers, whom a core just failed to connect
+//! to ([`Shunned`]), which zones a node serves, what may be tried again, the tokens that bind clients to instances, and
+//! the line of those who wait ([`SurgeQueue`]). Does not own: what the candidates are (`registry`), why an instance is
+//! out of service (`health`), connections.
 //!
 //! Counts are shared by all cores and outlive every configuration; candidates are rebuilt with each one. A choice takes
 //! no lock and allocates nothing.

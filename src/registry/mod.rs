@@ -1,8 +1,8 @@
 //! Floor 3: what should be (snapshots) and what is (live records).
 //!
 //! Owns: the compilation of a [`Configuration`](crate::model::Configuration) into an immutable [`Snapshot`], its
-//! publication to every thread, the certificates and keys in their files ([`Keyring`]), the [`Live`] record of each registered
-//! instance, who is [`Ejected`] and for how long, whose share still grows, what [`Clients`] have of a load balancer, the
+//! publication to every thread, the certificates and keys in their files ([`Keyring`]), the [`Live`] record of each
+//! registered instance, who is [`Ejected`] and for how long, whose share still grows, what [`Clients`] have of a load balancer, the
 //! [`Lifecycle`] of the node, and what metrics and status read of all this. Does not own: how an instance is chosen
 //! (`balance`), how it is probed (`prober`), sockets.
 //!

@@ -121,9 +121,9 @@ impl Registry {
         Ok(())
     }
 
-    /// Looks whether files of certificates and authorities have changed, and publishes the good ones to new connections. Answers what
-    /// became of each that had changed. Host names are looked up anew, as by [`Registry::apply`]: not for the control
-    /// thread itself.
+    /// Looks whether files of certificates and authorities have changed, and publishes the good ones to new connections.
+    /// Answers what became of each that had changed. Host names are looked up anew, as by [`Registry::apply`]: not for
+    /// the control thread itself.
     pub fn refresh_certificates(&self) -> Vec<Refreshed> {
         let mut applied = match self.0.applied.try_lock() {
             Ok(applied) => applied,

@@ -1,7 +1,8 @@
 //! Floor 2: bytes of protocols, without sockets, clock or tasks.
 //!
 //! Owns: HTTP/1 heads, body framing, what a gateway may and may not pass on, Elbow's own answers, cookies, desync
-//! classes, the PROXY protocol, and what opens a WebSocket. Does not own: connections, deadlines, choosing a back end, HTTP/2 frames.
+//! classes, the PROXY protocol, and what opens a WebSocket. Does not own: connections, deadlines, choosing a back end,
+//! HTTP/2 frames.
 //!
 //! Safe against smuggling by construction: a message is parsed once, strictly; whatever could be read in two
 //! ways is refused with a named fault; what goes on is serialised anew from that one reading, and its framing

@@ -2,8 +2,8 @@
 //! ring.
 //!
 //! Each log has a task of its own, so that a slow disk holds up nobody else's. A file is put aside when it has grown or
-//! grown old, where the configuration says so, and opened anew when the process is told to. What cannot be written is dropped and
-//! counted: a log must not take the node's memory, nor its traffic.
+//! grown old, where the configuration says so, and opened anew when the process is told to. What cannot be written is
+//! dropped and counted: a log must not take the node's memory, nor its traffic.
 
 mod file;
 

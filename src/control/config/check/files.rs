@@ -8,7 +8,8 @@ use super::super::section::{FileRole, MentionedFile};
 use crate::control::secret;
 use crate::registry::check_ticket_key;
 
-/// An error for every file that cannot be read or is no secret, a warning for every file to be written whose directory is not there.
+/// An error for every file that cannot be read or is no secret, a warning for every file to be written whose directory
+/// is not there.
 pub(in super::super) fn files(files: &[MentionedFile]) -> Vec<Problem> {
     files.iter().filter_map(problem).collect()
 }
