@@ -6,7 +6,7 @@
 use std::io;
 
 use h2::ext::Protocol;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use http::request::{self, Request};
 use http::response::{self, Response};
 use http::{Method, StatusCode, Uri, Version};
@@ -22,6 +22,9 @@ use crate::wire::websocket;
 /// What a field line costs beside its name and value: colon, space, CR LF, so that the limits mean what they mean in
 /// HTTP/1.
 const LINE_OVERHEAD: usize = 4;
+
+/// A cookie with fewer bytes is never indexed, as Firefox and nghttp2 have it.
+const GUESSABLE_COOKIE: usize = 20;
 
 /// Takes a request's head over into `head`.
 ///
@@ -149,7 +152,14 @@ pub(in crate::transport) fn read_trailers(fields: &HeaderMap) -> Result<Trailers
 /// Adds a field that has been found good; one that HTTP/2 cannot carry all the same (`obs-text` never, an empty name
 /// never) is not worth an answer.
 pub(in crate::transport) fn add(fields: &mut HeaderMap, name: &[u8], value: &[u8]) {
-    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+    if let (Ok(name), Ok(mut value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+        value.set_sensitive(is_guessable(&name, &value));
         fields.append(name, value);
     }
+}
+
+/// Whether the value is a secret that could be guessed piece by piece by the size of compressed heads: it is never indexed,
+/// here and further on (RFC 7541 section 7.1.3).
+fn is_guessable(name: &HeaderName, value: &HeaderValue) -> bool {
+    *name == AUTHORIZATION || (*name == COOKIE && value.len() < GUESSABLE_COOKIE)
 }

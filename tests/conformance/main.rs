@@ -12,6 +12,7 @@ mod gateway;
 mod harness;
 mod http2_peer;
 mod properties;
+mod rfc7541_indexing;
 mod rfc9110_connection;
 mod rfc9112_chunked;
 mod rfc9112_fields;
