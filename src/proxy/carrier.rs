@@ -4,7 +4,7 @@ use crate::model::Reason;
 use crate::proxy::backend::{Backend, Unfinished};
 use crate::proxy::failure;
 use crate::transport::{
-    Answered, CallError, Http1Reader, Http2Call, Http2Client, Http2Reader, Http2Writer, ReadError, Sink, Source,
+    Answered, CallError, Http1Reader, Http2Call, Http2Place, Http2Reader, Http2Writer, ReadError, Sink, Source,
 };
 use crate::wire::forward::{RequestForward, write_request_head};
 use crate::wire::framing::BodyFraming;
@@ -14,8 +14,8 @@ use crate::wire::head::{Asked, HeadLimits, Reply, RequestHead, ResponseHead};
 pub enum Way {
     /// An HTTP/1.1 connection that carries nothing else meanwhile.
     Connection(Backend),
-    /// An HTTP/2 connection that carries others too.
-    Shared(Http2Client),
+    /// A place on an HTTP/2 connection that carries others too.
+    Shared(Http2Place),
 }
 
 /// A request under way. Dropped before it is finished, it is given up: its connection is reset, or its stream.
@@ -62,8 +62,8 @@ impl Way {
                 let unfinished = Unfinished::new(&backend);
                 Ok(Carrier::Connection(backend, unfinished))
             }
-            Way::Shared(mut client) => {
-                let sent = Box::pin(client.send(request, forward)).await;
+            Way::Shared(place) => {
+                let sent = Box::pin(place.send(request, forward)).await;
                 let (writer, call) = sent.map_err(|error| failure::of_call(&error))?;
                 Ok(Carrier::Stream(Box::new(Stream { writer, call, body: None })))
             }

@@ -154,19 +154,19 @@ impl Exchange<'_> {
     async fn join(&self, choice: &Choice, fresh_only: bool) -> Result<(Way, bool), Reason> {
         let (session, core) = (self.session, &self.session.core);
         let shared = if fresh_only { None } else { core.shared.join(choice.target(), session.now()) };
-        if let Some(client) = shared {
+        if let Some(place) = shared {
             choice.cells().connections_reused.increment();
-            return Ok((Way::Shared(client), true));
+            return Ok((Way::Shared(place), true));
         }
         let halves = choice.dial(session).await?;
         if halves.1.is_secure() && halves.1.application_protocol() != Some(ApplicationProtocol::Http2) {
             return Err(Reason::BackendTlsFailed);
         }
         let begun = Http2Client::begin(halves, &session.response_limits()).await;
-        let (client, driver) = begun.map_err(|_| Reason::BackendClosedEarly)?;
+        let (client, place, driver) = begun.map_err(|_| Reason::BackendClosedEarly)?;
         core.io.spawn(driver);
-        core.shared.put(choice.target(), client.clone(), session.now());
-        Ok((Way::Shared(client), false))
+        core.shared.put(choice.target(), client, session.now());
+        Ok((Way::Shared(place), false))
     }
 
     async fn attempt(

@@ -1,7 +1,7 @@
 //! The client's end of an HTTP/2 connection: many requests at once to one server (RFC 9113).
 //!
-//! One task drives the connection; whoever holds a handle sends requests on it. The connection lives while it has a
-//! handle or a stream.
+//! One task drives the connection; whoever has taken a place on it sends a request. The connection lives while it has a
+//! handle, a place taken or a stream.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -26,6 +26,13 @@ use crate::wire::head::{Content, HeadLimits, Method, RequestHead, ResponseHead};
 /// Requests at once on one connection, whatever the server allows: what one TCP connection carries well.
 const STREAMS: usize = 100;
 
+/// The same before the server has said what it allows: the first request need not wait for that, which takes a way there
+/// and back, and any further one might be refused with its body taken.
+const STREAMS_UNTOLD: usize = 1;
+
+/// The limit that `h2` has of a server that has not said any: more than a server can say.
+const UNTOLD: usize = usize::MAX - 1;
+
 /// Bytes of answers that may be on their way on one stream, and on all of them.
 const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -33,16 +40,21 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Bytes of a request that may wait to be written on one stream.
 const REQUEST_AHEAD: usize = 32 * 1024;
 
-/// A connection to a server. Clones are handles to the same one.
-#[derive(Clone)]
+/// A handle to a connection.
 pub struct Http2Client {
     requests: SendRequest<Outbound>,
     link: Rc<Http2Link>,
     state: Rc<State>,
 }
 
+/// A place on a connection, for one request.
+pub struct Http2Place {
+    requests: SendRequest<Outbound>,
+    link: Rc<Http2Link>,
+    open: OpenStream,
+}
+
 /// What the driver and the handles tell each other.
-#[derive(Default)]
 struct State {
     open: Cell<usize>,
     allowed: Cell<usize>,
@@ -82,30 +94,41 @@ pub enum Answered {
 }
 
 impl Http2Client {
-    /// Begins to speak on a connection just made; whoever calls drives it from here on.
+    /// Begins to speak on a connection just made; whoever calls drives it from here on and has the first place.
     ///
     /// # Errors
     /// When the connection broke.
-    pub async fn begin(halves: (Receiver, Sender), limits: &HeadLimits) -> io::Result<(Http2Client, Http2Driver)> {
+    pub async fn begin(
+        halves: (Receiver, Sender),
+        limits: &HeadLimits,
+    ) -> io::Result<(Http2Client, Http2Place, Http2Driver)> {
         let link = Http2Link::new(halves, None);
         let mut builder = Builder::new();
         builder
             .enable_push(false)
-            .initial_max_send_streams(STREAMS)
+            .initial_max_send_streams(UNTOLD)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(2 * limits.headers_total as u32)
             .max_send_buffer_size(REQUEST_AHEAD);
         let stream = Duplex::new(link.clone(), Bytes::new());
         let (requests, connection) = builder.handshake(stream).await.map_err(broken)?;
-        let state = Rc::new(State { allowed: Cell::new(STREAMS), ..State::default() });
+        let state =
+            Rc::new(State { open: Cell::new(0), allowed: Cell::new(STREAMS_UNTOLD), has_ended: Cell::new(false) });
         let driver = Http2Driver { connection, link: link.clone(), state: state.clone() };
-        Ok((Http2Client { requests, link, state }, driver))
+        let client = Http2Client { requests, link, state };
+        let place = client.place();
+        Ok((client, place, driver))
     }
 
-    /// Whether another request may be sent.
-    pub fn has_room(&self) -> bool {
-        !self.state.has_ended.get() && self.state.open.get() < self.state.allowed.get()
+    /// Takes a place if there is one.
+    pub fn join(&self) -> Option<Http2Place> {
+        let has_room = !self.state.has_ended.get() && self.state.open.get() < self.state.allowed.get();
+        has_room.then(|| self.place())
+    }
+
+    fn place(&self) -> Http2Place {
+        Http2Place { requests: self.requests.clone(), link: self.link.clone(), open: OpenStream::new(&self.state) }
     }
 
     /// Whether no request is on its way.
@@ -117,25 +140,27 @@ impl Http2Client {
     pub fn has_ended(&self) -> bool {
         self.state.has_ended.get()
     }
+}
 
+impl Http2Place {
     /// Sends a request's head; the body goes to the writer.
     ///
     /// # Errors
     /// When the connection takes no more requests.
     pub async fn send(
-        &mut self,
+        mut self,
         head: &RequestHead,
         forward: &RequestForward<'_>,
     ) -> io::Result<(Http2Writer, Http2Call)> {
         if let Err(error) = poll_fn(|context| self.requests.poll_ready(context)).await {
-            self.state.has_ended.set(true);
+            self.open.state.has_ended.set(true);
             return Err(broken(error));
         }
         let is_whole = matches!(head.framing(), BodyFraming::None | BodyFraming::Length(0));
         let request = request(head, forward)?;
         let (answer, stream) = self.requests.send_request(request, is_whole).map_err(broken)?;
         let writer = Http2Writer::of_request(self.link.clone(), stream, is_whole);
-        Ok((writer, Http2Call { answer, open: OpenStream::new(&self.state) }))
+        Ok((writer, Http2Call { answer, open: self.open }))
     }
 }
 
@@ -146,7 +171,10 @@ impl Future for Http2Driver {
         let this = &mut *self;
         loop {
             let polled = Pin::new(&mut this.connection).poll(context);
-            this.state.allowed.set(this.connection.max_concurrent_send_streams().min(STREAMS));
+            let allowed = this.connection.max_concurrent_send_streams();
+            if allowed != UNTOLD {
+                this.state.allowed.set(allowed.min(STREAMS));
+            }
             if polled.is_ready() {
                 return Poll::Ready(());
             }

@@ -21,6 +21,7 @@ mod rfc9112_request_line;
 mod rfc9112_responses;
 mod rfc9113_connections;
 mod rfc9113_frames;
+mod rfc9113_instances;
 mod rfc9113_messages;
 mod speed;
 mod tuning;
