@@ -3,6 +3,7 @@
 use crate::model::Reason;
 use crate::proxy::backend::{Backend, Unfinished};
 use crate::proxy::failure;
+use crate::proxy::tunnel;
 use crate::transport::{
     Answered, CallError, Http1Reader, Http2Call, Http2Place, Http2Reader, Http2Writer, ReadError, Sink, Source,
 };
@@ -31,6 +32,21 @@ pub struct Stream {
     writer: Http2Writer,
     call: Http2Call,
     body: Option<Http2Reader>,
+}
+
+/// What a request leaves that switched protocols: the way to the instance, on which the other one is spoken.
+pub enum Switched {
+    /// The connection.
+    Connection(tunnel::End),
+    /// A stream.
+    Stream(Box<SwitchedStream>),
+}
+
+/// A stream of a shared connection that carries another protocol, counted among its requests until this is dropped.
+pub struct SwitchedStream {
+    reader: Http2Reader,
+    writer: Http2Writer,
+    _call: Http2Call,
 }
 
 /// Where the answer comes from.
@@ -80,7 +96,8 @@ impl Carrier {
             }
             Carrier::Stream(stream) => {
                 let Stream { writer, call, body } = &mut **stream;
-                (Sink::Http2(writer), Answers::Stream(call, body))
+                let sink = if call.is_opening() { Sink::Opening } else { Sink::Http2(writer) };
+                (sink, Answers::Stream(call, body))
             }
         }
     }
@@ -100,6 +117,30 @@ impl Carrier {
                 Some(backend)
             }
             Carrier::Stream(_) => None,
+        }
+    }
+
+    /// Says that the request has been answered by a switch of protocols; `None` before there was an answer.
+    pub fn switch(self) -> Option<Switched> {
+        match self {
+            Carrier::Connection(backend, unfinished) => {
+                unfinished.finish();
+                Some(Switched::Connection(tunnel::End::of_backend(backend)))
+            }
+            Carrier::Stream(stream) => {
+                let Stream { writer, call, body } = *stream;
+                Some(Switched::Stream(Box::new(SwitchedStream { reader: body?, writer, _call: call })))
+            }
+        }
+    }
+}
+
+impl Switched {
+    /// The instance's side of a tunnel.
+    pub fn side(&mut self) -> tunnel::Side<'_> {
+        match self {
+            Switched::Connection(end) => tunnel::Side::Connection(end),
+            Switched::Stream(stream) => tunnel::Side::Stream(&mut stream.reader, &mut stream.writer),
         }
     }
 }

@@ -3,18 +3,18 @@
 //! One task drives the connection; whoever has taken a place on it sends a request. The connection lives while it has a
 //! handle, a place taken or a stream.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 
-use crate::transport::http2_heads::{read_answer, request};
+use crate::transport::http2_heads::{opening, read_agreement, read_answer, request};
 use crate::transport::http2_link::{Duplex, Http2Link, Outbound};
 use crate::transport::http2_reader::broken;
 use crate::transport::{Http2Reader, Http2Writer, Receiver, Sender};
@@ -22,6 +22,7 @@ use crate::wire::fault::ResponseFault;
 use crate::wire::forward::RequestForward;
 use crate::wire::framing::BodyFraming;
 use crate::wire::head::{Content, HeadLimits, Method, RequestHead, ResponseHead};
+use crate::wire::websocket;
 
 /// Requests at once on one connection, whatever the server allows: what one TCP connection carries well.
 const STREAMS: usize = 100;
@@ -55,9 +56,13 @@ pub struct Http2Place {
 }
 
 /// What the driver and the handles tell each other.
+#[derive(Default)]
 struct State {
     open: Cell<usize>,
-    allowed: Cell<usize>,
+    /// What the server has said that it allows.
+    told: Cell<Option<usize>>,
+    /// Those that wait for its word.
+    waiting: RefCell<Vec<Waker>>,
     has_ended: Cell<bool>,
 }
 
@@ -71,6 +76,8 @@ pub struct Http2Driver {
 /// One request on its way and its answer.
 pub struct Http2Call {
     answer: ResponseFuture,
+    /// Of a request that opens a WebSocket: what its client expects to hear of a server that agrees.
+    acceptance: Option<String>,
     open: OpenStream,
 }
 
@@ -113,8 +120,7 @@ impl Http2Client {
             .max_send_buffer_size(REQUEST_AHEAD);
         let stream = Duplex::new(link.clone(), Bytes::new());
         let (requests, connection) = builder.handshake(stream).await.map_err(broken)?;
-        let state =
-            Rc::new(State { open: Cell::new(0), allowed: Cell::new(STREAMS_UNTOLD), has_ended: Cell::new(false) });
+        let state = Rc::new(State::default());
         let driver = Http2Driver { connection, link: link.clone(), state: state.clone() };
         let client = Http2Client { requests, link, state };
         let place = client.place();
@@ -123,7 +129,8 @@ impl Http2Client {
 
     /// Takes a place if there is one.
     pub fn join(&self) -> Option<Http2Place> {
-        let has_room = !self.state.has_ended.get() && self.state.open.get() < self.state.allowed.get();
+        let allowed = self.state.told.get().unwrap_or(STREAMS_UNTOLD).min(STREAMS);
+        let has_room = !self.state.has_ended.get() && self.state.open.get() < allowed;
         has_room.then(|| self.place())
     }
 
@@ -143,7 +150,17 @@ impl Http2Client {
 }
 
 impl Http2Place {
-    /// Sends a request's head; the body goes to the writer.
+    /// Whether the server lets WebSockets be opened on its streams (RFC 8441 section 3). Waits until it has said so or not.
+    ///
+    /// # Errors
+    /// When the connection ends before.
+    pub async fn allows_opening(&self) -> io::Result<bool> {
+        poll_fn(|context| self.open.state.poll_told(context)).await?;
+        Ok(self.requests.is_extended_connect_protocol_enabled())
+    }
+
+    /// Sends a request's head; the body goes to the writer. One that opens a WebSocket, which the server has to allow, is
+    /// answered as if that had been asked for by an upgrade; what both then say goes to the writer and comes as a body.
     ///
     /// # Errors
     /// When the connection takes no more requests.
@@ -156,11 +173,12 @@ impl Http2Place {
             self.open.state.has_ended.set(true);
             return Err(broken(error));
         }
-        let is_whole = matches!(head.framing(), BodyFraming::None | BodyFraming::Length(0));
-        let request = request(head, forward)?;
+        let acceptance = websocket::acceptance(head).filter(|_| websocket::is_opening(head));
+        let is_whole = acceptance.is_none() && matches!(head.framing(), BodyFraming::None | BodyFraming::Length(0));
+        let request = if acceptance.is_some() { opening(head, forward) } else { request(head, forward) }?;
         let (answer, stream) = self.requests.send_request(request, is_whole).map_err(broken)?;
         let writer = Http2Writer::of_request(self.link.clone(), stream, is_whole);
-        Ok((writer, Http2Call { answer, open: self.open }))
+        Ok((writer, Http2Call { answer, acceptance, open: self.open }))
     }
 }
 
@@ -173,7 +191,7 @@ impl Future for Http2Driver {
             let polled = Pin::new(&mut this.connection).poll(context);
             let allowed = this.connection.max_concurrent_send_streams();
             if allowed != UNTOLD {
-                this.state.allowed.set(allowed.min(STREAMS));
+                this.state.note_told(allowed);
             }
             if polled.is_ready() {
                 return Poll::Ready(());
@@ -190,10 +208,42 @@ impl Future for Http2Driver {
 impl Drop for Http2Driver {
     fn drop(&mut self) {
         self.state.has_ended.set(true);
+        self.state.wake();
+    }
+}
+
+impl State {
+    fn note_told(&self, allowed: usize) {
+        if self.told.replace(Some(allowed)).is_none() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn poll_told(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_ended.get() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if self.told.get().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 }
 
 impl Http2Call {
+    /// Whether it opens a WebSocket.
+    pub fn is_opening(&self) -> bool {
+        self.acceptance.is_some()
+    }
+
     /// Says that the connection is not good for further requests: this one got no answer in time.
     pub fn retire_connection(&self) {
         self.open.state.has_ended.set(true);
@@ -227,6 +277,10 @@ impl Http2Call {
         let answered = ready!(Pin::new(&mut self.answer).poll(context));
         let (parts, stream) = answered.map_err(CallError::of)?.into_parts();
         let reader = Http2Reader::new(stream);
+        if let Some(acceptance) = self.acceptance.as_deref().filter(|_| parts.status.is_success()) {
+            let read = read_agreement(&parts, acceptance, limits, head).map_err(CallError::Fault);
+            return Poll::Ready(read.map(|()| Answered::Final(reader)));
+        }
         let content = if reader.is_body_ended() { Content::Empty } else { Content::Follows };
         let read = read_answer(&parts, content, method, limits, head).map_err(CallError::Fault);
         Poll::Ready(read.map(|()| Answered::Final(reader)))

@@ -6,7 +6,9 @@
 use std::io;
 
 use h2::ext::Protocol;
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+};
 use http::request::{self, Request};
 use http::response::{self, Response};
 use http::{Method, StatusCode, Uri, Version};
@@ -90,6 +92,18 @@ pub(in crate::transport) fn request(head: &RequestHead, forward: &RequestForward
     Ok(request)
 }
 
+/// The same of a request that opens a WebSocket (RFC 8441 section 5).
+///
+/// # Errors
+/// As [`request`].
+pub(in crate::transport) fn opening(head: &RequestHead, forward: &RequestForward<'_>) -> io::Result<Request<()>> {
+    let mut request = request(head, forward)?;
+    *request.method_mut() = Method::CONNECT;
+    request.extensions_mut().insert(Protocol::from_static(websocket::PROTOCOL));
+    request.headers_mut().remove(SEC_WEBSOCKET_KEY);
+    Ok(request)
+}
+
 fn unsayable(error: http::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }
@@ -106,11 +120,33 @@ pub(in crate::transport) fn read_answer(
     head: &mut ResponseHead,
 ) -> Result<(), ResponseFault> {
     check_sizes(&parts.headers, limits)?;
+    // RFC 9113 section 8.6.
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ResponseFault::UnexpectedUpgrade);
+    }
     head.begin(parts.status.as_u16());
     for (name, value) in &parts.headers {
         head.push_field(name.as_str().as_bytes(), value.as_bytes())?;
     }
     head.finish(content, method)
+}
+
+/// Takes over the head of an answer by which a WebSocket was opened, as one that meets the client's key with `acceptance`.
+///
+/// # Errors
+/// Why the answer is refused.
+pub(in crate::transport) fn read_agreement(
+    parts: &response::Parts,
+    acceptance: &str,
+    limits: &HeadLimits,
+    head: &mut ResponseHead,
+) -> Result<(), ResponseFault> {
+    check_sizes(&parts.headers, limits)?;
+    head.begin(StatusCode::SWITCHING_PROTOCOLS.as_u16());
+    for (name, value) in parts.headers.iter().filter(|(name, _)| *name != SEC_WEBSOCKET_ACCEPT) {
+        head.push_field(name.as_str().as_bytes(), value.as_bytes())?;
+    }
+    head.finish_opening(websocket::PROTOCOL.as_bytes(), acceptance.as_bytes())
 }
 
 /// An answer's head as an HTTP/2 client gets it.

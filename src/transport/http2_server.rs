@@ -77,8 +77,7 @@ pub enum Http2Ended {
 impl Http2Server {
     /// Serves a connection on which `early` has been received. Heads within `limits` are taken; those far beyond are
     /// refused before anybody sees them.
-    /// `may_open` says that a WebSocket may be opened on a stream (RFC 8441).
-    pub fn new(halves: (Receiver, Sender), early: Bytes, limits: &HeadLimits, may_open: bool) -> Http2Server {
+    pub fn new(halves: (Receiver, Sender), early: Bytes, limits: &HeadLimits) -> Http2Server {
         let now = halves.0.socket().io().now();
         let link = Http2Link::new(halves, Some(Credit::new(now)));
         let header_list = limits.request_line + limits.headers_total + FIELD_OVERHEAD * MAX_FIELDS;
@@ -91,10 +90,8 @@ impl Http2Server {
             .max_send_buffer_size(ANSWER_AHEAD)
             .max_concurrent_reset_streams(RESET_STREAMS)
             .max_pending_accept_reset_streams(RESET_STREAMS)
-            .max_local_error_reset_streams(Some(BROKEN_STREAMS));
-        if may_open {
-            builder.enable_connect_protocol();
-        }
+            .max_local_error_reset_streams(Some(BROKEN_STREAMS))
+            .enable_connect_protocol();
         let stage = Stage::Greeting(Box::new(builder.handshake(Duplex::new(link.clone(), early))));
         Http2Server { stage, link, is_calming: false }
     }
