@@ -198,14 +198,14 @@ impl Outward<'_> {
     async fn send(&mut self, data: Data) -> io::Result<()> {
         match self {
             Outward::Connection(sender) => sender.send(data).await.map(drop),
-            Outward::Stream(writer) => writer.send_piece(data, false).await,
+            Outward::Stream(writer) => writer.send_at_once(data, false).await,
         }
     }
 
     async fn end(&mut self) -> io::Result<()> {
         match self {
             Outward::Connection(sender) => sender.end().await,
-            Outward::Stream(writer) => writer.finish(None),
+            Outward::Stream(writer) => writer.finish(None).await,
         }
     }
 

@@ -38,6 +38,10 @@ const UNTOLD: usize = usize::MAX - 1;
 const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
+/// What small frames may cost, of which `h2` keeps each as if it had 256 bytes, before clients have taken them: a server may
+/// fill its window with messages of 32 bytes, and one slow client shall not cost the others their connection.
+const SMALL_FRAMES: usize = CONNECTION_WINDOW as usize / 32 * 256;
+
 /// Bytes of a request that may wait to be written on one stream.
 const REQUEST_AHEAD: usize = 32 * 1024;
 
@@ -117,7 +121,8 @@ impl Http2Client {
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(2 * limits.headers_total as u32)
-            .max_send_buffer_size(REQUEST_AHEAD);
+            .max_send_buffer_size(REQUEST_AHEAD)
+            .data_frame_budget(SMALL_FRAMES);
         let stream = Duplex::new(link.clone(), Bytes::new());
         let (requests, connection) = builder.handshake(stream).await.map_err(broken)?;
         let state = Rc::new(State::default());

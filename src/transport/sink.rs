@@ -86,7 +86,7 @@ impl Sink<'_> {
     pub async fn finish(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
         match self {
             Sink::Http1(writer) => writer.finish(trailers).await,
-            Sink::Http2(writer) => writer.finish(trailers),
+            Sink::Http2(writer) => writer.finish(trailers).await,
             Sink::Opening => Ok(()),
         }
     }
