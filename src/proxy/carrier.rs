@@ -14,7 +14,7 @@ use crate::wire::head::{Asked, HeadLimits, Reply, RequestHead, ResponseHead};
 /// A way to an instance, before the request.
 pub enum Way {
     /// An HTTP/1.1 connection that carries nothing else meanwhile.
-    Connection(Backend),
+    Connection(Box<Backend>),
     /// A place on an HTTP/2 connection that carries others too.
     Shared(Http2Place),
 }
@@ -22,7 +22,7 @@ pub enum Way {
 /// A request under way. Dropped before it is finished, it is given up: its connection is reset, or its stream.
 pub enum Carrier {
     /// On a connection of its own.
-    Connection(Backend, Unfinished),
+    Connection(Box<Backend>, Unfinished),
     /// On a stream.
     Stream(Box<Stream>),
 }
@@ -109,24 +109,26 @@ impl Carrier {
         }
     }
 
-    /// Says that the request has been answered; gives back the connection that it had to itself.
-    pub fn finish(self) -> Option<Backend> {
+    /// Says that the request has been answered; gives back the connection that it had to itself, unless the answer came
+    /// before all of the request had gone.
+    pub fn finish(self) -> Option<Box<Backend>> {
         match self {
-            Carrier::Connection(backend, unfinished) => {
+            Carrier::Connection(mut backend, unfinished) => backend.writer.has_sent_all().then(|| {
                 unfinished.finish();
-                Some(backend)
-            }
+                backend
+            }),
             Carrier::Stream(_) => None,
         }
     }
 
-    /// Says that the request has been answered by a switch of protocols; `None` before there was an answer.
+    /// Says that the request has been answered by a switch of protocols; `None` before there was an answer, or all of the
+    /// request had gone.
     pub fn switch(self) -> Option<Switched> {
         match self {
-            Carrier::Connection(backend, unfinished) => {
+            Carrier::Connection(mut backend, unfinished) => backend.writer.has_sent_all().then(|| {
                 unfinished.finish();
-                Some(Switched::Connection(tunnel::End::of_backend(backend)))
-            }
+                Switched::Connection(tunnel::End::of_backend(*backend))
+            }),
             Carrier::Stream(stream) => {
                 let Stream { writer, call, body } = *stream;
                 Some(Switched::Stream(Box::new(SwitchedStream { reader: body?, writer, _call: call })))

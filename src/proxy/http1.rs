@@ -313,7 +313,7 @@ impl Front {
             Switched::Connection(instance) => tunnel::run(&self.session, client, instance, &choice, silence).await,
             mut stream => {
                 let client = tunnel::Side::Connection(&mut client);
-                tunnel::run_streams(&self.session, client, stream.side(), &choice, silence).await
+                Box::pin(tunnel::run_streams(&self.session, client, stream.side(), &choice, silence)).await
             }
         };
         // Its request has had its line; there is more to say only of an end that nobody wanted.
