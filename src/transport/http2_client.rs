@@ -82,6 +82,7 @@ pub struct Http2Call {
     answer: ResponseFuture,
     /// Of a request that opens a WebSocket: what its client expects to hear of a server that agrees.
     acceptance: Option<String>,
+    link: Rc<Http2Link>,
     open: OpenStream,
 }
 
@@ -183,7 +184,7 @@ impl Http2Place {
         let request = if acceptance.is_some() { opening(head, forward) } else { request(head, forward) }?;
         let (answer, stream) = self.requests.send_request(request, is_whole).map_err(broken)?;
         let writer = Http2Writer::of_request(self.link.clone(), stream, is_whole);
-        Ok((writer, Http2Call { answer, acceptance, open: self.open }))
+        Ok((writer, Http2Call { answer, acceptance, link: self.link, open: self.open }))
     }
 }
 
@@ -274,6 +275,20 @@ impl Http2Call {
         head: &mut ResponseHead,
         context: &mut Context<'_>,
     ) -> Poll<Result<Answered, CallError>> {
+        let answered = ready!(self.poll_answered(method, limits, head, context));
+        if self.link.is_confidential(self.answer.stream_id()) {
+            head.make_confidential();
+        }
+        Poll::Ready(answered)
+    }
+
+    fn poll_answered(
+        &mut self,
+        method: Method,
+        limits: &HeadLimits,
+        head: &mut ResponseHead,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Answered, CallError>> {
         if let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(context) {
             let (parts, ()) = interim.into_parts();
             let read = read_answer(&parts, Content::Follows, method, limits, head).map_err(CallError::Fault);
@@ -281,7 +296,7 @@ impl Http2Call {
         }
         let answered = ready!(Pin::new(&mut self.answer).poll(context));
         let (parts, stream) = answered.map_err(CallError::of)?.into_parts();
-        let reader = Http2Reader::new(stream);
+        let reader = Http2Reader::new(stream, self.link.clone());
         if let Some(acceptance) = self.acceptance.as_deref().filter(|_| parts.status.is_success()) {
             let read = read_agreement(&parts, acceptance, limits, head).map_err(CallError::Fault);
             return Poll::Ready(read.map(|()| Answered::Final(reader)));

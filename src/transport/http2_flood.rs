@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::base::Instant;
+use crate::transport::http2_frames::{FrameHeader, Frames, Step, flag, frame_type};
 
 /// The credit at the beginning, and the most that can be saved. A burst of this much costs some milliseconds.
 const FULL: u32 = 16_384;
@@ -27,22 +28,7 @@ const RESET_COST: u32 = 128;
 const SETTINGS_COST: u32 = 16;
 
 /// The length of what a client says first (RFC 9113 section 3.4).
-const PREFACE_LENGTH: u32 = 24;
-
-/// The length of a frame's header (RFC 9113 section 4.1).
-const HEADER_LENGTH: usize = 9;
-
-const END_STREAM: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
-
-/// Types of frames (RFC 9113 section 6).
-mod frame_type {
-    pub const DATA: u8 = 0;
-    pub const HEADERS: u8 = 1;
-    pub const RST_STREAM: u8 = 3;
-    pub const SETTINGS: u8 = 4;
-    pub const CONTINUATION: u8 = 9;
-}
+pub(in crate::transport) const PREFACE_LENGTH: u32 = 24;
 
 /// The client's credit is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,11 +38,7 @@ pub struct Flood;
 pub struct Credit {
     left: u32,
     refilled_at: Instant,
-    /// The beginning of a frame's header.
-    header: [u8; HEADER_LENGTH],
-    gathered: usize,
-    /// Payload left of the frame whose header was read last.
-    payload_left: u32,
+    frames: Frames,
     block: Block,
 }
 
@@ -72,14 +54,7 @@ enum Block {
 impl Credit {
     /// A new connection's, in front of the preface.
     pub fn new(now: Instant) -> Credit {
-        Credit {
-            left: FULL,
-            refilled_at: now,
-            header: [0; HEADER_LENGTH],
-            gathered: 0,
-            payload_left: PREFACE_LENGTH,
-            block: Block::Outside,
-        }
+        Credit { left: FULL, refilled_at: now, frames: Frames::behind(PREFACE_LENGTH), block: Block::Outside }
     }
 
     /// Takes note of what arrived next.
@@ -87,24 +62,14 @@ impl Credit {
     /// # Errors
     /// When the credit is used up.
     pub fn take(&mut self, mut bytes: &[u8], now: Instant) -> Result<(), Flood> {
-        loop {
-            let skipped = bytes.len().min(self.payload_left as usize);
-            self.payload_left -= skipped as u32;
-            bytes = bytes.get(skipped..).unwrap_or_default();
-            if self.payload_left == 0 && self.gathered == 0 {
-                self.end_frame();
-            }
-            let Some((first, rest)) = bytes.split_first() else { return Ok(()) };
-            if let Some(place) = self.header.get_mut(self.gathered) {
-                *place = *first;
-            }
-            bytes = rest;
-            self.gathered += 1;
-            if self.gathered == HEADER_LENGTH {
-                self.gathered = 0;
-                self.begin_frame(now)?;
+        while let Some(step) = self.frames.next(&mut bytes) {
+            match step {
+                Step::Begin(header) => self.begin_frame(header, now)?,
+                Step::Payload(_) => {}
+                Step::End => self.end_frame(),
             }
         }
+        Ok(())
     }
 
     /// An answer went out whole.
@@ -125,16 +90,15 @@ impl Credit {
         }
     }
 
-    fn begin_frame(&mut self, now: Instant) -> Result<(), Flood> {
-        let [l0, l1, l2, kind, flags, ..] = self.header;
-        self.payload_left = u32::from_be_bytes([0, l0, l1, l2]);
-        let is_last = flags & END_HEADERS != 0;
+    fn begin_frame(&mut self, header: FrameHeader, now: Instant) -> Result<(), Flood> {
+        let FrameHeader { kind, flags, length, .. } = header;
+        let is_last = flags & flag::END_HEADERS != 0;
         match (kind, self.block) {
             (frame_type::HEADERS, Block::Outside) => self.block = Block::Inside { since: now, is_last },
             (frame_type::CONTINUATION, Block::Inside { since, .. }) => self.block = Block::Inside { since, is_last },
             _ => {}
         }
-        self.pay(cost(kind, flags, self.payload_left), now)
+        self.pay(cost(kind, flags, length), now)
     }
 
     fn end_frame(&mut self) {
@@ -166,7 +130,7 @@ impl Credit {
 fn cost(kind: u8, flags: u8, length: u32) -> u32 {
     match kind {
         frame_type::HEADERS => 0,
-        frame_type::DATA if length > 0 || flags & END_STREAM != 0 => 0,
+        frame_type::DATA if length > 0 || flags & flag::END_STREAM != 0 => 0,
         frame_type::RST_STREAM => RESET_COST,
         frame_type::SETTINGS => SETTINGS_COST,
         _ => 1,
@@ -204,8 +168,8 @@ mod tests {
         let most = 4 * FULL as usize;
         for (bytes, expected) in [
             (frame(frame_type::DATA, 0, b"x"), most),
-            (frame(frame_type::DATA, END_STREAM, b""), most),
-            (frame(frame_type::HEADERS, END_HEADERS, b"abc"), most),
+            (frame(frame_type::DATA, flag::END_STREAM, b""), most),
+            (frame(frame_type::HEADERS, flag::END_HEADERS, b"abc"), most),
             (frame(frame_type::DATA, 0, b""), FULL as usize),
             (frame(PING, 0, &[0; 8]), FULL as usize),
             (frame(0x77, 0, b"unknown"), FULL as usize),
@@ -247,7 +211,7 @@ mod tests {
         let headers = frame(frame_type::HEADERS, 0, b"abc");
         credit.take(&headers, at(1)).unwrap();
         assert_eq!(credit.head_since(), Some(at(1)));
-        let last = frame(frame_type::CONTINUATION, END_HEADERS, b"def");
+        let last = frame(frame_type::CONTINUATION, flag::END_HEADERS, b"def");
         credit.take(&last[..10], at(2)).unwrap();
         assert_eq!(credit.head_since(), Some(at(1)));
         credit.take(&last[10..], at(3)).unwrap();

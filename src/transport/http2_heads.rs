@@ -95,7 +95,8 @@ pub(in crate::transport) fn request(head: &RequestHead, forward: &RequestForward
     let built = Request::builder().version(Version::HTTP_2).method(head.method()).uri(uri.build().map_err(unsayable)?);
     let mut request = built.body(()).map_err(unsayable)?;
     let fields = request.headers_mut();
-    visit_request_fields(head, forward, |name, value| add(fields, name, value));
+    let is_secret = head.is_confidential();
+    visit_request_fields(head, forward, |name, value| add(fields, name, value, is_secret));
     Ok(request)
 }
 
@@ -162,7 +163,8 @@ pub(in crate::transport) fn answer(head: &ResponseHead, reply: Reply, forward: &
     let status = if reply == Reply::SwitchingProtocols { StatusCode::OK.as_u16() } else { head.status() };
     let mut answer = empty_answer(status);
     let fields = answer.headers_mut();
-    visit_response_fields(head, reply, forward, |name, value| add(fields, name, value));
+    let is_secret = head.is_confidential();
+    visit_response_fields(head, reply, forward, |name, value| add(fields, name, value, is_secret));
     answer
 }
 
@@ -176,7 +178,7 @@ pub(in crate::transport) fn empty_answer(status: u16) -> Response<()> {
 /// Trailers as HTTP/2 sends them.
 pub(in crate::transport) fn trailer_fields(trailers: &Trailers) -> HeaderMap {
     let mut fields = HeaderMap::new();
-    trailers.iter().for_each(|(name, value)| add(&mut fields, name, value));
+    trailers.iter().for_each(|(name, value)| add(&mut fields, name, value, trailers.is_confidential()));
     fields
 }
 
@@ -193,13 +195,13 @@ pub(in crate::transport) fn read_trailers(fields: &HeaderMap) -> Result<Trailers
 }
 
 /// Adds a field that has been found good; one that HTTP/2 cannot carry all the same (`obs-text` never, an empty name
-/// never) is not worth an answer.
-pub(in crate::transport) fn add(fields: &mut HeaderMap, name: &[u8], value: &[u8]) {
+/// never) is not worth an answer. `is_secret` says that it must never be indexed.
+pub(in crate::transport) fn add(fields: &mut HeaderMap, name: &[u8], value: &[u8], is_secret: bool) {
     let of_one = OF_ONE_MESSAGE.iter().find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name));
     let is_of_one = of_one.is_some();
     let name = of_one.cloned().map_or_else(|| HeaderName::from_bytes(name), Ok);
     if let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_bytes(value)) {
-        value.set_sensitive(is_of_one || is_guessable(&name, &value));
+        value.set_sensitive(is_secret || is_of_one || is_guessable(&name, &value));
         fields.append(name, value);
     }
 }
@@ -218,7 +220,7 @@ mod tests {
     fn what_no_other_message_has_is_not_indexed() {
         let mut fields = HeaderMap::new();
         for (name, value) in [("X-Request-Id", "1"), ("Traceparent", "00-1"), ("Server", "nginx"), ("X-Request", "1")] {
-            add(&mut fields, name.as_bytes(), value.as_bytes());
+            add(&mut fields, name.as_bytes(), value.as_bytes(), false);
         }
         let told: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.is_sensitive())).collect();
         let expected = [("x-request-id", true), ("traceparent", true), ("server", false), ("x-request", false)];

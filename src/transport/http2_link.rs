@@ -10,10 +10,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf, Bytes};
+use h2::StreamId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::runtime::{Chunk, Io};
-use crate::transport::http2_flood::Credit;
+use crate::transport::http2_flood::{Credit, PREFACE_LENGTH};
+use crate::transport::http2_secrets::Secrets;
 use crate::transport::outlet::Outlet;
 use crate::transport::piece::Data;
 use crate::transport::{Receiver, Sender};
@@ -32,6 +34,7 @@ pub(in crate::transport) struct Http2Link {
     /// What a client may still waste; none is kept of servers that were dialled.
     credit: RefCell<Option<Credit>>,
     is_flooded: Cell<bool>,
+    secrets: RefCell<Secrets>,
     bodies_ahead: Cell<usize>,
     /// Streams that wait for bodies to be written.
     crowd: RefCell<Vec<Waker>>,
@@ -40,6 +43,8 @@ pub(in crate::transport) struct Http2Link {
 impl Http2Link {
     /// Takes over a connection.
     pub fn new((receiver, sender): (Receiver, Sender), credit: Option<Credit>) -> Rc<Http2Link> {
+        // Servers say no preface.
+        let preface = if credit.is_some() { PREFACE_LENGTH } else { 0 };
         Rc::new(Http2Link {
             io: receiver.socket().io().clone(),
             receiver: RefCell::new(receiver),
@@ -47,6 +52,7 @@ impl Http2Link {
             is_refused: Cell::new(false),
             credit: RefCell::new(credit),
             is_flooded: Cell::new(false),
+            secrets: RefCell::new(Secrets::behind(preface)),
             bodies_ahead: Cell::new(0),
             crowd: RefCell::default(),
         })
@@ -84,6 +90,16 @@ impl Http2Link {
         self.is_flooded.get()
     }
 
+    /// Whether fields that came on `stream` must never be indexed.
+    pub fn is_confidential(&self, stream: StreamId) -> bool {
+        self.secrets.borrow().has(stream.as_u32())
+    }
+
+    /// Takes note that nothing more is read from `stream`.
+    pub fn forget(&self, stream: StreamId) {
+        self.secrets.borrow_mut().forget(stream.as_u32());
+    }
+
     /// Bytes received and sent since the last call, without TLS's own.
     pub fn take_counts(&self) -> (u64, u64) {
         (self.receiver.borrow_mut().take_received(), self.outlet.borrow_mut().sender().take_sent())
@@ -107,6 +123,7 @@ impl Http2Link {
     }
 
     fn take_in(&self, bytes: &[u8]) -> bool {
+        self.secrets.borrow_mut().take(bytes);
         let taken = self.with_credit(|credit| credit.take(bytes, self.io.now()));
         if matches!(taken, Some(Err(_))) {
             self.is_flooded.set(true);

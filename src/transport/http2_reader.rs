@@ -2,12 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use h2::RecvStream;
 
 use crate::transport::ReadError;
 use crate::transport::http2_heads::read_trailers;
+use crate::transport::http2_link::Http2Link;
 use crate::transport::piece::{Data, Piece};
 use crate::wire::fault::BodyFault;
 use crate::wire::trailers::Trailers;
@@ -15,6 +17,7 @@ use crate::wire::trailers::Trailers;
 /// The receiving half of a stream, behind the head.
 pub struct Http2Reader {
     stream: RecvStream,
+    link: Rc<Http2Link>,
     /// Bytes given out whose place in the windows has not been given back.
     lent: usize,
     /// Bytes of the body so far.
@@ -24,10 +27,10 @@ pub struct Http2Reader {
 }
 
 impl Http2Reader {
-    /// For `stream`, whose head has been read.
-    pub(in crate::transport) fn new(stream: RecvStream) -> Http2Reader {
+    /// For `stream` of `link`, whose head has been read.
+    pub(in crate::transport) fn new(stream: RecvStream, link: Rc<Http2Link>) -> Http2Reader {
         let is_ended = stream.is_end_stream();
-        Http2Reader { stream, lent: 0, bytes: 0, trailers: None, is_ended }
+        Http2Reader { stream, link, lent: 0, bytes: 0, trailers: None, is_ended }
     }
 
     /// The next piece of the body. Asking for it says that the piece before has been passed on: only then may the peer
@@ -71,7 +74,11 @@ impl Http2Reader {
                     let fields = ready!(self.stream.poll_trailers(context));
                     self.is_ended = true;
                     if let Some(fields) = fields.map_err(|error| ReadError::Broken(broken(error)))? {
-                        self.trailers = Some(Box::new(read_trailers(&fields).map_err(ReadError::Fault)?));
+                        let mut trailers = read_trailers(&fields).map_err(ReadError::Fault)?;
+                        if self.is_confidential() {
+                            trailers.make_confidential();
+                        }
+                        self.trailers = Some(Box::new(trailers));
                     }
                 }
             }
@@ -88,6 +95,11 @@ impl Http2Reader {
         }
     }
 
+    /// Whether the fields that came on the stream must never be indexed.
+    pub(in crate::transport) fn is_confidential(&self) -> bool {
+        self.link.is_confidential(self.stream.stream_id())
+    }
+
     /// Whether the body has ended; trailers may have been read.
     pub fn is_body_ended(&self) -> bool {
         self.is_ended
@@ -101,6 +113,12 @@ impl Http2Reader {
     /// The trailers of a body that has ended, where there are any.
     pub fn trailers(&self) -> Option<&Trailers> {
         self.trailers.as_deref()
+    }
+}
+
+impl Drop for Http2Reader {
+    fn drop(&mut self) {
+        self.link.forget(self.stream.stream_id());
     }
 }
 

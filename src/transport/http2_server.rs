@@ -218,7 +218,7 @@ pub struct Http2Request {
 impl Http2Request {
     fn new(request: Request<RecvStream>, respond: SendResponse<Outbound>, link: &Rc<Http2Link>) -> Http2Request {
         let (parts, body) = request.into_parts();
-        let reader = Http2Reader::new(body);
+        let reader = Http2Reader::new(body, link.clone());
         let writer = Http2Writer::new(link.clone(), respond);
         Http2Request { parts, reader, writer, link: link.clone() }
     }
@@ -229,7 +229,11 @@ impl Http2Request {
     /// Why it is refused.
     pub fn read_head(&self, limits: &HeadLimits, head: &mut RequestHead) -> Result<(), RequestFault> {
         let content = if self.reader.is_body_ended() { Content::Empty } else { Content::Follows };
-        read_request(&self.parts, content, limits, head)
+        read_request(&self.parts, content, limits, head)?;
+        if self.reader.is_confidential() {
+            head.make_confidential();
+        }
+        Ok(())
     }
 
     /// Both halves of the stream.

@@ -103,7 +103,7 @@ impl Http2Writer {
     ) -> io::Result<()> {
         let mut answer = empty_answer(status);
         answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        fields.into_iter().for_each(|(name, value)| add(answer.headers_mut(), name, value));
+        fields.into_iter().for_each(|(name, value)| add(answer.headers_mut(), name, value, false));
         self.pending = Some(answer);
         self.send_pending(true)
     }

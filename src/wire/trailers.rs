@@ -15,6 +15,7 @@ pub struct Trailers {
     text: Vec<u8>,
     line_start: usize,
     received: usize,
+    is_confidential: bool,
 }
 
 impl Trailers {
@@ -26,6 +27,16 @@ impl Trailers {
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.as_bytes().split(|byte| *byte == b'\n').filter_map(split_field_line)
+    }
+
+    /// Says that one of the fields must never be indexed where heads are compressed (RFC 7541 section 7.1.3): then none is.
+    pub fn make_confidential(&mut self) {
+        self.is_confidential = true;
+    }
+
+    /// Whether the fields must never be indexed.
+    pub fn is_confidential(&self) -> bool {
+        self.is_confidential
     }
 
     /// Whether there are none.
@@ -57,6 +68,7 @@ impl Trailers {
         self.text.shrink_to(256);
         self.line_start = 0;
         self.received = 0;
+        self.is_confidential = false;
     }
 
     /// Takes bytes up to the end of one line. Returns how many, and whether the line ended the section.

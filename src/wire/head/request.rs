@@ -21,6 +21,7 @@ pub struct RequestHead {
     table: FieldTable,
     line: RequestLine,
     meaning: Meaning,
+    is_confidential: bool,
 }
 
 /// Whether a message built for HTTP/2 has content.
@@ -41,6 +42,7 @@ impl RequestHead {
     /// wrong version. After a fault the head is empty and the input must not be parsed further.
     pub fn parse(&mut self, input: &[u8], limits: &HeadLimits) -> Result<HeadStatus, RequestFault> {
         self.table.clear();
+        self.is_confidential = false;
         let result = self.advance(input, limits);
         if result.is_err() {
             self.clear();
@@ -123,6 +125,16 @@ impl RequestHead {
         }
         self.meaning.upgrade = Some(self.table.push_bytes(protocol));
         Ok(())
+    }
+
+    /// Says that one of its fields must never be indexed where heads are compressed (RFC 7541 section 7.1.3): then none is.
+    pub fn make_confidential(&mut self) {
+        self.is_confidential = true;
+    }
+
+    /// Whether its fields must never be indexed.
+    pub fn is_confidential(&self) -> bool {
+        self.is_confidential
     }
 
     /// Whether it is the opening of a protocol on a stream, which any answer that is a success agrees to.

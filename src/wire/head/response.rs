@@ -20,6 +20,7 @@ pub struct ResponseHead {
     version: Version,
     framing: DeclaredFraming,
     connection: ConnectionOptions,
+    is_confidential: bool,
 }
 
 /// What must be known of a request to read its answer.
@@ -47,6 +48,7 @@ impl ResponseHead {
     /// for the request line holds for the status line. Nothing may stand before the status line.
     pub fn parse(&mut self, input: &[u8], limits: &HeadLimits) -> Result<HeadStatus, ResponseFault> {
         self.table.clear();
+        self.is_confidential = false;
         let result = self.advance(input, limits);
         if result.is_err() {
             self.clear();
@@ -101,6 +103,16 @@ impl ResponseHead {
         self.table.push_field(b"Upgrade", protocol, FieldName::Upgrade);
         self.table.push_field(b"Sec-WebSocket-Accept", acceptance, FieldName::SecWebSocketAccept);
         self.judge_fields()
+    }
+
+    /// Says that one of its fields must never be indexed where heads are compressed (RFC 7541 section 7.1.3): then none is.
+    pub fn make_confidential(&mut self) {
+        self.is_confidential = true;
+    }
+
+    /// Whether its fields must never be indexed.
+    pub fn is_confidential(&self) -> bool {
+        self.is_confidential
     }
 
     /// The status code, 100 to 999.
