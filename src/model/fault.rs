@@ -212,6 +212,8 @@ reasons! {
     BackendTlsTimeout "backend_tls_timeout" Backend Connect Request 504 "connection_timeout"
     /// The instance's TLS handshake failed.
     BackendTlsFailed "backend_tls_failed" Backend Connect Request 502 "tls_protocol_error"
+    /// The instance is asked in HTTP/2 and does not let WebSockets be opened there (RFC 8441 section 3).
+    WebsocketUnsupported "websocket_unsupported" Backend Connect Request 502 "http_upgrade_failed"
     /// The instance's certificate does not hold a key that its policy names, or is not from an authority, for the name or
     /// of the time that it should be.
     BackendKeyUntrusted "backend_key_untrusted" Backend Connect Request 502 "tls_certificate_error"

@@ -3,8 +3,9 @@
 use crate::model::Reason;
 use crate::proxy::backend::{Backend, Unfinished};
 use crate::proxy::failure;
+use crate::proxy::tunnel;
 use crate::transport::{
-    Answered, CallError, Http1Reader, Http2Call, Http2Client, Http2Reader, Http2Writer, ReadError, Sink, Source,
+    Answered, CallError, Http1Reader, Http2Call, Http2Place, Http2Reader, Http2Writer, ReadError, Sink, Source,
 };
 use crate::wire::forward::{RequestForward, write_request_head};
 use crate::wire::framing::BodyFraming;
@@ -14,8 +15,8 @@ use crate::wire::head::{Asked, HeadLimits, Reply, RequestHead, ResponseHead};
 pub enum Way {
     /// An HTTP/1.1 connection that carries nothing else meanwhile.
     Connection(Box<Backend>),
-    /// An HTTP/2 connection that carries others too.
-    Shared(Http2Client),
+    /// A place on an HTTP/2 connection that carries others too.
+    Shared(Http2Place),
 }
 
 /// A request under way. Dropped before it is finished, it is given up: its connection is reset, or its stream.
@@ -31,6 +32,21 @@ pub struct Stream {
     writer: Http2Writer,
     call: Http2Call,
     body: Option<Http2Reader>,
+}
+
+/// What a request leaves that switched protocols: the way to the instance, on which the other one is spoken.
+pub enum Switched {
+    /// The connection.
+    Connection(tunnel::End),
+    /// A stream.
+    Stream(Box<SwitchedStream>),
+}
+
+/// A stream of a shared connection that carries another protocol, counted among its requests until this is dropped.
+pub struct SwitchedStream {
+    reader: Http2Reader,
+    writer: Http2Writer,
+    _call: Http2Call,
 }
 
 /// Where the answer comes from.
@@ -62,8 +78,8 @@ impl Way {
                 let unfinished = Unfinished::new(&backend);
                 Ok(Carrier::Connection(backend, unfinished))
             }
-            Way::Shared(mut client) => {
-                let sent = Box::pin(client.send(request, forward)).await;
+            Way::Shared(place) => {
+                let sent = Box::pin(place.send(request, forward)).await;
                 let (writer, call) = sent.map_err(|error| failure::of_call(&error))?;
                 Ok(Carrier::Stream(Box::new(Stream { writer, call, body: None })))
             }
@@ -80,7 +96,8 @@ impl Carrier {
             }
             Carrier::Stream(stream) => {
                 let Stream { writer, call, body } = &mut **stream;
-                (Sink::Http2(writer), Answers::Stream(call, body))
+                let sink = if call.is_opening() { Sink::Opening } else { Sink::Http2(writer) };
+                (sink, Answers::Stream(call, body))
             }
         }
     }
@@ -101,6 +118,31 @@ impl Carrier {
                 backend
             }),
             Carrier::Stream(_) => None,
+        }
+    }
+
+    /// Says that the request has been answered by a switch of protocols; `None` before there was an answer, or all of the
+    /// request had gone.
+    pub fn switch(self) -> Option<Switched> {
+        match self {
+            Carrier::Connection(mut backend, unfinished) => backend.writer.has_sent_all().then(|| {
+                unfinished.finish();
+                Switched::Connection(tunnel::End::of_backend(*backend))
+            }),
+            Carrier::Stream(stream) => {
+                let Stream { writer, call, body } = *stream;
+                Some(Switched::Stream(Box::new(SwitchedStream { reader: body?, writer, _call: call })))
+            }
+        }
+    }
+}
+
+impl Switched {
+    /// The instance's side of a tunnel.
+    pub fn side(&mut self) -> tunnel::Side<'_> {
+        match self {
+            Switched::Connection(end) => tunnel::Side::Connection(end),
+            Switched::Stream(stream) => tunnel::Side::Stream(&mut stream.reader, &mut stream.writer),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::model::Reason;
 use crate::proxy::account::{Account, Attempt};
 use crate::proxy::affinity::Affinity;
 use crate::proxy::backend::Backend;
-use crate::proxy::carrier::{Answers, Carrier, Way};
+use crate::proxy::carrier::{Answers, Carrier, Switched, Way};
 use crate::proxy::download::{Download, Downloaded};
 use crate::proxy::failure;
 use crate::proxy::naming::Traces;
@@ -24,7 +24,7 @@ use crate::proxy::upstream::{Choice, Search};
 use crate::runtime::{Either, is_shortage, race};
 use crate::telemetry::AnswerSource;
 use crate::tls::ApplicationProtocol;
-use crate::transport::{Http2Client, Sink, Source};
+use crate::transport::{Http2Client, Http2Place, Sink, Source};
 use crate::wire::connection::Persistence;
 use crate::wire::forward::{Additions, Expectation, RequestForward};
 use crate::wire::framing::BodyFraming;
@@ -44,7 +44,7 @@ pub enum Ended {
     /// The answer was sent whole; the client's connection may go on or not.
     Answered(Persistence),
     /// Both connections carry another protocol from here on.
-    Switched(Box<Switched>),
+    Switched(Box<Tunnel>),
     /// Nothing of an answer was sent.
     Refused(Reason),
     /// The answer was cut.
@@ -52,9 +52,9 @@ pub enum Ended {
 }
 
 /// What is left when the protocol was switched.
-pub struct Switched {
-    /// The connection to the instance.
-    pub backend: Box<Backend>,
+pub struct Tunnel {
+    /// The way to the instance.
+    pub instance: Switched,
     /// The instance, counted as busy until this is dropped.
     pub choice: Choice,
 }
@@ -153,21 +153,35 @@ impl Exchange<'_> {
 
     /// As [`Exchange::connect`], for a connection that carries other requests too.
     async fn join(&self, choice: &Choice, fresh_only: bool) -> Result<(Way, bool), Reason> {
+        let (place, kept) = self.take_place(choice, fresh_only).await?;
+        if websocket::is_opening(self.request) {
+            let deadline = self.session.now() + self.session.connect_timeout();
+            match self.session.core.io.within(deadline, pin!(place.allows_opening())).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Err(Reason::WebsocketUnsupported),
+                Ok(Err(_)) => return Err(Reason::BackendClosedEarly),
+                Err(_elapsed) => return Err(Reason::ConnectTimeout),
+            }
+        }
+        Ok((Way::Shared(place), kept))
+    }
+
+    async fn take_place(&self, choice: &Choice, fresh_only: bool) -> Result<(Http2Place, bool), Reason> {
         let (session, core) = (self.session, &self.session.core);
         let shared = if fresh_only { None } else { core.shared.join(choice.target(), session.now()) };
-        if let Some(client) = shared {
+        if let Some(place) = shared {
             choice.cells().connections_reused.increment();
-            return Ok((Way::Shared(client), true));
+            return Ok((place, true));
         }
         let halves = choice.dial(session).await?;
         if halves.1.is_secure() && halves.1.application_protocol() != Some(ApplicationProtocol::Http2) {
             return Err(Reason::BackendTlsFailed);
         }
         let begun = Http2Client::begin(halves, &session.response_limits()).await;
-        let (client, driver) = begun.map_err(|_| Reason::BackendClosedEarly)?;
+        let (client, place, driver) = begun.map_err(|_| Reason::BackendClosedEarly)?;
         core.io.spawn(driver);
-        core.shared.put(choice.target(), client.clone(), session.now());
-        Ok((Way::Shared(client), false))
+        core.shared.put(choice.target(), client, session.now());
+        Ok((place, false))
     }
 
     async fn attempt(
@@ -195,9 +209,8 @@ impl Exchange<'_> {
                 }
                 Ok(Ended::Answered(persistence))
             }
-            Ok(Conversed::Switched) => match carrier.finish() {
-                Some(backend) => Ok(Ended::Switched(Box::new(Switched { backend, choice }))),
-                // A stream is never offered to be switched, and who switches has read the request.
+            Ok(Conversed::Switched) => match carrier.switch() {
+                Some(instance) => Ok(Ended::Switched(Box::new(Tunnel { instance, choice }))),
                 None => Ok(Ended::Cut(Reason::Internal)),
             },
             Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),

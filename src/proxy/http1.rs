@@ -11,8 +11,9 @@ use bytes::Bytes;
 use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::account::Account;
+use crate::proxy::carrier::Switched;
 use crate::proxy::core::Heads;
-use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
+use crate::proxy::exchange::{Client, Ended, Exchange, Tunnel};
 use crate::proxy::failure::{self, OwnFields};
 use crate::proxy::session::Session;
 use crate::proxy::{http2, naming, tunnel};
@@ -90,7 +91,7 @@ enum Parting {
     /// An answer was cut: the client shall not take it for a whole one.
     Reset,
     /// Both connections carry another protocol.
-    Tunnel(Box<Switched>),
+    Tunnel(Box<Tunnel>),
     /// The client speaks HTTP/2; this is what it has said.
     Http2(Bytes),
 }
@@ -102,7 +103,7 @@ impl Front {
             Parting::Close => close(self.writer.into_sender()).await,
             Parting::Linger => linger(self.reader.into_receiver(), self.writer.into_sender()).await,
             Parting::Reset => self.writer.socket().reset_on_close(),
-            Parting::Tunnel(switched) => self.tunnel(*switched).await,
+            Parting::Tunnel(tunnel) => self.tunnel(*tunnel).await,
             Parting::Http2(said) => {
                 let halves = (self.reader.into_receiver(), self.writer.into_sender());
                 http2::start(self.session, halves, said);
@@ -214,7 +215,7 @@ impl Front {
                 Next::Part(Parting::Close)
             }
             Ended::Answered(_) => Next::Part(Parting::Linger),
-            Ended::Switched(switched) => Next::Part(Parting::Tunnel(switched)),
+            Ended::Switched(tunnel) => Next::Part(Parting::Tunnel(tunnel)),
             Ended::Refused(reason) => self.refuse(reason, persistence, &mut heads.account).await,
             Ended::Cut(reason) => {
                 heads.account.failed = Some(reason);
@@ -300,16 +301,21 @@ impl Front {
     }
 
     /// Carries the switched protocol until both sides have ended it.
-    async fn tunnel(mut self, switched: Switched) {
-        let Switched { mut backend, choice } = switched;
-        let early = (self.reader.take_unread(), backend.reader.take_unread());
-        let client = tunnel::End::of((self.reader.into_receiver(), self.writer.into_sender()), early.0);
-        let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early.1);
+    async fn tunnel(mut self, tunnel: Tunnel) {
+        let Tunnel { instance, choice } = tunnel;
+        let early = self.reader.take_unread();
+        let mut client = tunnel::End::of((self.reader.into_receiver(), self.writer.into_sender()), early);
         let silence = tunnel::Silence { limit: self.session.tunnel_timeout(), reason: Reason::TunnelTimeout };
         let mut account = Account::new(self.session.now());
         account.id = self.session.core.own_id();
         account.note_choice(choice.address(), self.session.now());
-        let carried = tunnel::run(&self.session, client, instance, &choice, silence).await;
+        let carried = match instance {
+            Switched::Connection(instance) => tunnel::run(&self.session, client, instance, &choice, silence).await,
+            mut stream => {
+                let client = tunnel::Side::Connection(&mut client);
+                Box::pin(tunnel::run_streams(&self.session, client, stream.side(), &choice, silence)).await
+            }
+        };
         // Its request has had its line; there is more to say only of an end that nobody wanted.
         if carried.failed.is_some() {
             account.note_carried(&carried);

@@ -14,7 +14,7 @@ use crate::base::Instant;
 use crate::model::Reason;
 use crate::proxy::account::{self, Account};
 use crate::proxy::core::Heads;
-use crate::proxy::exchange::{Client, Ended, Exchange, Switched};
+use crate::proxy::exchange::{Client, Ended, Exchange, Tunnel};
 use crate::proxy::failure::{self, OwnFields};
 use crate::proxy::naming::{self, Traces};
 use crate::proxy::session::Session;
@@ -33,8 +33,7 @@ const PARTING_GRACE: Duration = Duration::from_secs(1);
 pub fn start(session: Session, halves: (Receiver, Sender), early: Bytes) {
     let io = session.core.io.clone();
     let now = io.now();
-    // What switches protocols is a connection of HTTP/1.1.
-    let server = Http2Server::new(halves, early, &session.request_limits(), !session.asks_in_http2());
+    let server = Http2Server::new(halves, early, &session.request_limits());
     let streams = Rc::new(Streams { open: Cell::new(0), changed_at: Cell::new(now), driver: RefCell::default() });
     let deadline = io.sleep_until(now);
     io.spawn(Front { session: Rc::new(session), server, streams, deadline, carried: 0, parting: Parting::No }.serve());
@@ -268,12 +267,11 @@ async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenSt
             session.count_failure(reason);
             writer.reset();
         }
-        Ended::Switched(switched) => {
-            let Switched { mut backend, choice } = *switched;
-            let early = backend.reader.take_unread();
-            let instance = tunnel::End::of((backend.reader.into_receiver(), backend.writer.into_sender()), early);
+        Ended::Switched(tunnel) => {
+            let Tunnel { mut instance, choice } = *tunnel;
             let silence = tunnel::Silence { limit: session.tunnel_timeout(), reason: Reason::TunnelTimeout };
-            Box::pin(tunnel::run_stream(&session, (reader, writer), instance, &choice, silence)).await;
+            let client = tunnel::Side::Stream(reader, writer);
+            Box::pin(tunnel::run_streams(&session, client, instance.side(), &choice, silence)).await;
         }
     }
 }
@@ -285,9 +283,6 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads,
     }
     if let Err(reason) = session.may_request() {
         return Ended::Refused(reason);
-    }
-    if heads.request.is_opening() && session.asks_in_http2() {
-        return Ended::Refused(Reason::ConnectMethod);
     }
     let (reader, writer) = request.halves();
     let cancellation = writer.cancellation();

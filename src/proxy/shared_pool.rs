@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::Instant;
 use crate::registry::TargetId;
-use crate::transport::Http2Client;
+use crate::transport::{Http2Client, Http2Place};
 
 /// How long a connection without requests is kept.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -24,12 +24,14 @@ pub struct SharedPool {
 }
 
 impl SharedPool {
-    /// A connection to `target` that has room for a request.
-    pub fn join(&self, target: TargetId, now: Instant) -> Option<Http2Client> {
+    /// A place on a connection to `target` that has one left.
+    pub fn join(&self, target: TargetId, now: Instant) -> Option<Http2Place> {
         let mut targets = self.targets.borrow_mut();
-        let shared = targets.get_mut(&target)?.iter_mut().find(|shared| shared.client.has_room())?;
-        shared.used_at = now;
-        Some(shared.client.clone())
+        targets.get_mut(&target)?.iter_mut().find_map(|shared| {
+            let place = shared.client.join()?;
+            shared.used_at = now;
+            Some(place)
+        })
     }
 
     /// Shares a connection just made.

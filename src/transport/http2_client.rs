@@ -1,20 +1,20 @@
 //! The client's end of an HTTP/2 connection: many requests at once to one server (RFC 9113).
 //!
-//! One task drives the connection; whoever holds a handle sends requests on it. The connection lives while it has a
-//! handle or a stream.
+//! One task drives the connection; whoever has taken a place on it sends a request. The connection lives while it has a
+//! handle, a place taken or a stream.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use h2::Reason;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 
-use crate::transport::http2_heads::{read_answer, request};
+use crate::transport::http2_heads::{opening, read_agreement, read_answer, request};
 use crate::transport::http2_link::{Duplex, Http2Link, Outbound};
 use crate::transport::http2_reader::broken;
 use crate::transport::{Http2Reader, Http2Writer, Receiver, Sender};
@@ -22,30 +22,51 @@ use crate::wire::fault::ResponseFault;
 use crate::wire::forward::RequestForward;
 use crate::wire::framing::BodyFraming;
 use crate::wire::head::{Content, HeadLimits, Method, RequestHead, ResponseHead};
+use crate::wire::websocket;
 
 /// Requests at once on one connection, whatever the server allows: what one TCP connection carries well.
 const STREAMS: usize = 100;
+
+/// The same before the server has said what it allows: the first request need not wait for that, which takes a way there
+/// and back, and any further one might be refused with its body taken.
+const STREAMS_UNTOLD: usize = 1;
+
+/// The limit that `h2` has of a server that has not said any: more than a server can say.
+const UNTOLD: usize = usize::MAX - 1;
 
 /// Bytes of answers that may be on their way on one stream, and on all of them.
 const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
+/// What small frames may cost, of which `h2` keeps each as if it had 256 bytes, before clients have taken them: a server may
+/// fill its window with messages of 32 bytes, and one slow client shall not cost the others their connection.
+const SMALL_FRAMES: usize = CONNECTION_WINDOW as usize / 32 * 256;
+
 /// Bytes of a request that may wait to be written on one stream.
 const REQUEST_AHEAD: usize = 32 * 1024;
 
-/// A connection to a server. Clones are handles to the same one.
-#[derive(Clone)]
+/// A handle to a connection.
 pub struct Http2Client {
     requests: SendRequest<Outbound>,
     link: Rc<Http2Link>,
     state: Rc<State>,
 }
 
+/// A place on a connection, for one request.
+pub struct Http2Place {
+    requests: SendRequest<Outbound>,
+    link: Rc<Http2Link>,
+    open: OpenStream,
+}
+
 /// What the driver and the handles tell each other.
 #[derive(Default)]
 struct State {
     open: Cell<usize>,
-    allowed: Cell<usize>,
+    /// What the server has said that it allows.
+    told: Cell<Option<usize>>,
+    /// Those that wait for its word.
+    waiting: RefCell<Vec<Waker>>,
     has_ended: Cell<bool>,
 }
 
@@ -59,6 +80,8 @@ pub struct Http2Driver {
 /// One request on its way and its answer.
 pub struct Http2Call {
     answer: ResponseFuture,
+    /// Of a request that opens a WebSocket: what its client expects to hear of a server that agrees.
+    acceptance: Option<String>,
     open: OpenStream,
 }
 
@@ -82,30 +105,42 @@ pub enum Answered {
 }
 
 impl Http2Client {
-    /// Begins to speak on a connection just made; whoever calls drives it from here on.
+    /// Begins to speak on a connection just made; whoever calls drives it from here on and has the first place.
     ///
     /// # Errors
     /// When the connection broke.
-    pub async fn begin(halves: (Receiver, Sender), limits: &HeadLimits) -> io::Result<(Http2Client, Http2Driver)> {
+    pub async fn begin(
+        halves: (Receiver, Sender),
+        limits: &HeadLimits,
+    ) -> io::Result<(Http2Client, Http2Place, Http2Driver)> {
         let link = Http2Link::new(halves, None);
         let mut builder = Builder::new();
         builder
             .enable_push(false)
-            .initial_max_send_streams(STREAMS)
+            .initial_max_send_streams(UNTOLD)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(2 * limits.headers_total as u32)
-            .max_send_buffer_size(REQUEST_AHEAD);
+            .max_send_buffer_size(REQUEST_AHEAD)
+            .data_frame_budget(SMALL_FRAMES);
         let stream = Duplex::new(link.clone(), Bytes::new());
         let (requests, connection) = builder.handshake(stream).await.map_err(broken)?;
-        let state = Rc::new(State { allowed: Cell::new(STREAMS), ..State::default() });
+        let state = Rc::new(State::default());
         let driver = Http2Driver { connection, link: link.clone(), state: state.clone() };
-        Ok((Http2Client { requests, link, state }, driver))
+        let client = Http2Client { requests, link, state };
+        let place = client.place();
+        Ok((client, place, driver))
     }
 
-    /// Whether another request may be sent.
-    pub fn has_room(&self) -> bool {
-        !self.state.has_ended.get() && self.state.open.get() < self.state.allowed.get()
+    /// Takes a place if there is one.
+    pub fn join(&self) -> Option<Http2Place> {
+        let allowed = self.state.told.get().unwrap_or(STREAMS_UNTOLD).min(STREAMS);
+        let has_room = !self.state.has_ended.get() && self.state.open.get() < allowed;
+        has_room.then(|| self.place())
+    }
+
+    fn place(&self) -> Http2Place {
+        Http2Place { requests: self.requests.clone(), link: self.link.clone(), open: OpenStream::new(&self.state) }
     }
 
     /// Whether no request is on its way.
@@ -117,25 +152,38 @@ impl Http2Client {
     pub fn has_ended(&self) -> bool {
         self.state.has_ended.get()
     }
+}
 
-    /// Sends a request's head; the body goes to the writer.
+impl Http2Place {
+    /// Whether the server lets WebSockets be opened on its streams (RFC 8441 section 3). Waits until it has said so or not.
+    ///
+    /// # Errors
+    /// When the connection ends before.
+    pub async fn allows_opening(&self) -> io::Result<bool> {
+        poll_fn(|context| self.open.state.poll_told(context)).await?;
+        Ok(self.requests.is_extended_connect_protocol_enabled())
+    }
+
+    /// Sends a request's head; the body goes to the writer. One that opens a WebSocket, which the server has to allow, is
+    /// answered as if that had been asked for by an upgrade; what both then say goes to the writer and comes as a body.
     ///
     /// # Errors
     /// When the connection takes no more requests.
     pub async fn send(
-        &mut self,
+        mut self,
         head: &RequestHead,
         forward: &RequestForward<'_>,
     ) -> io::Result<(Http2Writer, Http2Call)> {
         if let Err(error) = poll_fn(|context| self.requests.poll_ready(context)).await {
-            self.state.has_ended.set(true);
+            self.open.state.has_ended.set(true);
             return Err(broken(error));
         }
-        let is_whole = matches!(head.framing(), BodyFraming::None | BodyFraming::Length(0));
-        let request = request(head, forward)?;
+        let acceptance = websocket::acceptance(head).filter(|_| websocket::is_opening(head));
+        let is_whole = acceptance.is_none() && matches!(head.framing(), BodyFraming::None | BodyFraming::Length(0));
+        let request = if acceptance.is_some() { opening(head, forward) } else { request(head, forward) }?;
         let (answer, stream) = self.requests.send_request(request, is_whole).map_err(broken)?;
         let writer = Http2Writer::of_request(self.link.clone(), stream, is_whole);
-        Ok((writer, Http2Call { answer, open: OpenStream::new(&self.state) }))
+        Ok((writer, Http2Call { answer, acceptance, open: self.open }))
     }
 }
 
@@ -146,7 +194,10 @@ impl Future for Http2Driver {
         let this = &mut *self;
         loop {
             let polled = Pin::new(&mut this.connection).poll(context);
-            this.state.allowed.set(this.connection.max_concurrent_send_streams().min(STREAMS));
+            let allowed = this.connection.max_concurrent_send_streams();
+            if allowed != UNTOLD {
+                this.state.note_told(allowed);
+            }
             if polled.is_ready() {
                 return Poll::Ready(());
             }
@@ -162,10 +213,42 @@ impl Future for Http2Driver {
 impl Drop for Http2Driver {
     fn drop(&mut self) {
         self.state.has_ended.set(true);
+        self.state.wake();
+    }
+}
+
+impl State {
+    fn note_told(&self, allowed: usize) {
+        if self.told.replace(Some(allowed)).is_none() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    fn poll_told(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_ended.get() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        if self.told.get().is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+            waiting.push(context.waker().clone());
+        }
+        Poll::Pending
     }
 }
 
 impl Http2Call {
+    /// Whether it opens a WebSocket.
+    pub fn is_opening(&self) -> bool {
+        self.acceptance.is_some()
+    }
+
     /// Says that the connection is not good for further requests: this one got no answer in time.
     pub fn retire_connection(&self) {
         self.open.state.has_ended.set(true);
@@ -199,6 +282,10 @@ impl Http2Call {
         let answered = ready!(Pin::new(&mut self.answer).poll(context));
         let (parts, stream) = answered.map_err(CallError::of)?.into_parts();
         let reader = Http2Reader::new(stream);
+        if let Some(acceptance) = self.acceptance.as_deref().filter(|_| parts.status.is_success()) {
+            let read = read_agreement(&parts, acceptance, limits, head).map_err(CallError::Fault);
+            return Poll::Ready(read.map(|()| Answered::Final(reader)));
+        }
         let content = if reader.is_body_ended() { Content::Empty } else { Content::Follows };
         let read = read_answer(&parts, content, method, limits, head).map_err(CallError::Fault);
         Poll::Ready(read.map(|()| Answered::Final(reader)))

@@ -6,7 +6,9 @@
 use std::io;
 
 use h2::ext::Protocol;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+};
 use http::request::{self, Request};
 use http::response::{self, Response};
 use http::{Method, StatusCode, Uri, Version};
@@ -23,6 +25,8 @@ use crate::wire::websocket;
 /// HTTP/1.
 const LINE_OVERHEAD: usize = 4;
 
+/// A cookie with fewer bytes is never indexed, as Firefox and nghttp2 have it.
+const GUESSABLE_COOKIE: usize = 20;
 /// Fields that no other message has with the same value. They are sent as never to be indexed (RFC 7541 section 6.2.3):
 /// in the peer's table they would push out what comes again, and the encoder would compare each with all before it.
 static OF_ONE_MESSAGE: [HeaderName; 3] = [
@@ -95,6 +99,18 @@ pub(in crate::transport) fn request(head: &RequestHead, forward: &RequestForward
     Ok(request)
 }
 
+/// The same of a request that opens a WebSocket (RFC 8441 section 5).
+///
+/// # Errors
+/// As [`request`].
+pub(in crate::transport) fn opening(head: &RequestHead, forward: &RequestForward<'_>) -> io::Result<Request<()>> {
+    let mut request = request(head, forward)?;
+    *request.method_mut() = Method::CONNECT;
+    request.extensions_mut().insert(Protocol::from_static(websocket::PROTOCOL));
+    request.headers_mut().remove(SEC_WEBSOCKET_KEY);
+    Ok(request)
+}
+
 fn unsayable(error: http::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, error)
 }
@@ -111,11 +127,33 @@ pub(in crate::transport) fn read_answer(
     head: &mut ResponseHead,
 ) -> Result<(), ResponseFault> {
     check_sizes(&parts.headers, limits)?;
+    // RFC 9113 section 8.6.
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(ResponseFault::UnexpectedUpgrade);
+    }
     head.begin(parts.status.as_u16());
     for (name, value) in &parts.headers {
         head.push_field(name.as_str().as_bytes(), value.as_bytes())?;
     }
     head.finish(content, method)
+}
+
+/// Takes over the head of an answer by which a WebSocket was opened, as one that meets the client's key with `acceptance`.
+///
+/// # Errors
+/// Why the answer is refused.
+pub(in crate::transport) fn read_agreement(
+    parts: &response::Parts,
+    acceptance: &str,
+    limits: &HeadLimits,
+    head: &mut ResponseHead,
+) -> Result<(), ResponseFault> {
+    check_sizes(&parts.headers, limits)?;
+    head.begin(StatusCode::SWITCHING_PROTOCOLS.as_u16());
+    for (name, value) in parts.headers.iter().filter(|(name, _)| *name != SEC_WEBSOCKET_ACCEPT) {
+        head.push_field(name.as_str().as_bytes(), value.as_bytes())?;
+    }
+    head.finish_opening(websocket::PROTOCOL.as_bytes(), acceptance.as_bytes())
 }
 
 /// An answer's head as an HTTP/2 client gets it.
@@ -161,9 +199,15 @@ pub(in crate::transport) fn add(fields: &mut HeaderMap, name: &[u8], value: &[u8
     let is_of_one = of_one.is_some();
     let name = of_one.cloned().map_or_else(|| HeaderName::from_bytes(name), Ok);
     if let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_bytes(value)) {
-        value.set_sensitive(is_of_one);
+        value.set_sensitive(is_of_one || is_guessable(&name, &value));
         fields.append(name, value);
     }
+}
+
+/// Whether the value is a secret that could be guessed piece by piece by the size of compressed heads: it is never indexed,
+/// here and further on (RFC 7541 section 7.1.3).
+fn is_guessable(name: &HeaderName, value: &HeaderValue) -> bool {
+    *name == AUTHORIZATION || (*name == COOKIE && value.len() < GUESSABLE_COOKIE)
 }
 
 #[cfg(test)]

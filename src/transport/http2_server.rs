@@ -31,6 +31,10 @@ const STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 128 * 1024;
 const CONNECTION_WINDOW: u32 = 256 * 1024;
 
+/// What small frames may cost, of which `h2` keeps each as if it had 256 bytes, before an instance has taken them: a client
+/// may fill its window with messages of 32 bytes.
+const SMALL_FRAMES: usize = CONNECTION_WINDOW as usize / 32 * 256;
+
 /// Bytes of an answer that may wait to be written on one stream: two receive buffers keep it moving.
 const ANSWER_AHEAD: usize = 32 * 1024;
 
@@ -77,8 +81,7 @@ pub enum Http2Ended {
 impl Http2Server {
     /// Serves a connection on which `early` has been received. Heads within `limits` are taken; those far beyond are
     /// refused before anybody sees them.
-    /// `may_open` says that a WebSocket may be opened on a stream (RFC 8441).
-    pub fn new(halves: (Receiver, Sender), early: Bytes, limits: &HeadLimits, may_open: bool) -> Http2Server {
+    pub fn new(halves: (Receiver, Sender), early: Bytes, limits: &HeadLimits) -> Http2Server {
         let now = halves.0.socket().io().now();
         let link = Http2Link::new(halves, Some(Credit::new(now)));
         let header_list = limits.request_line + limits.headers_total + FIELD_OVERHEAD * MAX_FIELDS;
@@ -89,12 +92,11 @@ impl Http2Server {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(header_list as u32)
             .max_send_buffer_size(ANSWER_AHEAD)
+            .data_frame_budget(SMALL_FRAMES)
             .max_concurrent_reset_streams(RESET_STREAMS)
             .max_pending_accept_reset_streams(RESET_STREAMS)
-            .max_local_error_reset_streams(Some(BROKEN_STREAMS));
-        if may_open {
-            builder.enable_connect_protocol();
-        }
+            .max_local_error_reset_streams(Some(BROKEN_STREAMS))
+            .enable_connect_protocol();
         let stage = Stage::Greeting(Box::new(builder.handshake(Duplex::new(link.clone(), early))));
         Http2Server { stage, link, is_calming: false }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 use http::header::{CONTENT_LENGTH, HeaderValue};
@@ -23,11 +23,20 @@ use crate::wire::forward::ResponseForward;
 use crate::wire::head::{Reply, ResponseHead};
 use crate::wire::trailers::Trailers;
 
+/// Pieces below this are gathered while more is at hand. As frames of their own they would cost their receivers more than
+/// they carry, and some count that as a flood: `h2`, and all that is made with it, counts 256 bytes for each.
+const SMALL: usize = 1024;
+
+/// What is gathered at most: a frame of the size that every peer takes (RFC 9113 section 4.2).
+const GATHERED: usize = 16 * 1024;
+
 /// The sending half of a stream.
 pub struct Http2Writer {
     link: Rc<Http2Link>,
     stage: Rc<RefCell<Stage>>,
     pending: Option<Response<()>>,
+    /// Small pieces of the body, to be sent as one.
+    gathered: BytesMut,
     is_ended: bool,
 }
 
@@ -47,7 +56,7 @@ pub struct Http2Cancellation {
 impl Http2Writer {
     /// For the answer that `respond` sends through `link`.
     pub(in crate::transport) fn new(link: Rc<Http2Link>, respond: SendResponse<Outbound>) -> Http2Writer {
-        Http2Writer { link, stage: Rc::new(RefCell::new(Stage::Head(respond))), pending: None, is_ended: false }
+        Http2Writer::at(Stage::Head(respond), link, false)
     }
 
     /// For the body of a request whose head was sent through `link`; it is whole already if it has no body.
@@ -56,7 +65,12 @@ impl Http2Writer {
         stream: SendStream<Outbound>,
         is_whole: bool,
     ) -> Http2Writer {
-        Http2Writer { link, stage: Rc::new(RefCell::new(Stage::Body(stream))), pending: None, is_ended: is_whole }
+        Http2Writer::at(Stage::Body(stream), link, is_whole)
+    }
+
+    fn at(stage: Stage, link: Rc<Http2Link>, is_ended: bool) -> Http2Writer {
+        let stage = Rc::new(RefCell::new(stage));
+        Http2Writer { link, stage, pending: None, gathered: BytesMut::new(), is_ended }
     }
 
     /// What tells when the peer gives up.
@@ -94,22 +108,48 @@ impl Http2Writer {
         self.send_pending(true)
     }
 
-    /// Sends what is pending, and waits until the peer has room for a body.
+    /// Sends what is pending and gathered, and waits until the peer has room for more of a body.
     ///
     /// # Errors
     /// When the stream has ended.
     pub async fn flush(&mut self) -> io::Result<()> {
+        self.send_gathered(false).await?;
         self.send_pending(false)?;
         let since = self.link.io().now();
         poll_fn(|context| self.poll_room(1, since, context).map_ok(drop)).await
     }
 
-    /// Sends a piece of the body as the peer's windows let it. `is_last` says that the body ends with it, without
-    /// trailers.
+    /// Sends a piece of the body as the peer's windows let it; a small one goes with the next, or when flushed. `is_last`
+    /// says that the body ends with it, without trailers.
     ///
     /// # Errors
     /// When the stream has ended.
-    pub async fn send_piece(&mut self, mut piece: Data, is_last: bool) -> io::Result<()> {
+    pub async fn send_piece(&mut self, piece: Data, is_last: bool) -> io::Result<()> {
+        let is_small = piece.len() < SMALL;
+        if is_small && !(is_last && self.gathered.is_empty()) {
+            self.gathered.extend_from_slice(&piece);
+            return match is_last || self.gathered.len() >= GATHERED {
+                true => self.send_gathered(is_last).await,
+                false => Ok(()),
+            };
+        }
+        self.send_gathered(false).await?;
+        self.send_at_once(piece, is_last).await
+    }
+
+    async fn send_gathered(&mut self, is_last: bool) -> io::Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let gathered = self.gathered.split().freeze();
+        self.send_at_once(Data::Frame(gathered), is_last).await
+    }
+
+    /// As [`Http2Writer::send_piece`], of a piece that waits for no other.
+    ///
+    /// # Errors
+    /// When the stream has ended.
+    pub async fn send_at_once(&mut self, mut piece: Data, is_last: bool) -> io::Result<()> {
         self.send_pending(false)?;
         while !piece.is_empty() {
             let since = self.link.io().now();
@@ -124,8 +164,9 @@ impl Http2Writer {
     ///
     /// # Errors
     /// When the stream has ended.
-    pub fn finish(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
+    pub async fn finish(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
         let trailers = trailers.filter(|trailers| !trailers.is_empty());
+        self.send_gathered(trailers.is_none()).await?;
         self.send_pending(trailers.is_none())?;
         if self.is_ended {
             return Ok(());

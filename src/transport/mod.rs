@@ -40,7 +40,7 @@ pub use halves::{Receiver, Sender, plain_halves};
 pub use handshake::{Accepted, HandshakeError, accept_tls, connect_tls};
 pub use http1_reader::{Http1Reader, ReadError};
 pub use http1_writer::Http1Writer;
-pub use http2_client::{Answered, CallError, Http2Call, Http2Client};
+pub use http2_client::{Answered, CallError, Http2Call, Http2Client, Http2Place};
 pub use http2_flood::{Credit as Http2Credit, Flood as Http2Flood};
 pub use http2_reader::Http2Reader;
 pub use http2_server::{Http2Ended, Http2Request, Http2Server};

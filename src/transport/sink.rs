@@ -16,6 +16,8 @@ pub enum Sink<'a> {
     Http1(&'a mut Http1Writer),
     /// A stream of an HTTP/2 connection.
     Http2(&'a mut Http2Writer),
+    /// A stream whose data is no body: another protocol's, once that is agreed on. The head has been sent.
+    Opening,
 }
 
 impl Sink<'_> {
@@ -36,6 +38,7 @@ impl Sink<'_> {
                 writer.begin(head, reply, forward);
                 forward.persistence
             }
+            Sink::Opening => forward.persistence,
         }
     }
 
@@ -47,6 +50,7 @@ impl Sink<'_> {
         match self {
             Sink::Http1(writer) => writer.send_fixed(CONTINUE).await,
             Sink::Http2(writer) => writer.send_continue(),
+            Sink::Opening => Ok(()),
         }
     }
 
@@ -58,6 +62,7 @@ impl Sink<'_> {
         match self {
             Sink::Http1(writer) => writer.flush().await,
             Sink::Http2(writer) => writer.flush().await,
+            Sink::Opening => Ok(()),
         }
     }
 
@@ -70,6 +75,7 @@ impl Sink<'_> {
         match self {
             Sink::Http1(writer) => writer.send_piece(piece, is_last).await,
             Sink::Http2(writer) => writer.send_piece(piece, is_last).await,
+            Sink::Opening => Err(io::ErrorKind::InvalidInput.into()),
         }
     }
 
@@ -80,7 +86,8 @@ impl Sink<'_> {
     pub async fn finish(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
         match self {
             Sink::Http1(writer) => writer.finish(trailers).await,
-            Sink::Http2(writer) => writer.finish(trailers),
+            Sink::Http2(writer) => writer.finish(trailers).await,
+            Sink::Opening => Ok(()),
         }
     }
 
@@ -91,7 +98,8 @@ impl Sink<'_> {
     pub async fn conclude(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
         match self {
             Sink::Http1(writer) => writer.conclude(trailers).await,
-            Sink::Http2(writer) => writer.finish(trailers),
+            Sink::Http2(writer) => writer.finish(trailers).await,
+            Sink::Opening => Ok(()),
         }
     }
 
@@ -99,7 +107,7 @@ impl Sink<'_> {
     pub fn take_memory(&mut self) -> Vec<u8> {
         match self {
             Sink::Http1(writer) => writer.take_memory(),
-            Sink::Http2(_) => Vec::new(),
+            Sink::Http2(_) | Sink::Opening => Vec::new(),
         }
     }
 }

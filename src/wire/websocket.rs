@@ -1,10 +1,10 @@
-//! The opening handshake of a WebSocket (RFC 6455 section 4) with an instance, on behalf of a client that opens its own
-//! by HTTP/2 (RFC 8441 section 5), which has no need of it.
+//! The opening handshake of a WebSocket (RFC 6455 section 4), where one side speaks HTTP/1.1 and the other HTTP/2 (RFC 8441
+//! section 5), which has no need of it: towards an instance on behalf of such a client, and the other way about.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rand;
 
-use crate::wire::head::{FieldName, RequestHead, ResponseHead};
+use crate::wire::head::{FieldName, Method, RequestHead, ResponseHead};
 
 /// The protocol of an extended CONNECT that is spoken here.
 pub const PROTOCOL: &str = "websocket";
@@ -23,12 +23,29 @@ pub fn key() -> String {
     base64(&bytes)
 }
 
+/// Whether `request` opens a WebSocket. Anything else that asks for one is a request whose `Upgrade` may be ignored.
+pub fn is_opening(request: &RequestHead) -> bool {
+    let asks = |protocol: &[u8]| protocol.eq_ignore_ascii_case(PROTOCOL.as_bytes());
+    request.upgrade().is_some_and(asks) && request.method_kind() == Method::Get && key_of(request).is_some()
+}
+
+/// What a server answers that has read the key of `request`; `None` if that has no key, or several.
+pub fn acceptance(request: &RequestHead) -> Option<String> {
+    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key_of(request)?, GUID].concat());
+    Some(base64(hash.as_ref()))
+}
+
 /// Whether `answer`, which switches protocols, proves that the server has read the key of `request`.
 pub fn is_accepted(request: &RequestHead, answer: &ResponseHead) -> bool {
-    let Some(key) = request.fields().find(|(name, _)| *name == KEY).map(|(_, key)| key) else { return false };
-    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat());
+    let Some(acceptance) = acceptance(request) else { return false };
     let mut said = answer.values(FieldName::SecWebSocketAccept);
-    said.next() == Some(base64(hash.as_ref()).as_bytes()) && said.next().is_none()
+    said.next() == Some(acceptance.as_bytes()) && said.next().is_none()
+}
+
+fn key_of(request: &RequestHead) -> Option<&[u8]> {
+    let mut keys = request.fields().filter(|(name, _)| name.eq_ignore_ascii_case(KEY));
+    let (_, key) = keys.next()?;
+    keys.next().is_none().then_some(key)
 }
 
 /// With padding (RFC 4648 section 4).
@@ -75,6 +92,29 @@ mod tests {
             answer.parse(text.as_bytes(), &HeadLimits::default()).unwrap();
             assert_eq!(answer.reply(request.asked()), Ok(Reply::SwitchingProtocols));
             assert_eq!(is_accepted(&request, &answer), expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_opening_handshake_opens() {
+        let request = |line: &str, fields: &str| {
+            let mut head = RequestHead::default();
+            let text = format!("{line} / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\n{fields}\r\n");
+            head.parse(text.as_bytes(), &HeadLimits::default()).unwrap();
+            head
+        };
+        let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let whole = format!("Upgrade: WebSocket\r\n{key}");
+        assert_eq!(acceptance(&request("GET", &whole)).as_deref(), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+        for (line, fields, expected) in [
+            ("GET", whole.clone(), true),
+            ("POST", whole.clone(), false),
+            ("GET", "Upgrade: websocket\r\n".to_owned(), false),
+            ("GET", format!("{whole}{key}"), false),
+            ("GET", format!("Upgrade: other\r\n{key}"), false),
+            ("GET", key.to_owned(), false),
+        ] {
+            assert_eq!(is_opening(&request(line, &fields)), expected, "{line} {fields}");
         }
     }
 

@@ -194,3 +194,16 @@ fn section_6_10_a_head_is_not_interrupted() {
     client.try_send(&[begun, rest]).expect("taken");
     assert_eq!(client.expect(kind::HEADERS, 1).status(), 200);
 }
+
+#[test]
+fn section_6_1_a_body_in_crumbs_is_no_flood() {
+    let (backend, elbow) = balancer();
+    let mut client = Http2Peer::connect(elbow.address());
+    let crumbs = (0..5000).map(|index| Frame::data(1, 0, [b'a' + (index % 26) as u8]));
+    let frames: Vec<Frame> = [Frame::head(1, &POST)].into_iter().chain(crumbs).collect();
+    client.try_send(&frames).expect("taken");
+    client.send(&Frame::data(1, flag::END_STREAM, ""));
+    assert_eq!(client.expect(kind::HEADERS, 1).status(), 200);
+    let body = backend.only_request().body.bytes;
+    assert!(body.iter().zip(0..5000).all(|(byte, index)| *byte == b'a' + (index % 26) as u8) && body.len() == 5000);
+}

@@ -1,7 +1,8 @@
-//! WebSockets over HTTP/2 (RFC 8441): PyPI's `h2` and `websockets` as client, `websockets` as back end.
+//! WebSockets over HTTP/2 (RFC 8441) at either side or both: PyPI's `h2` and `websockets` as clients and as instances.
 
 use crate::harness::{
-    Authority, Backend, Balancer, Elbow, PATIENCE, Process, eventually, free_address, python, python_command,
+    Authority, Backend, Balancer, Elbow, Nginx, PATIENCE, Peer, Process, curl, eventually, free_address, python,
+    python_command,
 };
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use std::net::{SocketAddr, TcpStream};
@@ -28,6 +29,157 @@ def refuse(socket, request):
 host, port = sys.argv[1].rsplit(':', 1)
 with serve(talk, host, int(port), process_request=refuse, subprotocols=['chat'], max_size=2**21) as server:
     server.serve_forever()
+"#;
+
+/// The same over HTTP/2. Arguments: address; for TLS also certificate and key.
+const HTTP2_SERVER: &str = r#"
+import socketserver, ssl, sys, h2.config, h2.connection, h2.events
+from h2.settings import SettingCodes, Settings
+from websockets.frames import Opcode
+from websockets.protocol import Protocol, Side, OPEN
+open_sockets = set()
+class Connection(socketserver.BaseRequestHandler):
+    def handle(self):
+        self.server_end = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding='utf-8'))
+        values = {SettingCodes.ENABLE_CONNECT_PROTOCOL: 1, SettingCodes.MAX_CONCURRENT_STREAMS: 100}
+        self.server_end.local_settings = Settings(client=False, initial_values=values)
+        self.server_end.initiate_connection()
+        self.talks, self.messages, self.unsent = {}, {}, {}
+        try:
+            self.request.sendall(self.server_end.data_to_send())
+            while received := self.request.recv(65536):
+                for event in self.server_end.receive_data(received):
+                    self.take(event)
+                self.push()
+                self.request.sendall(self.server_end.data_to_send())
+        except OSError:
+            pass
+        finally:
+            for number in self.talks:
+                open_sockets.discard((self, number))
+    def take(self, event):
+        number = getattr(event, 'stream_id', None)
+        if isinstance(event, h2.events.RequestReceived):
+            self.answer(number, dict(event.headers))
+        elif isinstance(event, h2.events.DataReceived):
+            self.server_end.acknowledge_received_data(event.flow_controlled_length, number)
+            if number in self.talks:
+                self.hear(number, event.data)
+        elif isinstance(event, h2.events.StreamEnded) and number in self.talks:
+            self.talks[number].receive_eof()
+        elif isinstance(event, h2.events.StreamReset):
+            self.talks.pop(number, None)
+            self.unsent.pop(number, None)
+            open_sockets.discard((self, number))
+    def answer(self, number, head):
+        def say(status, body, more=()):
+            self.server_end.send_headers(number, [(':status', status), *more])
+            self.unsent[number] = body + [b''] if body is not None else []
+        path, asked = head[':path'], head.get('sec-websocket-protocol')
+        if ':protocol' not in head:
+            return say('200', [b'a request like any other'])
+        if (head[':method'], head[':protocol'], head['sec-websocket-version']) != ('CONNECT', 'websocket', '13'):
+            return say('400', [b'not like that'])
+        if any(field in head for field in ('sec-websocket-key', 'upgrade', 'connection', 'host')):
+            return say('400', [b'a field too many'])
+        if path == '/forbidden':
+            return say('403', [b'not you'])
+        say('200', None, [('sec-websocket-protocol', asked)] if asked else [])
+        talk = self.talks[number] = Protocol(Side.SERVER, state=OPEN, max_size=2**21)
+        if path == '/count':
+            talk.send_text(str(len(open_sockets)).encode())
+            return talk.send_close(1000)
+        open_sockets.add((self, number))
+        talk.send_text(f"{path} {head['x-forwarded-for']} {asked}".encode())
+    def hear(self, number, data):
+        talk = self.talks[number]
+        talk.receive_data(data)
+        for frame in talk.events_received():
+            if frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                opcode, parts = self.messages.setdefault(number, (frame.opcode, []))
+                parts.append(frame.data)
+                if frame.fin:
+                    del self.messages[number]
+                    (talk.send_text if opcode is Opcode.TEXT else talk.send_binary)(b''.join(parts))
+    def push(self):
+        for number, talk in self.talks.items():
+            self.unsent.setdefault(number, []).extend(talk.data_to_send())
+        for number, pieces in list(self.unsent.items()):
+            while pieces:
+                room = min(self.server_end.local_flow_control_window(number), self.server_end.max_outbound_frame_size)
+                if pieces[0] == b'':
+                    self.server_end.end_stream(number)
+                    pieces.clear()
+                    self.talks.pop(number, None)
+                    del self.unsent[number]
+                    open_sockets.discard((self, number))
+                elif room == 0:
+                    break
+                else:
+                    self.server_end.send_data(number, pieces[0][:room])
+                    pieces[0] = pieces[0][room:]
+                    if not pieces[0]:
+                        pieces.pop(0)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+    request_queue_size = 128
+    def get_request(self):
+        stream, address = super().get_request()
+        return (context.wrap_socket(stream, server_side=True) if context else stream), address
+    def handle_error(self, request, address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, address)
+context = None
+if len(sys.argv) > 2:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*sys.argv[2:4])
+    context.set_alpn_protocols(['h2'])
+host, port = sys.argv[1].rsplit(':', 1)
+Server((host, int(port)), Connection).serve_forever()
+"#;
+
+/// Opens WebSockets by upgrade, and prints what does not hold. Argument: address.
+const HTTP1_CLIENT: &str = r#"
+import contextlib, socket, sys, time
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+def check(what, got, expected):
+    if got != expected:
+        sys.exit(f'{what}: {got!r}, expected {expected!r}')
+def opened(path):
+    return connect(f'ws://{sys.argv[1]}{path}', subprotocols=['chat'], open_timeout=15, max_size=2**21)
+kept = contextlib.ExitStack()
+first, second = [kept.enter_context(opened(path)) for path in ('/one?two', '/other')]
+check('greeting', first.recv(15), '/one?two 127.0.0.1 chat')
+check('side by side', second.recv(15), '/other 127.0.0.1 chat')
+check('subprotocol', first.subprotocol, 'chat')
+check('agreed', (first.response.status_code, first.response.headers.get_all('Upgrade')), (101, ['websocket']))
+for index in range(50):
+    for end in (first, second):
+        end.send(str(index))
+    for end in (first, second):
+        check('echo', end.recv(15), str(index))
+large = bytes(range(256)) * 4000
+first.send(large)
+check('large', first.recv(15) == large, True)
+check('pong', second.ping().wait(15), True)
+first.close(1000, 'bye')
+check('close', (first.close_code, first.close_reason), (1000, 'bye'))
+# The other is given up without a word.
+second.socket.shutdown(socket.SHUT_RDWR)
+for _ in range(100):
+    with opened('/count') as third:
+        if third.recv(15) == '0':
+            break
+    time.sleep(0.05)
+else:
+    sys.exit('the instance still has them')
+try:
+    kept.enter_context(opened('/forbidden'))
+    sys.exit('opened')
+except InvalidStatus as refusal:
+    check('refused by the instance', (refusal.response.status_code, refusal.response.body), (403, b'not you'))
+print('all well')
 "#;
 
 /// Connections and streams for the programs below. Arguments: address; for TLS also the authority's certificate.
@@ -184,6 +336,12 @@ fn streams_of_one_connection_carry_websockets_to_http1_instances() {
 fn a_silent_websocket_is_given_up_after_the_tunnel_timeout() {
     let (address, _server) = server();
     let elbow = Balancer::http([address]).attribute("idle_timeout = 1").limit("tunnel_timeout = 2").start();
+    let (http2_address, _http2_server) = http2_server(&[]);
+    let both = Balancer::http([http2_address])
+        .listener("http2 = true")
+        .attribute("idle_timeout = 1")
+        .limit("tunnel_timeout = 2")
+        .start();
     let program = r#"
 silent, busy = WebSocket('/silent'), WebSocket('/busy')
 for _ in range(8):
@@ -197,8 +355,10 @@ busy.push()
 check('busy', busy.hear_message(), b'still here')
 print('all well')
 "#;
-    tell(&elbow, program, &[]);
-    assert_eq!(elbow.admin().metrics().sum("elbow_errors_total", &[("reason", "tunnel_timeout")]), 1.0);
+    for elbow in [elbow, both] {
+        tell(&elbow, program, &[]);
+        assert_eq!(elbow.admin().metrics().sum("elbow_errors_total", &[("reason", "tunnel_timeout")]), 1.0);
+    }
 }
 
 #[test]
@@ -216,13 +376,63 @@ fn an_instance_that_does_not_open_a_websocket_cannot_be_mistaken_for_one() {
     }
 }
 
+/// A WebSocket server that speaks HTTP/2, as soon as it listens.
+fn http2_server(more: &[&str]) -> (SocketAddr, Process) {
+    let address = free_address();
+    let process = Process::start(python_command(HTTP2_SERVER, &[&[address.to_string().as_str()], more].concat()));
+    eventually("the WebSocket server listens", PATIENCE, || TcpStream::connect(address).ok());
+    (address, process)
+}
+
 #[test]
-fn where_instances_speak_http2_none_is_offered() {
-    let (address, _server) = server();
+fn instances_asked_in_http2_are_opened_websockets_to() {
+    let (address, _server) = http2_server(&[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
-    let program = r#"
-check('announced', client.remote_settings.get(h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL, 0), 0)
-print('all well')
-"#;
-    tell(&elbow, program, &[]);
+    tell(&elbow, CONVERSATION, &[]);
+    assert_eq!(python(HTTP1_CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
+    elbow.admin().wait_metric("elbow_instance_in_flight", &[], |count| count == 0.0);
+    let upgrade = ["--http1.1", "--header", "connection: upgrade", "--header", "upgrade: websocket"];
+    let told = curl(&[&upgrade[..], &[&format!("http://{}/", elbow.address())]].concat());
+    assert_eq!(told, "a request like any other", "without a key it opens nothing");
+}
+
+#[test]
+fn instances_asked_in_http2_are_opened_websockets_to_inside_tls() {
+    let authority = Authority::new();
+    let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
+    let (chain, key) = (certificate.chain.display().to_string(), certificate.key.display().to_string());
+    let (address, _server) = http2_server(&[&chain, &key]);
+    let secure =
+        |balancer: Balancer| balancer.listener("instance_protocol = \"HTTPS\"").listener("http2 = true").start();
+    tell(&secure(Balancer::https([address], &[&certificate])), CONVERSATION, &[&authority.path()]);
+    let elbow = secure(Balancer::http([address]));
+    assert_eq!(python(HTTP1_CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
+}
+
+#[test]
+fn a_websocket_whose_instance_dies_ends() {
+    let (address, mut server) = http2_server(&[]);
+    let elbow = Balancer::http([address]).listener("http2 = true").start();
+    let open = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let mut client = Peer::connect(elbow.address());
+    client.send(open);
+    let head = client.try_read_head().expect("a head").expect("a head");
+    assert_eq!(head.status(), 101);
+    server.child().kill().expect("a process of our own");
+    while client.try_read_some().is_ok_and(|bytes| !bytes.is_empty()) {}
+    elbow.admin().wait_metric("elbow_errors_total", &[("reason", "tunnel_backend_reset")], |count| count == 1.0);
+}
+
+#[test]
+fn where_instances_speak_http2_but_open_no_websockets_clients_are_told() {
+    let nginx = Nginx::start_http2("http2");
+    let elbow = Balancer::http([nginx.address()]).listener("http2 = true").attribute("proxy_status = true").start();
+    tell(&elbow, "check('status', heads[ask('/')][':status'], '502')\nprint('all well')", &[]);
+    let open =
+        ["--header", "connection: upgrade", "--header", "upgrade: websocket", "--header", "sec-websocket-key: a"];
+    let url = format!("http://{}/", elbow.address());
+    let told = curl(&[&["--http1.1", "--include", &url], &open[..]].concat());
+    assert!(told.starts_with("HTTP/1.1 502") && told.contains("details=\"websocket_unsupported\""), "{told}");
+    assert!(curl(&["--http1.1", "--include", &url]).starts_with("HTTP/1.1 200"), "it serves whatever else is asked");
 }

@@ -95,6 +95,14 @@ impl ResponseHead {
         Ok(())
     }
 
+    /// Completes a head that was begun as a 101: the server has opened `protocol` on a stream (RFC 8441 section 5). A
+    /// client of HTTP/1.1 is told so by an upgrade; `acceptance` is what it expects of a server that has read its key.
+    pub fn finish_opening(&mut self, protocol: &[u8], acceptance: &[u8]) -> Result<(), ResponseFault> {
+        self.table.push_field(b"Upgrade", protocol, FieldName::Upgrade);
+        self.table.push_field(b"Sec-WebSocket-Accept", acceptance, FieldName::SecWebSocketAccept);
+        self.judge_fields()
+    }
+
     /// The status code, 100 to 999.
     pub fn status(&self) -> u16 {
         self.status
@@ -326,6 +334,11 @@ mod tests {
             assert_eq!(head.fields().next(), Some((&b"x"[..], &b"y"[..])));
         }
         let mut head = ResponseHead::default();
+        head.begin(101);
+        head.push_field(b"upgrade", b"other").unwrap();
+        head.finish_opening(b"websocket", b"x").unwrap();
+        assert_eq!(head.values(FieldName::Upgrade).collect::<Vec<_>>(), [b"websocket"]);
+        assert_eq!(head.reply(Asked { method: Method::Get, upgrade: true }), Ok(Reply::SwitchingProtocols));
         head.begin(103);
         head.finish(Content::Follows, Method::Get).unwrap();
         assert_eq!(head.reply(Asked::default()), Ok(Reply::Interim));

@@ -39,6 +39,18 @@ pub const ROWS: &[Row] = &[
     row("upgrade_unrequested", Some(502), |stage| {
         says(stage, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
     }),
+    row("websocket_unsupported", Some(502), |stage| {
+        // It greets with SETTINGS that allow nothing beside what everybody may do.
+        let plain = Backend::start(|peer, _| {
+            peer.try_send([0, 0, 0, 4, 0, 0, 0, 0, 0])?;
+            while peer.try_read_some().is_ok_and(|bytes| !bytes.is_empty()) {}
+            Ok(())
+        });
+        let elbow = stage.start(Balancer::http([plain.address()]).listener("http2 = true"));
+        let opening = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        Injected::by_saying(elbow, opening, plain)
+    }),
     row("interim_flood", Some(502), |stage| says(stage, &"HTTP/1.1 102 Processing\r\n\r\n".repeat(40))),
     row("response_truncated", Some(200), |stage| says(stage, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")),
     row("response_reset", Some(200), |stage| {

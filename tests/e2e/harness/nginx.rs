@@ -27,6 +27,12 @@ impl Nginx {
         Nginx::start_with(address, name, "")
     }
 
+    /// As [`Nginx::start`], speaking HTTP/2 by prior knowledge.
+    pub fn start_http2(name: &str) -> Nginx {
+        let address = free_address();
+        Nginx::start_with(address, name, &format!("listen {address} http2;"))
+    }
+
     /// As [`Nginx::start`], inside TLS; says under `/tls` which version, and `r` if the session was resumed.
     pub fn start_secure(name: &str, certificate: &CertificatePaths) -> Nginx {
         Nginx::start_secure_at(free_address(), name, certificate)
@@ -41,10 +47,10 @@ impl Nginx {
         Nginx::start_with(address, name, &lines)
     }
 
-    fn start_with(address: SocketAddr, name: &str, tls: &str) -> Nginx {
+    fn start_with(address: SocketAddr, name: &str, listen: &str) -> Nginx {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let configuration = folder.path().join("nginx.conf");
-        std::fs::write(&configuration, text(folder.path(), address, name, tls)).expect("a file");
+        std::fs::write(&configuration, text(folder.path(), address, name, listen)).expect("a file");
         std::fs::create_dir(folder.path().join("files")).expect("a folder");
         let mut command = Command::new(program());
         command.arg("-p").arg(folder.path()).arg("-c").arg(&configuration).args(["-e", "stderr"]);
@@ -74,8 +80,8 @@ fn program() -> &'static str {
     if Path::new(usual).exists() { usual } else { "nginx" }
 }
 
-fn text(folder: &Path, address: SocketAddr, name: &str, tls: &str) -> String {
-    let listen = if tls.is_empty() { format!("listen {address} backlog=4096;") } else { tls.to_string() };
+fn text(folder: &Path, address: SocketAddr, name: &str, listen: &str) -> String {
+    let listen = if listen.is_empty() { format!("listen {address} backlog=4096;") } else { listen.to_string() };
     let folder = folder.display();
     format!(
         r#"
