@@ -14,7 +14,8 @@ pub enum Lost {
     Connecting,
     /// The instance could be connected to, and its TLS handshake failed: that costs it work.
     Handshaking,
-    /// The connection ended before anything of the request was sent and before anything was answered.
+    /// The connection ended before anything of the request was sent and before anything was answered, or the instance
+    /// says that it has not begun on it.
     Unsent {
         /// Whether it was a kept connection, which an instance may close at any time.
         kept: bool,
@@ -35,8 +36,11 @@ pub enum Lost {
 /// How to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// On a fresh connection, to whichever instance is chosen: nothing speaks against the same.
-    Fresh,
+    /// On a fresh connection to the same instance, where the request keeps its place: an instance may close a kept
+    /// connection at any time, and that says nothing about the instance.
+    Same,
+    /// On a fresh connection to whichever instance is chosen: nothing speaks against the same.
+    Any,
     /// On another instance.
     Elsewhere,
 }
@@ -65,12 +69,13 @@ impl Lost {
             return Err(NoRetry::TriedOut);
         }
         let (retry, is_free) = match self {
-            Self::Connecting | Self::Unsent { kept: false } => (Retry::Elsewhere, true),
-            Self::Unsent { kept: true } => (Retry::Fresh, true),
+            Self::Connecting => (Retry::Elsewhere, true),
+            Self::Unsent { kept: true } => (Retry::Same, true),
+            Self::Unsent { kept: false } => (Retry::Any, true),
             Self::Handshaking | Self::Sent { kept: false, idempotent: true, repeatable: true } => {
                 (Retry::Elsewhere, false)
             }
-            Self::Sent { kept: true, idempotent: true, repeatable: true } => (Retry::Fresh, false),
+            Self::Sent { kept: true, idempotent: true, repeatable: true } => (Retry::Same, false),
             Self::Sent { .. } | Self::Underway => return Err(NoRetry::Unsafe),
         };
         if is_free || budget.spend(now) { Ok(retry) } else { Err(NoRetry::OverBudget) }
@@ -148,9 +153,9 @@ mod tests {
         for (lost, expected) in [
             (Lost::Connecting, Ok(Retry::Elsewhere)),
             (Lost::Handshaking, Ok(Retry::Elsewhere)),
-            (Lost::Unsent { kept: true }, Ok(Retry::Fresh)),
-            (Lost::Unsent { kept: false }, Ok(Retry::Elsewhere)),
-            (sent(true, true, true), Ok(Retry::Fresh)),
+            (Lost::Unsent { kept: true }, Ok(Retry::Same)),
+            (Lost::Unsent { kept: false }, Ok(Retry::Any)),
+            (sent(true, true, true), Ok(Retry::Same)),
             (sent(false, true, true), Ok(Retry::Elsewhere)),
             (sent(true, false, true), Err(NoRetry::Unsafe)),
             (sent(false, false, true), Err(NoRetry::Unsafe)),
@@ -172,7 +177,7 @@ mod tests {
         assert_eq!(granted, 1_000, "what was saved up");
         assert_eq!(Lost::Handshaking.retry(1, &mut budget, START), Err(NoRetry::OverBudget));
         assert_eq!(Lost::Connecting.retry(1, &mut budget, START), Ok(Retry::Elsewhere));
-        assert_eq!(Lost::Unsent { kept: true }.retry(1, &mut budget, START), Ok(Retry::Fresh));
+        assert_eq!(Lost::Unsent { kept: true }.retry(1, &mut budget, START), Ok(Retry::Same));
     }
 
     #[test]

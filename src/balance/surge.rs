@@ -2,7 +2,8 @@
 //!
 //! Exact over all cores: first come, first served. Whoever finds somebody waiting waits too; whoever gives an instance
 //! back has it given to the one who has waited longest, of those it can be given to: a client that is bound to another
-//! instance is passed over. A core that finds nobody waiting has touched one number and no lock.
+//! instance, and a request that this one has failed, are passed over. A core that finds nobody waiting has touched one
+//! number and no lock.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};

@@ -1,7 +1,8 @@
 //! One request and its answer, between any client and an instance.
 //!
 //! Choose an instance, send the request, wait for the head of the answer, relay its body. What fails before the answer
-//! has begun is tried again where that is safe, on another instance or a fresh connection; what fails later is cut.
+//! has begun is tried again where that is safe, on another instance or a fresh connection to the same; what fails later
+//! is cut.
 
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -53,7 +54,7 @@ pub enum Ended {
 /// What is left when the protocol was switched.
 pub struct Switched {
     /// The connection to the instance.
-    pub backend: Backend,
+    pub backend: Box<Backend>,
     /// The instance, counted as busy until this is dropped.
     pub choice: Choice,
 }
@@ -127,7 +128,7 @@ impl Exchange<'_> {
             self.has_waited |= reason == Reason::FirstByteTimeout;
             choice.note_no_answer(self.session, reason, lost);
             match search.lost(choice, reason, lost) {
-                Some(Retry::Fresh) => fresh_only = true,
+                Some(Retry::Same | Retry::Any) => fresh_only = true,
                 Some(Retry::Elsewhere) => {}
                 None => return Ended::Refused(reason),
             }
@@ -147,7 +148,7 @@ impl Exchange<'_> {
             return Ok((Way::Connection(backend), true));
         }
         let halves = choice.dial(self.session).await?;
-        Ok((Way::Connection(Backend::new(halves)), false))
+        Ok((Way::Connection(Box::new(Backend::new(halves))), false))
     }
 
     /// As [`Exchange::connect`], for a connection that carries other requests too.
@@ -196,7 +197,7 @@ impl Exchange<'_> {
             }
             Ok(Conversed::Switched) => match carrier.finish() {
                 Some(backend) => Ok(Ended::Switched(Box::new(Switched { backend, choice }))),
-                // A stream is never offered to be switched.
+                // A stream is never offered to be switched, and who switches has read the request.
                 None => Ok(Ended::Cut(Reason::Internal)),
             },
             Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),
@@ -344,7 +345,7 @@ impl Exchange<'_> {
         };
         match reason {
             // Safe whatever the method, as long as all of it is still at hand.
-            Reason::BackendUnprocessed if !progress.is_body_taken() => Lost::Unsent { kept: true },
+            Reason::BackendUnprocessed if !progress.is_body_taken() => Lost::Unsent { kept },
             Reason::BackendClosedEarly | Reason::BackendClosedInHead | Reason::BackendReset => sent(kept),
             // An instance that is frozen or cut off looks like one that is slow. As nginx does, another is asked once
             // when doing it twice is as good as doing it once.

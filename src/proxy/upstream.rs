@@ -22,13 +22,15 @@ pub struct Search<'a> {
     tried: Tried,
     attempts: usize,
     failed: Option<Reason>,
+    /// The instance to try again.
+    same: Option<Choice>,
 }
 
 impl<'a> Search<'a> {
     /// A search that has not begun.
     pub fn new(session: &'a Session) -> Search<'a> {
         session.core.retry_budget.borrow_mut().earn();
-        Search { session, tried: Tried::none(), attempts: 0, failed: None }
+        Search { session, tried: Tried::none(), attempts: 0, failed: None, same: None }
     }
 
     /// The next instance to try, the one that the client is `bound` to if that takes work; it counts as busy until the
@@ -43,6 +45,9 @@ impl<'a> Search<'a> {
         leaving: impl Future<Output = Reason>,
     ) -> Result<Choice, Reason> {
         self.attempts += 1;
+        if let Some(choice) = self.same.take().filter(|choice| choice.live().takes_work()) {
+            return Ok(choice);
+        }
         let bound = bound.filter(|live| live.takes_work());
         let chosen = match self.choose_at_once(bound) {
             // Boxed: those who need not wait do not carry its room.
@@ -123,10 +128,12 @@ impl<'a> Search<'a> {
             Err(NoRetry::OverBudget) => cells.retries_denied.increment(),
             Err(NoRetry::TriedOut | NoRetry::Unsafe) => {}
         }
-        if retry == Ok(Retry::Elsewhere) {
-            self.tried.add(choice.live());
-        }
         self.failed = Some(reason);
+        match retry {
+            Ok(Retry::Same) => self.same = Some(choice),
+            Ok(Retry::Elsewhere) => self.tried.add(choice.live()),
+            Ok(Retry::Any) | Err(_) => {}
+        }
         retry.ok()
     }
 }
@@ -195,10 +202,9 @@ impl Choice {
     }
 
     /// Takes note that it gave no answer, for `reason`, which may be another's doing. A kept connection that it closes
-    /// in that moment is nobody's fault.
+    /// in that moment is nobody's fault, nor is what it says it has not begun on.
     pub fn note_no_answer(&self, session: &Session, reason: Reason, lost: Lost) {
-        if reason.fault().side == Side::Backend
-            && !matches!(lost, Lost::Sent { kept: true, .. } | Lost::Unsent { kept: true })
+        if reason.fault().side == Side::Backend && !matches!(lost, Lost::Sent { kept: true, .. } | Lost::Unsent { .. })
         {
             session.entry.note_failure(self.live(), EjectionCause::ServerErrors);
         }

@@ -73,7 +73,11 @@ impl Waiter {
                 (targets.assign(live), Service::Passed)
             }
             Wish::Bound(_) => (targets.choose_registered(self.core, &Tried::none()).ok(), Service::NoRoom),
-            Wish::Untried(tried) => (targets.choose_registered(self.core, tried).ok(), Service::NoRoom),
+            Wish::Untried(tried) => {
+                // What is of no use to it may be all that others wait for.
+                let otherwise = if tried.is_empty() { Service::NoRoom } else { Service::Passed };
+                (targets.choose_registered(self.core, tried).ok(), otherwise)
+            }
         };
         let Some(assignment) = assignment else { return otherwise };
         let waker = {
@@ -203,6 +207,26 @@ mod tests {
         let moved = is_served(&bound).expect("its instance is gone");
         assert!(!Arc::ptr_eq(moved.lease.record(), &live));
         drop(one);
+    }
+
+    #[test]
+    fn whoever_does_not_want_what_it_tried_holds_up_nobody() {
+        let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1"), instance("b", "10.0.0.2")]);
+        web.limits.instance_connections = Some(Count::of(1));
+        let registry = Registry::new(&configuration(vec![web]), 1).expect("addresses only");
+        let snapshot = registry.snapshot();
+        snapshot.instances().for_each(|(_, entry)| entry.live.set_condition(Condition::InService));
+        let entry = snapshot.listeners()[0].clone();
+        let [failed, busy] = [(); 2].map(|()| entry.targets.choose(0, &Tried::none()).expect("room"));
+        let mut tried = Tried::none();
+        tried.add(failed.lease.record());
+        let again = Waiting::enter(&entry, 0, Wish::Untried(tried.clone())).expect("room");
+        let waiting = enter(&entry).expect("room");
+        drop((failed, Turn::of(&entry.rules.surge_queue)));
+        assert!(is_served(&again).is_none(), "it was there");
+        assert!(is_served(&waiting).is_some(), "the one that failed another is free");
+        drop((busy, Turn::of(&entry.rules.surge_queue)));
+        assert!(!tried.contains(is_served(&again).expect("the other is free").lease.record()));
     }
 
     #[test]

@@ -131,7 +131,12 @@ impl Tried {
         }
     }
 
-    fn contains(&self, live: &Arc<Live>) -> bool {
+    /// Whether nobody failed it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0[0].is_none()
+    }
+
+    pub(super) fn contains(&self, live: &Arc<Live>) -> bool {
         self.0.iter().map_while(Option::as_ref).any(|tried| Arc::ptr_eq(tried, live))
     }
 }

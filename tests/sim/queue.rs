@@ -84,3 +84,65 @@ fn a_full_queue_turns_away_the_last_and_a_deadline_the_first() {
     assert_eq!(most.get(), 1);
     script.finish();
 }
+
+/// A back end that answers each connection's first request after 50 ms and then closes it without a word; notes the paths.
+fn fickle(heard: &Rc<RefCell<Vec<String>>>) -> crate::back_end::Flow {
+    let heard = heard.clone();
+    role(move |mut peer: Peer| {
+        let heard = heard.clone();
+        async move {
+            let Some(head) = peer.head().await else { return };
+            heard.borrow_mut().push(head.line.split(' ').nth(1).unwrap_or_default().to_owned());
+            peer.wait(50).await;
+            peer.say(OK).await;
+        }
+    })
+}
+
+/// A kept connection may close at any time. Whoever is sent on it in that moment had its turn and keeps it: it went to the
+/// end of the queue, or found that full.
+#[test]
+fn a_kept_connection_that_closes_costs_nobody_its_turn() {
+    let heard = Rc::default();
+    let limits = "instance_connections = 1, surge_queue = 10";
+    let stage = Stage { limits, ..Stage::default() };
+    let mut script = Script::staged(1, Faults::none(), vec![fickle(&heard)], &stage);
+    let lines = ask(&mut script, 10);
+    assert!(lines.iter().all(|line| line == "HTTP/1.1 200 OK"), "{lines:?}");
+    let order: Vec<String> = (0..10).map(|number| format!("/{number}")).collect();
+    assert_eq!(*heard.borrow(), order);
+    assert!(script.node.sum_of("elbow_retries_total") > 0, "no kept connection was closed in that moment");
+    script.finish();
+}
+
+/// A request that an instance failed waits for another, and meanwhile the instance is there for the others: nobody behind
+/// that request was served.
+#[test]
+fn a_request_that_waits_for_another_instance_holds_up_nobody() {
+    let (heard, most) = (Rc::default(), Rc::default());
+    let busy = role(|mut peer: Peer| async move {
+        peer.head().await;
+        peer.wait(20_000).await;
+        peer.say(OK).await;
+    });
+    // The first connection that it gets is reset while it works.
+    let failed = Cell::new(false);
+    let slow = slow(&heard, &most);
+    let fails_once: crate::back_end::Flow = Rc::new(move |socket, seed| match failed.replace(true) {
+        true => slow(socket, seed),
+        false => role(|mut peer: Peer| async move {
+            peer.head().await;
+            peer.wait(15).await;
+            peer.socket.reset_on_close();
+        })(socket, seed),
+    });
+    let limits = "instance_connections = 1, surge_queue = 15, queue_timeout = 30";
+    let stage = Stage { limits, ..Stage::default() };
+    let mut script = Script::staged(1, Faults::none(), vec![fails_once, busy], &stage);
+    let lines = ask(&mut script, 8);
+    assert!(lines.iter().all(|line| line == "HTTP/1.1 200 OK"), "{lines:?}");
+    assert_eq!(heard.borrow().len(), 6, "all but those two went to the one that is quick");
+    let waited = script.simulation.world().borrow().stage.now();
+    assert!(waited.since(elbow::base::Instant::ZERO).as_secs() >= 1_020);
+    script.finish();
+}

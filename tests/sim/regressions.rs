@@ -283,3 +283,42 @@ fn a_post_that_was_refused_unprocessed_is_sent_again() {
     assert_eq!(asked.get(), 2);
     script.finish();
 }
+
+/// An instance that closes each connection over its second request, without an answer; notes how often it answered.
+fn closes_over_the_second(answered: &Rc<Cell<usize>>) -> Flow {
+    let answered = answered.clone();
+    role(move |mut peer: Peer| {
+        let answered = answered.clone();
+        async move {
+            if peer.head().await.is_some() {
+                answered.set(answered.get() + 1);
+                peer.say(OK).await;
+                peer.head().await;
+            }
+        }
+    })
+}
+
+/// A session stays with its instance when that closes a kept connection in the moment that a request is sent on it. The
+/// request was sent to whichever instance had the least to do, and the session went with it.
+#[test]
+fn a_session_outlives_a_kept_connection() {
+    let answered: [Rc<Cell<usize>>; 2] = Default::default();
+    let roles = answered.iter().map(closes_over_the_second).collect();
+    let mut script = Script::staged(1, Faults::none(), roles, &Stage { sticky: true, ..Stage::default() });
+    script.client(|mut peer| async move {
+        let mut cookie = String::new();
+        for _ in 0..10 {
+            peer.say(format!("GET / HTTP/1.1\r\nHost: a.example\r\n{cookie}\r\n")).await;
+            let head = peer.head().await.expect("an answer");
+            let set = head.all("set-cookie").next().and_then(|value| value.split(';').next()).map(str::to_owned);
+            assert_eq!(set.is_some(), cookie.is_empty(), "another session begins after {cookie:?}: {head:?}");
+            set.inspect(|value| cookie = format!("Cookie: {value}\r\n"));
+        }
+    });
+    script.play();
+    let mut answered = answered.map(|answered| answered.get());
+    answered.sort_unstable();
+    assert_eq!(answered, [0, 10]);
+    script.finish();
+}

@@ -50,11 +50,13 @@ pub struct Stage {
     pub limits: &'static str,
     /// Back ends speak HTTP/2.
     pub http2: bool,
+    /// Clients come back to the instance that answered them first.
+    pub sticky: bool,
 }
 
 impl Default for Stage {
     fn default() -> Stage {
-        Stage { cores: 1, buffers: 256, connections: 100, limits: "", http2: false }
+        Stage { cores: 1, buffers: 256, connections: 100, limits: "", http2: false, sticky: false }
     }
 }
 
@@ -100,7 +102,7 @@ impl Script {
             http2: stage.http2,
             instances,
             limits: stage.limits.to_owned(),
-            sticky: false,
+            sticky: stage.sticky,
             draining: 300,
         };
         let balancers = [balancer.clone()];

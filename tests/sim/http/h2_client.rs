@@ -48,7 +48,7 @@ pub async fn visit(ledger: Rc<Ledger>, line: Line, address: SocketAddr, visit: V
     builder.enable_push(false).initial_window_size(window).initial_connection_window_size(2 * window);
     builder.data_frame_budget(usize::MAX >> 1);
     let Ok((requests, connection)) = builder.handshake::<_, Bytes>(duplex).await else { return };
-    let mut connection = pin!(connection);
+    let mut connection = Some(Box::pin(connection));
     let asked = async {
         let (mut crowd, mut waiting) = (Crowd::default(), visit.plans.into_iter());
         beside(&mut crowd, |crowd, context| {
@@ -62,15 +62,18 @@ pub async fn visit(ledger: Rc<Ledger>, line: Line, address: SocketAddr, visit: V
         .await;
     };
     let driven = async {
-        // Whoever waits for it hears of its end.
-        let _ = connection.as_mut().await;
+        if let Some(connection) = &mut connection {
+            let _ = connection.await;
+        }
+        // Whoever waits for it hears of its end now at the latest: of an error in sending, `h2` tells nobody before.
+        connection = None;
         pending::<()>().await;
     };
     match race(asked, driven).await {
         Either::First(()) | Either::Second(()) => {}
     }
     drop(requests);
-    if visit.ending == Ending::Close {
+    if let Some(connection) = connection.filter(|_| visit.ending == Ending::Close) {
         // It says goodbye, as nobody needs it any more. How that goes is nobody's business.
         let _ = io.within(io.now() + IDLE_TIMEOUT, connection).await;
     }

@@ -264,8 +264,7 @@ impl Ledger {
         entry.plan.answer.failing.is_some()
             || is_unrepeatable(entry) && self.hardship.was_closed(span)
             || self.was_turned_away(entry, span.ended)
-            // A handshake takes its time, and the instance may die in it.
-            || self.tells_ends && self.hardship.was_stranded(span)
+            || self.hardship.was_stranded(span)
             || self.hardship.was_felt(span)
     }
 
