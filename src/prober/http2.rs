@@ -175,13 +175,15 @@ mod tests {
                 let in_http1 = ask(address, "/ping?deep=1", InstanceHttp::Http1).await;
                 assert!(matches!(in_http1, Err(Failure::Malformed | Failure::Closed)), "{in_http1:?}");
             }
-            for (answer, expected) in [("", Failure::Closed), (OK, Failure::Malformed)] {
+            for answer in ["", OK] {
                 let back_end = BackEnd::serving(move |_, mut stream| async move {
                     let _ = stream.read_buf(&mut Vec::new()).await;
                     let _ = stream.write_all(answer.as_bytes()).await;
                 });
                 let address = back_end.await.address;
-                assert_eq!(ask(address, "/", InstanceHttp::Http2).await, Err(expected), "{answer:?}");
+                // Its reset may overtake what it said.
+                let told = ask(address, "/", InstanceHttp::Http2).await;
+                assert!(matches!(told, Err(Failure::Malformed | Failure::Closed)), "{answer:?}: {told:?}");
             }
         });
     }

@@ -240,7 +240,8 @@ fn instances_that_speak_nothing_but_http2_pass_their_probes() {
         let balancer = pairs.iter().fold(Balancer::http([address]), |all, pair| all.listener(pair));
         let elbow = balancer.clone().probing(&format!("{target}:1/grpc.health.v1.Health/Check")).start();
         let url = format!("http://{}/test.Echo/Missing", elbow.address());
-        let told = curl(&["--include", "--header", "content-type: application/grpc", "--data", "", &url]);
+        let fields = ["--header", "content-type: application/grpc", "--header", "te: trailers"];
+        let told = curl(&[&["--http1.1", "--include", "--data", "", &url], &fields[..]].concat());
         assert!(told.to_lowercase().contains("grpc-status: 12"), "{target}: {told}");
         // It takes no GET.
         let elbow = balancer.probing(&format!("{target}:1/")).start_early();
