@@ -7,7 +7,8 @@ from . import work, work_tls
 from .backends import LARGE_BODY_BYTES
 from .lab import IDLE_CONNECTIONS, Field, Lab
 from .loads import CONNECTIONS, STREAMS
-from .loads_tls import H2_CONNECTIONS, H2_STREAMS, HANDSHAKE_CLIENTS, Handshake
+from .loads_tls import H2_CONNECTIONS, H2_STREAMS, HANDSHAKE_CLIENTS, Handshake, Version
+from .tls import KeyKind
 from .work import FAULT_BACKENDS, FAULT_RATE, FAULT_SECONDS, Measure
 
 
@@ -136,10 +137,26 @@ TLS_FULL = Case(
     REAL,
     work_tls.handshakes(Handshake.FULL),
 )
+TLS_FULL_RSA = Case(
+    "tls_full_rsa",
+    "TLS 1.3, a full handshake per request, RSA",
+    "As before with a certificate of RSA-2048: most of the time is the signature.",
+    (HANDSHAKE_US, HANDSHAKE_RATE),
+    REAL,
+    work_tls.handshakes(Handshake.FULL, key=KeyKind.RSA_2048),
+)
+TLS12_FULL = Case(
+    "tls12_full",
+    "TLS 1.2, a full handshake per request",
+    "As `tls_full` in TLS 1.2: ECDSA P-256, X25519.",
+    (HANDSHAKE_US, HANDSHAKE_RATE),
+    REAL,
+    work_tls.handshakes(Handshake.FULL, Version.TLS_1_2),
+)
 TLS_RESUMED = Case(
     "tls_resumed",
     "TLS 1.3, a resumed handshake per request",
-    "As before, every connection with a session ticket (key exchange included, no 0-RTT).",
+    "As `tls_full`, every connection with a session ticket (key exchange included, no 0-RTT).",
     (HANDSHAKE_US, HANDSHAKE_RATE),
     REAL,
     work_tls.handshakes(Handshake.RESUMED),
@@ -205,6 +222,8 @@ CASES = (
     IDLE,
     LATENCY,
     TLS_FULL,
+    TLS_FULL_RSA,
+    TLS12_FULL,
     TLS_RESUMED,
     HTTPS_SMALL,
     H2_SMALL,

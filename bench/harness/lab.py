@@ -12,7 +12,7 @@ from typing import TypeVar
 from .backends import Backends
 from .measure import Window
 from .proxies import Policy, Proxy, Running, Task
-from .tls import Certificate, make_certificate
+from .tls import Certificate, KeyKind, make_certificate
 
 IDLE_CONNECTIONS = 10_000
 WANTED_DESCRIPTORS = 65_536
@@ -41,7 +41,7 @@ class Lab:
     idle_count: int
     max_connections: int
     directory: Path
-    certificate: Certificate
+    certificates: dict[KeyKind, Certificate]
     backends: Backends
     troubles: list[str] = field(default_factory=list)
     # Requests per second of the latency case, found before its rounds.
@@ -51,14 +51,20 @@ class Lab:
         """Seconds of a timed load: the measured one or the warm-up."""
         return self.settings.seconds if full else WARM_UP_SECONDS
 
-    def http_task(self) -> Task:
-        return self.task([self.backends.http_port], self.backends.echo_port)
+    def http_task(self, key: KeyKind = KeyKind.ECDSA_P256) -> Task:
+        return self.task([self.backends.http_port], self.backends.echo_port, key=key)
 
     def bulk_task(self) -> Task:
         return self.task([self.backends.http_port], self.backends.source_port)
 
-    def task(self, http_backends: list[int], tcp_backend: int, policy: Policy = Policy()) -> Task:
-        return Task(self.certificate, http_backends, [tcp_backend], policy, self.max_connections)
+    def task(
+        self,
+        http_backends: list[int],
+        tcp_backend: int,
+        policy: Policy = Policy(),
+        key: KeyKind = KeyKind.ECDSA_P256,
+    ) -> Task:
+        return Task(self.certificates[key], http_backends, [tcp_backend], policy, self.max_connections)
 
     def window(self, running: Running) -> Window:
         return Window(running.child, self.settings.proxy_cpu, self.settings.load_cpu)
@@ -92,10 +98,10 @@ def open_lab(settings: Settings) -> Iterator[Lab]:
     max_connections = idle_count + SPARE_DESCRIPTORS
     with tempfile.TemporaryDirectory(prefix="elbow-bench-") as name:
         directory = Path(name)
-        certificate = make_certificate(directory)
+        certificates = {kind: make_certificate(directory, kind) for kind in KeyKind}
         backends = Backends(settings.load_cpu, directory, max_connections)
         try:
-            lab = Lab(settings, idle_count, max_connections, directory, certificate, backends)
+            lab = Lab(settings, idle_count, max_connections, directory, certificates, backends)
             if settings.proxy_cpu == settings.load_cpu:
                 lab.troubles.append("one processor for proxy and load: the figures say little")
             if idle_count < IDLE_CONNECTIONS:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from .loads import GRACE_SECONDS, SLOWEST_BYTES_PER_SECOND, STREAMS, Work, local
 from .process import Client
-from .tls import client_context
+from .tls import Certificate, client_context
 
 HANDSHAKE_CLIENTS = 16
 H2_CONNECTIONS = 16
@@ -26,18 +26,35 @@ class Handshake(Enum):
     RESUMED = ("-reuse", "r")
 
 
-def handshakes(cpu: int, port: int, seconds: float, kind: Handshake) -> Work:
+class Version(Enum):
+    """The only version that a client offers, with the option of s_time."""
+
+    TLS_1_2 = "-tls1_2"
+    TLS_1_3 = "-tls1_3"
+
+
+def handshakes(
+    cpu: int,
+    port: int,
+    seconds: float,
+    kind: Handshake,
+    version: Version,
+    certificate: Certificate,
+) -> Work:
     """Closed loop: connect, shake hands, one request with `Connection: close`, read to the end.
 
-    Raises RuntimeError if a single handshake was not of this kind or a single answer not the good one. With
-    RESUMED, each client starts with a full handshake that is not counted.
+    The clients offer this version and the signatures of this kind of certificate, no others. Raises RuntimeError if
+    a single handshake failed or was not of this kind, or a single answer was not the good one. With RESUMED, each
+    client starts with a full handshake that is not counted.
     """
     option, mark = kind.value
     length = max(1, round(seconds))
     answer_bytes = _good_answer_bytes(port)
-    command = ["openssl", "s_time", "-connect", local(port), "-tls1_3", option, "-time", str(length)]
+    command = ["openssl", "s_time", "-connect", local(port), version.value, option, "-time", str(length)]
+    command += ["-www", _REQUEST_HEAD]
+    environment = {"OPENSSL_CONF": str(certificate.client_configuration)}
     started = time.monotonic()
-    clients = [Client([*command, "-www", _REQUEST_HEAD], cpu) for _ in range(HANDSHAKE_CLIENTS)]
+    clients = [Client(command, cpu, environment) for _ in range(HANDSHAKE_CLIENTS)]
     outputs = [client.output(length + GRACE_SECONDS) for client in clients]
     elapsed = time.monotonic() - started
     tally = "".join("".join(_TALLY.findall(output)) for output in outputs)

@@ -106,7 +106,7 @@ class Child:
 class Client:
     """A load generator that runs to its end on one processor."""
 
-    def __init__(self, command: list[str], cpu: int):
+    def __init__(self, command: list[str], cpu: int, environment: dict[str, str] | None = None):
         self._command = command
         self._popen = subprocess.Popen(
             command,
@@ -114,6 +114,7 @@ class Client:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **(environment or {})},
             preexec_fn=lambda: _settle(cpu),
         )
 

@@ -18,20 +18,23 @@ FOREIGN_LIMIT_PERCENT = 5.0
 
 @dataclass(frozen=True)
 class Bar:
-    """What Elbow, or a variant of it, is held to: at most `factor` times the best of `peers`, or at most `limit`."""
+    """What Elbow, or a variant of it, is held to: at most `factor` times the best of `peers`, or at most `limit`.
+
+    Without a factor it is only compared with them.
+    """
 
     case: str
     metric: str
     text: str
     peers: tuple[str, ...] = ()
-    factor: float = 1.0
+    factor: float | None = 1.0
     limit: float | None = None
     held: str = "elbow"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A bar and what was measured; `met` is None when a side of the comparison is missing."""
+    """A bar and what was measured; `met` is None when a side of the comparison is missing, or nothing is demanded."""
 
     bar: Bar
     measured: str
@@ -61,6 +64,10 @@ BARS = (
     Bar("latency", "p99_9", "p99.9 ≤ nginx's", ("nginx",)),
     Bar("tls_full", "cpu_us", "≤ 0.50 × HAProxy", ("haproxy",), 0.50),
     Bar("tls_full", "cpu_us", "≤ 0.60 × nginx", ("nginx",), 0.60),
+    Bar("tls_full_rsa", "cpu_us", "(no bar) against HAProxy", ("haproxy",), None),
+    Bar("tls_full_rsa", "cpu_us", "(no bar) against nginx", ("nginx",), None),
+    Bar("tls12_full", "cpu_us", "(no bar) against HAProxy", ("haproxy",), None),
+    Bar("tls12_full", "cpu_us", "(no bar) against nginx", ("nginx",), None),
     Bar("tls_resumed", "cpu_us", "≤ 0.60 × HAProxy", ("haproxy",), 0.60),
     Bar("https_small", "cpu_us", "≤ 0.75 × HAProxy", ("haproxy",), 0.75),
     Bar("https_small", "cpu_us", "≤ 0.90 × nginx", ("nginx",), 0.90),
@@ -100,10 +107,10 @@ def spread_percent(values: Sequence[float]) -> float:
 
 
 def reference(bar: Bar, metric: Metric, field: dict[str, list[Sample]]) -> float | None:
-    """What Elbow's figure must not exceed; None when a peer was not measured."""
+    """What Elbow's figure must not exceed; None when nothing is demanded or a peer was not measured."""
     if bar.limit is not None:
         return bar.limit
-    if not all(field.get(peer) for peer in bar.peers):
+    if bar.factor is None or not _complete(bar, field):
         return None
     return bar.factor * figure(field[_best(bar, metric, field)], metric)
 
@@ -111,11 +118,15 @@ def reference(bar: Bar, metric: Metric, field: dict[str, list[Sample]]) -> float
 def judge(case: Case, bar: Bar, field: dict[str, list[Sample]]) -> Verdict:
     """Holds Elbow's figure against the bar."""
     metric = next(metric for metric in case.metrics if metric.key == bar.metric)
-    own, limit = field.get(bar.held), reference(bar, metric, field)
-    if not own or limit is None:
+    own = field.get(bar.held)
+    if not own or not _complete(bar, field):
         return Verdict(bar, "not measured", None)
-    value = figure(own, metric)
-    return Verdict(bar, _measured(bar, metric, field, value), value <= limit)
+    value, limit = figure(own, metric), reference(bar, metric, field)
+    return Verdict(bar, _measured(bar, metric, field, value), None if limit is None else value <= limit)
+
+
+def _complete(bar: Bar, field: dict[str, list[Sample]]) -> bool:
+    return all(field.get(peer) for peer in bar.peers)
 
 
 def _measured(bar: Bar, metric: Metric, field: dict[str, list[Sample]], value: float) -> str:

@@ -4,23 +4,31 @@ from . import loads_tls
 from .backends import LARGE_BODY_BYTES
 from .lab import Lab
 from .loads import STREAMS, Work
-from .loads_tls import Handshake
+from .loads_tls import Handshake, Version
 from .measure import Sample
 from .proxies import Proxy, Running
+from .tls import KeyKind
 from .work import Measure, measure_load, per_gib, per_request
 
 # Of the bytes of a plain bulk measurement: ciphering takes so much longer.
 BULK_SHARE = 4
 
 
-def handshakes(kind: Handshake) -> Measure:
+def handshakes(
+    kind: Handshake,
+    version: Version = Version.TLS_1_3,
+    key: KeyKind = KeyKind.ECDSA_P256,
+) -> Measure:
     """CPU per handshake with one request."""
 
     def measure(lab: Lab, proxy: Proxy) -> Sample:
-        def load(running: Running, full: bool) -> Work:
-            return loads_tls.handshakes(lab.settings.load_cpu, running.ports.https, lab.length(full), kind)
+        task = lab.http_task(key)
 
-        return measure_load(lab, proxy, lab.http_task(), load, per_request)
+        def load(running: Running, full: bool) -> Work:
+            cpu, port = lab.settings.load_cpu, running.ports.https
+            return loads_tls.handshakes(cpu, port, lab.length(full), kind, version, task.certificate)
+
+        return measure_load(lab, proxy, task, load, per_request)
 
     return measure
 

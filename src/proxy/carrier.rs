@@ -13,7 +13,7 @@ use crate::wire::head::{Asked, HeadLimits, Reply, RequestHead, ResponseHead};
 /// A way to an instance, before the request.
 pub enum Way {
     /// An HTTP/1.1 connection that carries nothing else meanwhile.
-    Connection(Backend),
+    Connection(Box<Backend>),
     /// An HTTP/2 connection that carries others too.
     Shared(Http2Client),
 }
@@ -21,7 +21,7 @@ pub enum Way {
 /// A request under way. Dropped before it is finished, it is given up: its connection is reset, or its stream.
 pub enum Carrier {
     /// On a connection of its own.
-    Connection(Backend, Unfinished),
+    Connection(Box<Backend>, Unfinished),
     /// On a stream.
     Stream(Box<Stream>),
 }
@@ -92,13 +92,14 @@ impl Carrier {
         }
     }
 
-    /// Says that the request has been answered; gives back the connection that it had to itself.
-    pub fn finish(self) -> Option<Backend> {
+    /// Says that the request has been answered; gives back the connection that it had to itself, unless the answer came
+    /// before all of the request had gone.
+    pub fn finish(self) -> Option<Box<Backend>> {
         match self {
-            Carrier::Connection(backend, unfinished) => {
+            Carrier::Connection(mut backend, unfinished) => backend.writer.has_sent_all().then(|| {
                 unfinished.finish();
-                Some(backend)
-            }
+                backend
+            }),
             Carrier::Stream(_) => None,
         }
     }

@@ -111,7 +111,7 @@ impl Core {
     }
 
     /// Keeps a connection for the next request to `target`, unless its instance has left meanwhile.
-    pub fn keep(&self, target: TargetId, backend: Backend) {
+    pub fn keep(&self, target: TargetId, backend: Box<Backend>) {
         if self.snapshot.borrow().is_registered(target.live) {
             self.idle.put(target, backend, self.io.now());
         }

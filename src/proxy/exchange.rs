@@ -54,7 +54,7 @@ pub enum Ended {
 /// What is left when the protocol was switched.
 pub struct Switched {
     /// The connection to the instance.
-    pub backend: Backend,
+    pub backend: Box<Backend>,
     /// The instance, counted as busy until this is dropped.
     pub choice: Choice,
 }
@@ -148,7 +148,7 @@ impl Exchange<'_> {
             return Ok((Way::Connection(backend), true));
         }
         let halves = choice.dial(self.session).await?;
-        Ok((Way::Connection(Backend::new(halves)), false))
+        Ok((Way::Connection(Box::new(Backend::new(halves))), false))
     }
 
     /// As [`Exchange::connect`], for a connection that carries other requests too.
@@ -197,7 +197,7 @@ impl Exchange<'_> {
             }
             Ok(Conversed::Switched) => match carrier.finish() {
                 Some(backend) => Ok(Ended::Switched(Box::new(Switched { backend, choice }))),
-                // A stream is never offered to be switched.
+                // A stream is never offered to be switched, and who switches has read the request.
                 None => Ok(Ended::Cut(Reason::Internal)),
             },
             Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),

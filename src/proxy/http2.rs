@@ -124,7 +124,7 @@ impl Front {
         self.carried += 1;
         let session = self.session.for_stream();
         let open = OpenStream::new(&self.streams, &self.session.core.io);
-        self.session.core.io.spawn(serve_stream(session, request, open));
+        self.session.core.io.spawn_in_place(|| serve_stream(session, request, open));
     }
 
     /// Asks the client to go elsewhere once the node drains or the connection has carried all it may.

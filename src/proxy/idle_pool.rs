@@ -19,7 +19,7 @@ const KEPT_FOR: Duration = Duration::from_secs(60);
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 struct Idle {
-    backend: Backend,
+    backend: Box<Backend>,
     since: Instant,
 }
 
@@ -31,7 +31,7 @@ pub struct IdlePool {
 
 impl IdlePool {
     /// The most recently used connection to `target` that is fit to carry a request.
-    pub fn take(&self, target: TargetId) -> Option<Backend> {
+    pub fn take(&self, target: TargetId) -> Option<Box<Backend>> {
         let mut targets = self.targets.borrow_mut();
         let waiting = targets.get_mut(&target)?;
         while let Some(mut idle) = waiting.pop() {
@@ -43,7 +43,7 @@ impl IdlePool {
     }
 
     /// Keeps a connection whose last answer has ended. Beyond the cap the connection is closed.
-    pub fn put(&self, target: TargetId, mut backend: Backend, now: Instant) {
+    pub fn put(&self, target: TargetId, mut backend: Box<Backend>, now: Instant) {
         backend.reader.receiver().arm();
         let mut targets = self.targets.borrow_mut();
         let waiting = targets.entry(target).or_default();

@@ -24,7 +24,7 @@ use crate::wire::head::{HeadLimits, RequestHead};
 /// A client connection as every flow on it sees it. The rules are those of the snapshot that the connection, or its
 /// latest request, began under.
 ///
-/// Every idle connection holds one, so what most have no use for is in a box.
+/// Every idle connection holds one, so what most have no use for is kept apart, for all streams of the connection.
 pub struct Session {
     /// The core that owns the connection.
     pub core: Hold,
@@ -35,7 +35,7 @@ pub struct Session {
     client_port: u16,
     /// The version of the snapshot that the rules are of.
     version: u32,
-    more: Option<Box<More>>,
+    more: Option<Rc<More>>,
     tenure: Tenure,
 }
 
@@ -44,7 +44,7 @@ pub struct Session {
 struct More {
     destination: Option<SocketAddr>,
     agreed: Option<Agreed>,
-    client_certificate: Option<Rc<ClientCertificate>>,
+    client_certificate: Option<ClientCertificate>,
 }
 
 /// Whose a session is.
@@ -76,7 +76,7 @@ impl Session {
             entry,
             client_ip: client.ip(),
             client_port: client.port(),
-            more: destination.map(|_| Box::new(More { destination, ..More::default() })),
+            more: destination.map(|_| Rc::new(More { destination, ..More::default() })),
             tenure: Tenure::Connection { _seat: seat, visit },
         };
         session.cells().connections_active.increment();
@@ -120,14 +120,14 @@ impl Session {
 
     /// Who the client proved to be, if it was asked and has shown a certificate.
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
-        self.more.as_ref()?.client_certificate.as_deref()
+        self.more.as_ref()?.client_certificate.as_ref()
     }
 
     /// Takes note of what protects the connection from now on, and of who the client proved to be.
     pub fn note_handshake(&mut self, agreed: Option<Agreed>, certificate: Option<ClientCertificate>) {
-        let more = self.more.get_or_insert_default();
+        let more = Rc::make_mut(self.more.get_or_insert_default());
         more.agreed = agreed;
-        more.client_certificate = certificate.map(Rc::new);
+        more.client_certificate = certificate;
     }
 
     /// Time at the start of this turn.

@@ -118,7 +118,7 @@ impl<'a> Upload<'a> {
             };
             match piece {
                 Piece::Data(piece) => self.send_piece(source, sink, piece).await?,
-                Piece::End => return self.taken(pin!(sink.finish(source.trailers()))).await,
+                Piece::End => return self.taken(pin!(sink.conclude(source.trailers()))).await,
             }
         }
     }

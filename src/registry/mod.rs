@@ -28,6 +28,7 @@ mod keyring;
 mod lifecycle;
 mod live;
 mod newcomers;
+mod news;
 mod places;
 mod publication;
 mod reading;

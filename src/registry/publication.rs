@@ -2,13 +2,13 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
-use std::task::{Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use super::departures::{Departures, Deregistered};
 use super::ejections::Offences;
 use super::lifecycle::LifecycleCell;
 use super::newcomers::Newcomers;
+use super::news::{Ear, News};
 use super::surge::serve;
 use super::{CompileError, Keyring, KeyringError, Keys, Lifecycle, Refreshed, Snapshot, compile};
 use crate::balance::StickyKey;
@@ -25,8 +25,8 @@ pub struct Registry(Arc<Shared>);
 struct Shared {
     published: Published<Arc<Snapshot>>,
     lifecycle: LifecycleCell,
-    /// Counts publications and steps of the lifecycle, so that one load tells a reader that there is news.
-    news: AtomicU64,
+    /// Of publications, steps of the lifecycle and cuts.
+    news: News,
     cores: usize,
     sticky_key: OnceLock<StickyKey>,
     /// One configuration is applied at a time: each is compiled as the successor of the one before.
@@ -35,8 +35,6 @@ struct Shared {
     reviews: Mutex<(Offences, Newcomers)>,
     /// Counts how often requests in flight were cut.
     cuts: AtomicU64,
-    /// Locked by readers when they are made and when they go to sleep, and by whoever has news.
-    sleepers: Mutex<Vec<Weak<Sleeper>>>,
 }
 
 /// What the snapshot published last was compiled from.
@@ -44,14 +42,6 @@ struct Shared {
 struct Applied {
     configuration: Configuration,
     keyring: Keyring,
-}
-
-/// Where a reader that waits for news leaves its waker.
-#[derive(Debug)]
-struct Sleeper {
-    waker: Mutex<Option<Waker>>,
-    /// The news that the reader's thread has acted upon.
-    settled: AtomicU64,
 }
 
 impl Registry {
@@ -76,14 +66,13 @@ impl Registry {
         Ok(Self(Arc::new(Shared {
             published: Published::new(Arc::new(first)),
             lifecycle: LifecycleCell::new(),
-            news: AtomicU64::new(0),
+            news: News::default(),
             cores,
             sticky_key: sticky.map(OnceLock::from).unwrap_or_default(),
             applied: Mutex::new(Applied { configuration: configuration.clone(), keyring }),
             departures: Mutex::default(),
             reviews: Mutex::default(),
             cuts: AtomicU64::new(0),
-            sleepers: Mutex::new(Vec::new()),
         })))
     }
 
@@ -157,28 +146,24 @@ impl Registry {
         prepare(&next).map_err(|error| vec![error])?;
         self.0.departures().handle_publication(&previous, &next);
         self.0.published.replace(Arc::new(next));
-        self.0.announce();
+        self.0.news.announce();
         Ok(())
     }
 
     /// Eyes for one thread, which have seen everything up to now.
     pub fn reader(&self) -> Reader {
         let shared = Arc::clone(&self.0);
-        let heard = shared.news.load(Ordering::Acquire);
-        let sleeper = Arc::new(Sleeper { waker: Mutex::new(None), settled: AtomicU64::new(heard) });
-        shared.sleepers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&sleeper));
+        // What is published between these two is seen now and heard of once more.
+        let ear = shared.news.listen();
         let current = shared.published.get();
         let cuts = shared.cuts.load(Ordering::Relaxed);
-        Reader { shared, current, heard, cuts, sleeper }
+        Reader { shared, current, ear, cuts }
     }
 
     /// Whether every thread has acted upon everything published up to now: it has adopted the snapshot and come back to
     /// wait for the next ([`Reader::change`]).
     pub fn is_settled(&self) -> bool {
-        let news = self.0.news.load(Ordering::Acquire);
-        let sleepers = self.0.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        let settled = |sleeper: Arc<Sleeper>| sleeper.settled.load(Ordering::Acquire) >= news;
-        sleepers.iter().filter_map(Weak::upgrade).all(settled)
+        self.0.news.is_settled()
     }
 
     /// Cuts what is in flight on instances that get no new work and whose time to finish is over, and tells every thread;
@@ -187,7 +172,7 @@ impl Registry {
         let any = self.0.departures().look(&self.snapshot(), now);
         if any {
             self.0.cuts.fetch_add(1, Ordering::Relaxed);
-            self.0.announce();
+            self.0.news.announce();
         }
         any
     }
@@ -227,7 +212,7 @@ impl Registry {
     /// Moves the node forward in its life and tells every thread. Going back changes nothing.
     pub fn advance(&self, lifecycle: Lifecycle) {
         if self.0.lifecycle.advance(lifecycle) {
-            self.0.announce();
+            self.0.news.announce();
         }
     }
 }
@@ -240,18 +225,6 @@ impl Shared {
     fn departures(&self) -> MutexGuard<'_, Departures> {
         self.departures.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Tells every reader that there is news, and wakes those that sleep.
-    fn announce(&self) {
-        self.news.fetch_add(1, Ordering::Release);
-        let mut sleepers = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        sleepers.retain(|sleeper| {
-            let Some(sleeper) = sleeper.upgrade() else { return false };
-            let waker = sleeper.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-            waker.inspect(Waker::wake_by_ref);
-            true
-        });
-    }
 }
 
 /// One thread's eyes on the registry.
@@ -259,11 +232,9 @@ impl Shared {
 pub struct Reader {
     shared: Arc<Shared>,
     current: Arc<Snapshot>,
-    /// The news up to which this has read.
-    heard: u64,
+    ear: Ear,
     /// The cuts that this thread knows of.
     cuts: u64,
-    sleeper: Arc<Sleeper>,
 }
 
 impl Reader {
@@ -280,36 +251,15 @@ impl Reader {
     /// Waits for news and adopts it. What comes together is told once. Dropping the future loses nothing.
     pub async fn change(&mut self) {
         // Whoever waits for the next news has done what the last asked for.
-        self.sleeper.settled.store(self.heard, Ordering::Release);
-        poll_fn(|context| {
-            if !self.adopt() {
-                *self.sleeper.waker.lock().unwrap_or_else(PoisonError::into_inner) = Some(context.waker().clone());
-                // News may have come before the waker was there to be found.
-                if !self.adopt() {
-                    return Poll::Pending;
-                }
-            }
-            Poll::Ready(())
-        })
-        .await;
+        self.ear.settle();
+        poll_fn(|context| self.ear.poll_heard(&self.shared.news, context)).await;
+        self.current = self.shared.published.get();
     }
 
     /// Whether requests in flight were cut since this was asked last: whoever has some should look.
     pub fn take_cuts(&mut self) -> bool {
         let cuts = self.shared.cuts.load(Ordering::Relaxed);
         std::mem::replace(&mut self.cuts, cuts) != cuts
-    }
-
-    /// Goes over to the snapshot published last; answers whether there was news at all.
-    fn adopt(&mut self) -> bool {
-        let news = self.shared.news.load(Ordering::Acquire);
-        if news == self.heard {
-            return false;
-        }
-        // A publication between these two is adopted now and heard of once more.
-        self.heard = news;
-        self.current = self.shared.published.get();
-        true
     }
 }
 
@@ -319,7 +269,10 @@ mod tests {
     use crate::model::{CertificateFiles, Protocol};
     use crate::registry::testing::{balancer, configuration, instance, listener};
     use crate::runtime::{BufferPool, Executor, Ring};
+    use std::future::Future;
+    use std::pin::pin;
     use std::sync::mpsc;
+    use std::task::{Context, Waker};
     use std::time::Duration;
 
     fn registry() -> Registry {
@@ -330,6 +283,11 @@ mod tests {
         configuration(vec![balancer("web", 80, vec![instance(&format!("i-{number}"), "10.0.0.1")])])
     }
 
+    /// Whether there was news, which is adopted then.
+    fn adopt(reader: &mut Reader) -> bool {
+        pin!(reader.change()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
     fn id_in(snapshot: &Snapshot) -> String {
         snapshot.instances().map(|(_, entry)| entry.instance.id.to_string()).collect()
     }
@@ -338,13 +296,13 @@ mod tests {
     fn a_reader_goes_by_its_view_until_it_adopts() {
         let registry = registry();
         let mut reader = registry.reader();
-        assert!(!reader.adopt());
+        assert!(!adopt(&mut reader));
         registry.apply(&numbered(1)).expect("addresses only");
         let before = Arc::clone(reader.current());
         assert_eq!((id_in(&before), id_in(&registry.snapshot())), ("i-0".into(), "i-1".into()));
-        assert!(reader.adopt());
+        assert!(adopt(&mut reader));
         assert_eq!((id_in(reader.current()), id_in(&before)), ("i-1".into(), "i-0".into()));
-        assert!(!reader.adopt());
+        assert!(!adopt(&mut reader));
     }
 
     #[test]
@@ -353,7 +311,7 @@ mod tests {
         let mut reader = registry.reader();
         let unknown = configuration(vec![balancer("web", 80, vec![instance("a", "no-such-host.invalid")])]);
         assert_eq!(registry.apply(&unknown).expect_err("unresolvable").len(), 1);
-        assert!(!reader.adopt());
+        assert!(!adopt(&mut reader));
         assert_eq!(registry.snapshot().version(), 1);
     }
 
@@ -399,7 +357,7 @@ mod tests {
         let first = Arc::downgrade(&registry.snapshot());
         registry.apply(&numbered(1)).expect("addresses only");
         assert!(first.upgrade().is_some(), "the reader still goes by it");
-        reader.adopt();
+        adopt(&mut reader);
         // Other tests may hold an epoch back for a moment.
         for number in 2..10_000 {
             if first.upgrade().is_none() {

@@ -66,7 +66,12 @@ impl Io {
 
     /// Starts a task that lives until it ends or the executor goes.
     pub fn spawn(&self, work: impl Future<Output = ()> + 'static) {
-        self.shared.tasks.spawn(work);
+        self.shared.tasks.spawn(|| work);
+    }
+
+    /// As [`Io::spawn`], for the task that `make` makes, in its place: for large ones that are started often.
+    pub fn spawn_in_place<W: Future<Output = ()> + 'static>(&self, make: impl FnOnce() -> W) {
+        self.shared.tasks.spawn(make);
     }
 
     /// Polls every task once more: how flows that watch a flag of their core learn that it changed.

@@ -30,9 +30,11 @@ pub(in crate::runtime) struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task.
-    pub(in crate::runtime) fn spawn(&self, work: impl Future<Output = ()> + 'static) {
-        let key = self.all.borrow_mut().insert(Task { work: Some(Box::pin(work)), queued: true });
+    /// Starts the task that `make` makes. It is made where it stays: a flow is kilobytes, most of them of no meaning at
+    /// its start, and would be copied with them.
+    pub(in crate::runtime) fn spawn<W: Future<Output = ()> + 'static>(&self, make: impl FnOnce() -> W) {
+        let work: Box<W> = Box::write(Box::new_uninit(), make());
+        let key = self.all.borrow_mut().insert(Task { work: Some(Box::into_pin(work)), queued: true });
         self.ready.borrow_mut().push_back(key);
     }
 

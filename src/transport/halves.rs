@@ -122,6 +122,17 @@ impl Sender {
         self.send_as(bytes.into(), Socket::send).await
     }
 
+    /// Starts to send all of `bytes` where that is the kernel's business alone: in the clear. Inside TLS gives them back.
+    pub(in crate::transport) fn start(&mut self, bytes: Vec<u8>) -> Result<Sending, Vec<u8>> {
+        match &self.half {
+            SendingHalf::Plain(socket) => {
+                self.sent += bytes.len() as u64;
+                Ok(socket.send(bytes))
+            }
+            SendingHalf::Tls(_) => Err(bytes),
+        }
+    }
+
     /// As [`Sender::send`], for the last bytes before the stream is ended, which has to follow at once.
     ///
     /// # Errors

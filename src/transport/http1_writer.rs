@@ -1,8 +1,11 @@
 //! Writes HTTP/1 messages to a connection. A head waits for the first piece of its body, so that both leave in one send.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
-use crate::runtime::{Chunk, Outgoing, Socket};
+use crate::runtime::{Chunk, Outgoing, Sending, Socket};
 use crate::transport::Sender;
 use crate::transport::piece::Data;
 use crate::wire::chunk::{CRLF, LAST_CHUNK, chunk_header};
@@ -11,6 +14,10 @@ use crate::wire::trailers::Trailers;
 
 /// The end of the last piece's chunk, the last chunk, and no trailers.
 const END_OF_LAST: &[u8] = b"\r\n0\r\n\r\n";
+
+/// The longest message that is not waited for: the smallest send buffer that Linux gives a socket has room for it
+/// (tcp(7), `tcp_wmem`).
+const SHORT_MESSAGE: usize = 4096;
 
 /// The writing half of an HTTP/1 connection.
 pub struct Http1Writer {
@@ -21,12 +28,14 @@ pub struct Http1Writer {
     in_chunks: bool,
     /// No message follows the present one.
     is_parting: bool,
+    /// A message that was concluded and not waited for. Boxed: idle connections have writers too.
+    concluded: Option<Box<Sending>>,
 }
 
 impl Http1Writer {
     /// A writer at the start of a connection.
     pub fn new(sender: Sender) -> Http1Writer {
-        Http1Writer { sender, pending: Vec::new(), in_chunks: false, is_parting: false }
+        Http1Writer { sender, pending: Vec::new(), in_chunks: false, is_parting: false, concluded: None }
     }
 
     /// Begins a message: `write` appends its head and says how its body is framed. Nothing is sent yet.
@@ -115,6 +124,38 @@ impl Http1Writer {
         self.send_pending(true).await
     }
 
+    /// Ends a message that will be answered. As [`Http1Writer::finish`], but a short one in the clear is only started:
+    /// its peer has answered all that went before it, so the kernel has room for it, and what becomes of it the answer
+    /// tells.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn conclude(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
+        let is_short = !self.in_chunks && (1..=SHORT_MESSAGE).contains(&self.pending.len());
+        if is_short && self.concluded.is_none() {
+            match self.sender.start(std::mem::take(&mut self.pending)) {
+                Ok(sending) => {
+                    self.concluded = Some(Box::new(sending));
+                    return Ok(());
+                }
+                Err(pending) => self.pending = pending,
+            }
+        }
+        self.finish(trailers).await
+    }
+
+    /// Whether the kernel has taken all that was concluded; asked once, behind the answer.
+    pub fn has_sent_all(&mut self) -> bool {
+        let Some(mut concluded) = self.concluded.take() else { return true };
+        match Pin::new(&mut *concluded).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(memory)) => {
+                memory.into_iter().for_each(|memory| self.lend_memory(memory));
+                true
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => false,
+        }
+    }
+
     /// Sends what is pending.
     ///
     /// # Errors
@@ -165,6 +206,9 @@ impl Http1Writer {
     }
 
     async fn send(&mut self, outgoing: Outgoing, ends_message: bool) -> io::Result<()> {
+        if let Some(concluded) = self.concluded.take() {
+            concluded.await?;
+        }
         let sent = match ends_message && self.is_parting {
             true => self.sender.send_last(outgoing).await?,
             false => self.sender.send(outgoing).await?,

@@ -23,6 +23,14 @@ use crate::wire::websocket;
 /// HTTP/1.
 const LINE_OVERHEAD: usize = 4;
 
+/// Fields that no other message has with the same value. They are sent as never to be indexed (RFC 7541 section 6.2.3):
+/// in the peer's table they would push out what comes again, and the encoder would compare each with all before it.
+static OF_ONE_MESSAGE: [HeaderName; 3] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("x-amzn-trace-id"),
+];
+
 /// Takes a request's head over into `head`.
 ///
 /// # Errors
@@ -149,7 +157,27 @@ pub(in crate::transport) fn read_trailers(fields: &HeaderMap) -> Result<Trailers
 /// Adds a field that has been found good; one that HTTP/2 cannot carry all the same (`obs-text` never, an empty name
 /// never) is not worth an answer.
 pub(in crate::transport) fn add(fields: &mut HeaderMap, name: &[u8], value: &[u8]) {
-    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+    let of_one = OF_ONE_MESSAGE.iter().find(|known| known.as_str().as_bytes().eq_ignore_ascii_case(name));
+    let is_of_one = of_one.is_some();
+    let name = of_one.cloned().map_or_else(|| HeaderName::from_bytes(name), Ok);
+    if let (Ok(name), Ok(mut value)) = (name, HeaderValue::from_bytes(value)) {
+        value.set_sensitive(is_of_one);
         fields.append(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_other_message_has_is_not_indexed() {
+        let mut fields = HeaderMap::new();
+        for (name, value) in [("X-Request-Id", "1"), ("Traceparent", "00-1"), ("Server", "nginx"), ("X-Request", "1")] {
+            add(&mut fields, name.as_bytes(), value.as_bytes());
+        }
+        let told: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.is_sensitive())).collect();
+        let expected = [("x-request-id", true), ("traceparent", true), ("server", false), ("x-request", false)];
+        assert_eq!(told, expected);
     }
 }

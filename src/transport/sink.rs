@@ -84,6 +84,17 @@ impl Sink<'_> {
         }
     }
 
+    /// Ends a message that will be answered; what becomes of a short one may be left to the answer.
+    ///
+    /// # Errors
+    /// As send(2).
+    pub async fn conclude(&mut self, trailers: Option<&Trailers>) -> io::Result<()> {
+        match self {
+            Sink::Http1(writer) => writer.conclude(trailers).await,
+            Sink::Http2(writer) => writer.finish(trailers),
+        }
+    }
+
     /// Takes memory for use elsewhere, where there is some to spare.
     pub fn take_memory(&mut self) -> Vec<u8> {
         match self {

@@ -102,7 +102,7 @@ fn a_hundred_reloads_under_load_cost_no_request() {
     assert_eq!(http2.failed, 0, "{http2:?}");
     assert!(http1.requests > 1_000 && http2.succeeded > 1_000, "{http1:?} {http2:?}");
     assert_eq!(knocked.failures, [""; 0], "of {} good answers", knocked.good);
-    assert!(knocked.good > 50 && knocked.refused > 0, "the listener came and went: {knocked:?}");
+    assert!(knocked.good > 0 && knocked.refused > 0, "the listener came and went: {knocked:?}");
     assert_eq!(running.count("applied"), 2.0 * memory.len() as f64);
     let measured = &memory[WARM_UP..];
     let (settled, last) = (median(&measured[..10]), median(&measured[40..]));

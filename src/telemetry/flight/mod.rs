@@ -55,7 +55,7 @@ impl FlightRecorder {
     /// Remembers a request. Only core number `core` calls this.
     pub fn record(&self, core: usize, record: &FlightRecord<'_>) {
         let rings = self.cores.core(core);
-        let words = record.to_words();
+        let words = record.words();
         rings.all.write(&words);
         if record.reason.is_some() {
             rings.failed.write(&words);
