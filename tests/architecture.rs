@@ -51,7 +51,7 @@ const HOMES: &[(&str, Home)] = &[
     ("clap", Rooms(&["cli", "main"])),
     ("crossbeam", Anywhere),
     ("hdrhistogram", Rooms(&["telemetry"])),
-    ("h2", Rooms(&["transport"])),
+    ("h2", Rooms(&["prober", "transport"])),
     // In transport: the words that h2 speaks.
     ("http", Rooms(&["control", "prober", "server", "transport"])),
     ("http_body_util", Rooms(ON_THE_CONTROL_THREAD)),

@@ -25,6 +25,16 @@ pub enum Failure {
     HandshakeTimeout,
     /// The TLS handshake failed.
     HandshakeFailed,
+    /// The instance's certificate is not one that traffic would believe; the word says what is wrong with it.
+    CertificateRefused(&'static str),
+    /// The instance did not agree on HTTP/2, which its traffic is.
+    Http2Refused,
+    /// The instance gave the request up without an answer, over HTTP/2.
+    StreamReset,
+    /// The call of gRPC's health service ended with this status.
+    GrpcStatus(u32),
+    /// The call ended well; the instance says that it does not serve, or does not say that it does.
+    NotServing,
 }
 
 impl Failure {
@@ -48,6 +58,11 @@ impl fmt::Display for Failure {
             Self::Status(status) => return write!(formatter, "status {status}"),
             Self::HandshakeTimeout => "TLS handshake timed out",
             Self::HandshakeFailed => "TLS handshake failed",
+            Self::CertificateRefused(word) => return write!(formatter, "certificate refused: {word}"),
+            Self::Http2Refused => "HTTP/2 not agreed on",
+            Self::StreamReset => "request given up by the instance",
+            Self::GrpcStatus(status) => return write!(formatter, "gRPC status {status}"),
+            Self::NotServing => "gRPC health is not SERVING",
         })
     }
 }

@@ -196,8 +196,6 @@ reasons! {
     /// The client left while its request waited.
     ClientClosedInQueue "client_closed_in_queue" Client Queue Connection - "connection_terminated"
 
-    /// The instance's name could not be resolved.
-    ResolveFailed "resolve_failed" Backend Connect Request 504 "dns_error"
     /// The instance refused the connection.
     ConnectRefused "connect_refused" Backend Connect Request 504 "connection_refused"
     /// The instance did not accept in time.

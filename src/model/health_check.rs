@@ -130,6 +130,19 @@ impl HealthTarget {
             Self::Tcp { port } | Self::Ssl { port } | Self::Http { port, .. } | Self::Https { port, .. } => *port,
         }
     }
+
+    /// Whether TLS is spoken.
+    pub const fn is_secure(&self) -> bool {
+        matches!(self, Self::Ssl { .. } | Self::Https { .. })
+    }
+
+    /// What is asked for, if anything is.
+    pub const fn path(&self) -> Option<&HealthPath> {
+        match self {
+            Self::Tcp { .. } | Self::Ssl { .. } => None,
+            Self::Http { path, .. } | Self::Https { path, .. } => Some(path),
+        }
+    }
 }
 
 impl FromStr for HealthTarget {

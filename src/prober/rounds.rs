@@ -11,8 +11,8 @@ use crate::base::Instant;
 use crate::base::slab::{Key, Slab};
 use crate::base::wheel::Wheel;
 use crate::health::{Change, Condition, Failure, Health, Schedule};
-use crate::model::HealthCheck;
-use crate::registry::{Lifecycle, Live, LiveId, Reader, Registry};
+use crate::model::Host;
+use crate::registry::{InstanceEntry, Lifecycle, Live, LiveId, Probing, Reader, Registry};
 
 /// Probes underway at a time, each with a descriptor of its own. With ELB's defaults that is enough for six thousand
 /// instances that do not answer at all; with more, probes wait for each other and come late.
@@ -36,7 +36,8 @@ pub struct Prober {
 /// One registered instance.
 struct Probed {
     live: Arc<Live>,
-    check: HealthCheck,
+    host: Host,
+    probing: Arc<Probing>,
     health: Health,
     schedule: Schedule,
     /// Not armed while it is due.
@@ -103,43 +104,51 @@ impl Prober {
             .collect();
         gone.into_iter().for_each(|key| self.forget(key));
         let mut new = 0;
-        for (balancer, entry) in snapshot.instances() {
-            match self.keys.get(&entry.live.id()).copied() {
-                Some(key) => self.update(key, &balancer.health_check, now),
-                None => {
-                    let schedule = Schedule::new(now, new, balancer.health_check.interval().get());
-                    self.take_up(&entry.live, &balancer.health_check, schedule);
-                    new += 1;
+        for balancer in snapshot.load_balancers() {
+            let probing = Arc::new(balancer.probing());
+            for entry in &balancer.instances {
+                match self.keys.get(&entry.live.id()).copied() {
+                    Some(key) => self.update(key, entry, &probing, now),
+                    None => {
+                        let schedule = Schedule::new(now, new, probing.check.interval().get());
+                        self.take_up(entry, &probing, schedule);
+                        new += 1;
+                    }
                 }
             }
         }
     }
 
-    fn take_up(&mut self, live: &Arc<Live>, check: &HealthCheck, schedule: Schedule) {
+    fn take_up(&mut self, entry: &InstanceEntry, probing: &Arc<Probing>, schedule: Schedule) {
         let due = schedule.due();
         let key = self.instances.insert(Probed {
-            live: Arc::clone(live),
-            check: check.clone(),
-            health: Health::known(live.condition()),
+            live: Arc::clone(&entry.live),
+            host: entry.instance.host.clone(),
+            probing: Arc::clone(probing),
+            health: Health::known(entry.live.condition()),
             schedule,
             timer: None,
             underway: None,
         });
-        self.keys.insert(live.id(), key);
+        self.keys.insert(entry.live.id(), key);
         self.arm(key, due);
     }
 
     /// Goes over to the health check of the snapshot adopted last. If it is another one, what the old one has found so
     /// far in a row is forgotten, and what it is just asking does not count.
-    fn update(&mut self, key: Key, check: &HealthCheck, now: Instant) {
-        let Some(probed) = self.instances.get_mut(key).filter(|probed| probed.check != *check) else { return };
-        probed.check = check.clone();
+    fn update(&mut self, key: Key, entry: &InstanceEntry, probing: &Arc<Probing>, now: Instant) {
+        let Some(probed) = self.instances.get_mut(key) else { return };
+        probed.host.clone_from(&entry.instance.host);
+        let before = std::mem::replace(&mut probed.probing, Arc::clone(probing));
+        if before.check == probing.check {
+            return;
+        }
         probed.health.restart_counting();
         probed.live.set_condition(probed.health.condition());
         if let Some(underway) = probed.underway.take() {
             underway.abort();
         }
-        probed.schedule.change_interval(now, check.interval().get());
+        probed.schedule.change_interval(now, probing.check.interval().get());
         let due = probed.schedule.due();
         if let Some(timer) = probed.timer.take() {
             self.timers.disarm(timer);
@@ -188,9 +197,9 @@ impl Prober {
         let Some(probed) = self.instances.get_mut(key) else { return };
         // One that began late may still be underway. It counts for this one too.
         if probed.underway.is_none() {
-            let check = probed.check.clone();
-            let address = probed.live.address(check.target().port());
-            let work = async move { (key, probe(address, &check).await) };
+            let (probing, host) = (Arc::clone(&probed.probing), probed.host.clone());
+            let address = probed.live.address(probing.check.target().port());
+            let work = async move { (key, probe(address, &host, &probing).await) };
             probed.underway = Some(self.underway.spawn(work));
         }
         probed.schedule.handle_begun(now);
@@ -240,7 +249,7 @@ impl Probed {
         if result.is_err_and(Failure::is_connection_error) {
             self.live.control_cells().connection_errors.increment();
         }
-        if let Some(change) = self.health.handle_result(result, &self.check) {
+        if let Some(change) = self.health.handle_result(result, &self.probing.check) {
             self.live.set_condition(change.to);
             self.log(change, result);
         }

@@ -13,34 +13,47 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Prober;
-use super::probe::{Outcome, probe};
+use super::probe::{Outcome, probe as probe_by};
 use crate::health::{Condition, Failure};
-use crate::model::{Configuration, HealthCheck, Interval, Threshold, Timeout};
+use crate::model::{Configuration, HealthCheck, Host, InstanceHttp, Interval, Threshold, Timeout};
 use crate::registry::testing::{balancer, configuration, instance};
-use crate::registry::{Lifecycle, Live, Registry};
+use crate::registry::{Lifecycle, Live, Probing, Registry};
 
 /// Long enough for a busy machine, short enough for a failing test.
 const PATIENCE: Duration = Duration::from_secs(30);
 const INTERVAL_MS: u32 = 400;
 const TIMEOUT_MS: u32 = 350;
 
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Two bad probes take an instance out, two good ones bring it back.
-fn check(target: &str, interval_ms: u32, timeout_ms: u32) -> HealthCheck {
+pub(super) fn check(target: &str, interval_ms: u32, timeout_ms: u32) -> HealthCheck {
     let target = target.parse().expect("a target");
     let (interval, timeout) = (Interval::of_ms(interval_ms), Timeout::of_ms(timeout_ms));
     HealthCheck::new(target, interval, timeout, Threshold::of(2), Threshold::of(2)).expect("a check")
 }
 
+/// How a load balancer probes whose listener asks instances on port 8080 in `http`.
+pub(super) fn probing(check: &HealthCheck, http: InstanceHttp) -> Probing {
+    let mut web = balancer("web", 80, Vec::new());
+    web.listeners[0].instance_http = http;
+    web.health_check = check.clone();
+    let registry = Registry::new(&configuration(vec![web]), 1).expect("no addresses");
+    registry.snapshot().load_balancers()[0].probing()
+}
+
+async fn probe(address: SocketAddr, check: &HealthCheck) -> Outcome {
+    probe_by(address, &Host::Ip(address.ip()), &probing(check, InstanceHttp::Http1)).await
+}
+
 /// A back end on a port of its own. `serve` is told which connection it is, from 0.
-struct BackEnd {
-    address: SocketAddr,
+pub(super) struct BackEnd {
+    pub address: SocketAddr,
     connections: Rc<Cell<usize>>,
 }
 
 impl BackEnd {
-    async fn serving<F: Future<Output = ()> + 'static>(serve: impl Fn(usize, TcpStream) -> F + 'static) -> Self {
+    pub async fn serving<F: Future<Output = ()> + 'static>(serve: impl Fn(usize, TcpStream) -> F + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let connections = Rc::new(Cell::new(0));
@@ -55,7 +68,7 @@ impl BackEnd {
     }
 
     /// Reads each request to its end and then sends `answer`.
-    async fn answering(answer: impl Fn(usize) -> String + Clone + 'static) -> Self {
+    pub async fn answering(answer: impl Fn(usize) -> String + Clone + 'static) -> Self {
         Self::serving(move |number, mut stream| {
             let answer = answer(number);
             async move {
@@ -100,7 +113,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 /// Runs `scene` as the control thread would, and answers what was logged meanwhile.
-fn played(scene: impl Future<Output = ()>) -> String {
+pub(super) fn played(scene: impl Future<Output = ()>) -> String {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -127,7 +140,7 @@ impl Write for Log {
     }
 }
 
-fn judged(outcome: Outcome) -> Result<(), Failure> {
+pub(super) fn judged(outcome: Outcome) -> Result<(), Failure> {
     match outcome {
         Outcome::Judged(result) => result,
         Outcome::NotAsked(error) => panic!("not asked: {error}"),

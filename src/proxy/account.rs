@@ -13,11 +13,11 @@ use crate::proxy::session::Session;
 use crate::proxy::tunnel::Carried;
 use crate::registry::ListenerEntry;
 use crate::telemetry::{
-    AccessExchange, AccessRecord, AccessRequestLine, AccessTls, FlightAttempt, FlightPhases, FlightRecord, RequestId,
-    Times,
+    AccessCertificate, AccessExchange, AccessRecord, AccessRequestLine, AccessTls, FlightAttempt, FlightPhases,
+    FlightRecord, RequestId, Times,
 };
 use crate::tls::Agreed;
-use crate::wire::forward::Scheme;
+use crate::wire::forward::{ClientCertificate, Scheme};
 use crate::wire::head::{FieldName, RequestHead};
 
 /// Filled in as things happen; cheap enough to be kept when there is no log.
@@ -73,6 +73,15 @@ pub struct Party<'a> {
     pub client: SocketAddr,
     /// What protects its connection.
     pub agreed: Option<Agreed>,
+    /// Who it proved to be.
+    pub certificate: Option<&'a ClientCertificate>,
+}
+
+impl<'a> Party<'a> {
+    /// A client that has not shaken hands.
+    pub fn unknown(core: &'a Core, entry: &'a ListenerEntry, client: SocketAddr) -> Party<'a> {
+        Party { core, entry, client, agreed: None, certificate: None }
+    }
 }
 
 /// Counts and writes down a connection that failed for `reason` before it carried anything.
@@ -199,7 +208,7 @@ impl Account {
     }
 
     fn log(&self, party: &Party<'_>, exchange: Option<AccessExchange<'_>>) {
-        let Party { core, entry, client, agreed } = *party;
+        let Party { core, entry, client, agreed, certificate } = *party;
         let Some(log) = &entry.rules.access_log else { return };
         let record = AccessRecord {
             id: self.id.as_str(),
@@ -218,6 +227,10 @@ impl Account {
             received_bytes: self.received_bytes,
             sent_bytes: self.sent_bytes,
             tls: agreed.map(|agreed| AccessTls { cipher: agreed.cipher.as_str(), protocol: agreed.protocol.name() }),
+            client_certificate: certificate.map(|certificate| AccessCertificate {
+                subject: &certificate.subject,
+                fingerprint: &certificate.fingerprint,
+            }),
             reason: self.failed.map(|reason| reason.as_str()),
         };
         core.log(log, |out| record.write(log.format(), out));

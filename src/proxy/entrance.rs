@@ -33,7 +33,7 @@ pub fn enter(core: &Rc<Core>, entry: &Arc<ListenerEntry>, socket: Socket) {
     let seat = match take_seat(core, entry) {
         Ok(seat) => seat,
         Err(reason) => {
-            return account::close_failed(&Party { core, entry, client: peer, agreed: None }, reason);
+            return account::close_failed(&Party::unknown(core, entry, peer), reason);
         }
     };
     let arrival = Arrival { core: core.hold(), entry: entry.clone(), seat, receiver: PlainReceiver::new(socket) };
@@ -132,6 +132,6 @@ impl Arrival {
     }
 
     fn refuse(&self, client: SocketAddr, reason: Reason) {
-        account::close_failed(&Party { core: &self.core, entry: &self.entry, client, agreed: None }, reason);
+        account::close_failed(&Party::unknown(&self.core, &self.entry, client), reason);
     }
 }

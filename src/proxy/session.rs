@@ -110,7 +110,8 @@ impl Session {
 
     /// Whose accounts are kept here.
     pub fn party(&self) -> Party<'_> {
-        Party { core: &self.core, entry: &self.entry, client: self.client(), agreed: self.agreed() }
+        let (agreed, certificate) = (self.agreed(), self.client_certificate());
+        Party { core: &self.core, entry: &self.entry, client: self.client(), agreed, certificate }
     }
 
     /// What protects the connection, if it is inside TLS.

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::balance::{Candidates, Member, Placement, Share, StickyKey, Zoning};
 use crate::model::{
-    AccessLog, Configuration, Host, HostName, Instance, InstanceId, Listener, LoadBalancer, LoadBalancerName, Port,
-    Routing,
+    AccessLog, Configuration, Host, HostName, Instance, InstanceHttp, InstanceId, Listener, LoadBalancer,
+    LoadBalancerName, Port, Routing,
 };
 use crate::telemetry::{AccessLogQueue, ListenerCells, PerCore};
 use crate::tls::TicketFault;
@@ -107,13 +107,15 @@ pub fn compile(
     previous: Option<&Snapshot>,
 ) -> Result<Snapshot, Vec<CompileError>> {
     let mut compiler = Compiler::new(configuration, cores, keys, previous);
-    let load_balancers: Box<[_]> =
+    let mut load_balancers: Box<[_]> =
         configuration.load_balancers.values().map(|balancer| compiler.load_balancer(balancer)).collect();
     if !compiler.errors.is_empty() {
         return Err(compiler.errors);
     }
-    let balancers = load_balancers.iter().zip(configuration.load_balancers.values());
-    let mut listeners: Box<[_]> = balancers.flat_map(|(entry, balancer)| compiler.listeners(entry, balancer)).collect();
+    for (entry, balancer) in load_balancers.iter_mut().zip(configuration.load_balancers.values()) {
+        entry.listeners = compiler.listeners(entry, balancer);
+    }
+    let mut listeners: Box<[_]> = load_balancers.iter().flat_map(|entry| &entry.listeners).cloned().collect();
     if !compiler.errors.is_empty() {
         return Err(compiler.errors);
     }
@@ -135,7 +137,7 @@ struct Compiler<'a> {
     lives: HashMap<(&'a LoadBalancerName, &'a InstanceId), &'a Arc<Live>>,
     rules: HashMap<&'a LoadBalancerName, &'a Rules>,
     listener_cells: HashMap<(LoadBalancerName, Port), Arc<PerCore<ListenerCells>>>,
-    backend_tls: HashMap<(&'a LoadBalancerName, Port), &'a BackendTls>,
+    backend_tls: HashMap<(&'a LoadBalancerName, Port, InstanceHttp), &'a BackendTls>,
     backend_tls_made: u32,
     places: HashMap<SocketAddr, &'a Arc<Places>>,
     access_logs: Vec<Arc<AccessLogQueue>>,
@@ -151,7 +153,7 @@ impl<'a> Compiler<'a> {
         let listeners = || previous.into_iter().flat_map(Snapshot::listeners);
         let balancers = previous.into_iter().flat_map(Snapshot::load_balancers);
         let backend_tls = listeners().filter_map(|entry| {
-            let place = (&entry.rules.name, entry.listener.instance_port);
+            let place = (&entry.rules.name, entry.listener.instance_port, entry.listener.instance_http);
             entry.targets.tls().map(|tls| (place, tls.as_ref()))
         });
         let births = previous.map_or(&[] as &[u32], |previous| &previous.births);
@@ -205,6 +207,8 @@ impl<'a> Compiler<'a> {
             }),
             health_check: balancer.health_check.clone(),
             instances,
+            // Made of what is known by then.
+            listeners: Box::default(),
         }
     }
 
@@ -292,19 +296,21 @@ impl<'a> Compiler<'a> {
         queue
     }
 
-    fn listeners(&mut self, entry: &LoadBalancerEntry, balancer: &'a LoadBalancer) -> Vec<Arc<ListenerEntry>> {
+    fn listeners(&mut self, entry: &LoadBalancerEntry, balancer: &'a LoadBalancer) -> Box<[Arc<ListenerEntry>]> {
         let (mut targets, mut backend_tls) = (HashMap::new(), HashMap::new());
         let mut compiled = Vec::with_capacity(balancer.listeners.len());
         for listener in &balancer.listeners {
-            let (port, routing) = (listener.instance_port, balancer.attributes.routing_of(listener.protocols.layer()));
-            // All listeners that share an instance port agree on whether it speaks TLS.
-            if listener.protocols.back().is_secure() && !backend_tls.contains_key(&port) {
+            let (port, http) = (listener.instance_port, listener.instance_http);
+            let routing = balancer.attributes.routing_of(listener.protocols.layer());
+            // All listeners that share an instance port agree on whether it speaks TLS; what is spoken inside, those of
+            // bytes do not say.
+            if listener.protocols.back().is_secure() && !backend_tls.contains_key(&(port, http)) {
                 let Some(tls) = self.backend_tls(entry, balancer, listener) else { continue };
-                backend_tls.insert(port, tls);
+                backend_tls.insert((port, http), tls);
             }
-            let targets = targets
-                .entry((port, routing))
-                .or_insert_with(|| Arc::new(self.targets(entry, port, routing, backend_tls.get(&port).cloned())));
+            let targets = targets.entry((port, http, routing)).or_insert_with(|| {
+                Arc::new(self.targets(entry, port, routing, backend_tls.get(&(port, http)).cloned()))
+            });
             let front = FrontTls::compile(balancer, listener, self.keys.keyring);
             let Some(tls) = self.noted(front, entry, listener) else { continue };
             compiled.push(Arc::new(ListenerEntry {
@@ -322,7 +328,8 @@ impl<'a> Compiler<'a> {
                 proxy_protocol: balancer.proxy_protocol(listener),
             }));
         }
-        compiled
+        compiled.sort_unstable_by_key(|entry| entry.listener.socket_address());
+        compiled.into()
     }
 
     /// `None` after an error.
@@ -332,7 +339,8 @@ impl<'a> Compiler<'a> {
         balancer: &'a LoadBalancer,
         listener: &Listener,
     ) -> Option<Arc<BackendTls>> {
-        let previous = self.backend_tls.get(&(&balancer.name, listener.instance_port)).copied();
+        let place = (&balancer.name, listener.instance_port, listener.instance_http);
+        let previous = self.backend_tls.get(&place).copied();
         let instances = entry.instances.iter().map(|entry| (entry.live.id(), &entry.instance.host));
         self.backend_tls_made += 1;
         let id = u64::from(self.version) << 32 | u64::from(self.backend_tls_made);

@@ -2,9 +2,9 @@
 //!
 //! Owns: the compilation of a [`Configuration`](crate::model::Configuration) into an immutable [`Snapshot`], its
 //! publication to every thread, the certificates and keys in their files ([`Keyring`]), the [`Live`] record of each
-//! registered instance, who is [`Ejected`] and for how long, whose share still grows, what [`Clients`] have of a load balancer, the
-//! [`Lifecycle`] of the node, and what metrics and status read of all this. Does not own: how an instance is chosen
-//! (`balance`), how it is probed (`prober`), sockets.
+//! registered instance, who is [`Ejected`] and for how long, whose share still grows, what [`Clients`] have of a load
+//! balancer, by which rules instances are probed ([`Probing`]), the [`Lifecycle`] of the node, and what metrics and
+//! status read of all this. Does not own: how an instance is chosen (`balance`), how it is probed (`prober`), sockets.
 //!
 //! # Births and deaths
 //!
@@ -30,6 +30,7 @@ mod live;
 mod newcomers;
 mod news;
 mod places;
+mod probing;
 mod publication;
 mod reading;
 mod secure;
@@ -51,6 +52,7 @@ pub use keyring::{
 pub use lifecycle::Lifecycle;
 pub use live::{Lease, Live, LiveId};
 pub use places::{Place, Places};
+pub use probing::Probing;
 pub use publication::{Reader, Registry};
 use secure::BackendTls;
 pub use secure::{BackendTlsId, FrontTls, TlsError};

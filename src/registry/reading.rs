@@ -8,11 +8,13 @@ use std::sync::Arc;
 impl Registry {
     /// As [`Snapshot::reading`] of the snapshot published last, with those who leave.
     pub fn reading(&self) -> Reading {
-        let mut reading = self.snapshot().reading();
-        let leaving = self.deregistered();
-        for balancer in &mut reading.load_balancers {
-            balancer.draining_instances +=
-                leaving.iter().filter(|gone| gone.load_balancer == balancer.name).count() as u64;
+        let snapshot = self.snapshot();
+        let mut reading = snapshot.reading();
+        for gone in self.deregistered() {
+            let place = snapshot.position_of(&gone.load_balancer);
+            if let Some(balancer) = place.and_then(|place| reading.load_balancers.get_mut(place)) {
+                balancer.draining_instances += 1;
+            }
         }
         reading
     }
@@ -22,31 +24,28 @@ impl Snapshot {
     /// Every load balancer with its listeners and instances. Touches no data-plane thread.
     pub fn reading(&self) -> Reading {
         Reading {
-            load_balancers: self.load_balancers.iter().map(|balancer| self.reading_of(balancer)).collect(),
+            load_balancers: self.load_balancers.iter().map(LoadBalancerEntry::reading).collect(),
             ..Reading::default()
         }
     }
+}
 
-    fn reading_of(&self, balancer: &LoadBalancerEntry) -> LoadBalancerReading {
-        let mut listeners: Vec<_> = self.listeners_of(balancer).map(|entry| entry.reading()).collect();
+impl LoadBalancerEntry {
+    fn reading(&self) -> LoadBalancerReading {
+        let mut listeners: Vec<_> = self.listeners.iter().map(|entry| entry.reading()).collect();
         listeners.sort_by_key(|listener| listener.port);
         // Listeners with the same port share their cells.
         listeners.dedup_by_key(|listener| listener.port);
         LoadBalancerReading {
-            name: balancer.rules.name.clone(),
+            name: self.rules.name.clone(),
             listeners,
-            instances: balancer.instances.iter().map(InstanceEntry::reading).collect(),
-            draining_instances: balancer.instances.iter().filter(|entry| entry.live.is_draining()).count() as u64,
-            ejected_instances: balancer.rules.ejected.now().into(),
-            ejections: balancer.rules.ejected.totals(),
-            newcomers: Newcomers::count_in(balancer.instances.iter().map(|entry| &*entry.live)) as u64,
-            access_log_lines_dropped: balancer.rules.access_log.as_ref().map_or(0, |log| log.dropped()),
+            instances: self.instances.iter().map(InstanceEntry::reading).collect(),
+            draining_instances: self.instances.iter().filter(|entry| entry.live.is_draining()).count() as u64,
+            ejected_instances: self.rules.ejected.now().into(),
+            ejections: self.rules.ejected.totals(),
+            newcomers: Newcomers::count_in(self.instances.iter().map(|entry| &*entry.live)) as u64,
+            access_log_lines_dropped: self.rules.access_log.as_ref().map_or(0, |log| log.dropped()),
         }
-    }
-
-    /// The listeners of one load balancer of this snapshot.
-    pub fn listeners_of<'a>(&'a self, balancer: &'a LoadBalancerEntry) -> impl Iterator<Item = &'a Arc<ListenerEntry>> {
-        self.listeners.iter().filter(move |entry| Arc::ptr_eq(&entry.rules, &balancer.rules))
     }
 }
 

@@ -133,6 +133,12 @@ impl BackendTls {
         self.id
     }
 
+    /// What to shake hands with an instance at `host` with that is only probed: by the same rules, and without memory, so
+    /// that no session is resumed in place of a whole handshake.
+    pub(super) fn probing_client(&self, host: &Host) -> Result<ClientTls, TlsError> {
+        self.demand.client(host)
+    }
+
     /// What to shake hands with this instance with.
     pub(super) fn client(&self, instance: LiveId) -> &ClientTls {
         self.clients.get(&instance).unwrap_or(&self.any)

@@ -35,6 +35,8 @@ pub struct LoadBalancerEntry {
     pub health_check: HealthCheck,
     /// Its instances, in the order of registration.
     pub instances: Box<[InstanceEntry]>,
+    /// Its listeners, in the order of their addresses.
+    pub listeners: Box<[Arc<ListenerEntry>]>,
 }
 
 /// What the traffic of a load balancer goes by.
@@ -133,6 +135,11 @@ impl Snapshot {
     /// Every load balancer, in the order of their names.
     pub fn load_balancers(&self) -> &[LoadBalancerEntry] {
         &self.load_balancers
+    }
+
+    /// Where the load balancer of this name stands among [`Snapshot::load_balancers`].
+    pub fn position_of(&self, name: &LoadBalancerName) -> Option<usize> {
+        self.load_balancers.binary_search_by(|entry| entry.rules.name.cmp(name)).ok()
     }
 
     /// Every listener, in the order of their addresses.

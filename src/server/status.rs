@@ -25,15 +25,18 @@ pub(super) struct NodeFacts<'a> {
 pub(super) fn status(facts: &NodeFacts<'_>, registry: &Registry) -> Status {
     let (snapshot, leaving) = (registry.snapshot(), registry.deregistered());
     let features = facts.features.list.iter().map(|(name, support)| ((*name).to_owned(), feature(*support)));
-    let load_balancers = snapshot.load_balancers().iter().map(|balancer| LoadBalancerStatus {
+    let balancers = snapshot.load_balancers().iter().map(|balancer| LoadBalancerStatus {
         name: balancer.rules.name.to_string(),
-        listeners: snapshot.listeners_of(balancer).map(|entry| listener(entry)).collect(),
-        instances: {
-            let leaving = leaving.iter().filter(|gone| gone.load_balancer == balancer.rules.name);
-            let registered = balancer.instances.iter().map(|entry| instance(entry, entry.report()));
-            registered.chain(leaving.map(|gone| instance(&gone.entry, Report::DRAINING))).collect()
-        },
+        listeners: balancer.listeners.iter().map(|entry| listener(entry)).collect(),
+        instances: balancer.instances.iter().map(|entry| instance(entry, entry.report())).collect(),
     });
+    let mut load_balancers: Vec<_> = balancers.collect();
+    for gone in &leaving {
+        let place = snapshot.position_of(&gone.load_balancer);
+        if let Some(balancer) = place.and_then(|place| load_balancers.get_mut(place)) {
+            balancer.instances.push(instance(&gone.entry, Report::DRAINING));
+        }
+    }
     Status {
         node: NodeStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -45,7 +48,7 @@ pub(super) fn status(facts: &NodeFacts<'_>, registry: &Registry) -> Status {
             log_lines_dropped: facts.log_lines_dropped as u64,
         },
         kernel: KernelStatus { release: facts.features.release.clone(), features: features.collect() },
-        load_balancers: load_balancers.collect(),
+        load_balancers,
     }
 }
 

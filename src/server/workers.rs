@@ -20,6 +20,9 @@ const BUFFERS: u16 = 16 * 1024;
 /// How long a thread waits at its end for operations in flight.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Environment variable that gives each core fewer, to see what comes of a shortage.
+const FEWER_BUFFERS: &str = "ELBOW_BUFFERS";
+
 /// Environment variable that switches splicing off, to measure what it gains.
 const SPLICE: &str = "ELBOW_SPLICE";
 
@@ -92,7 +95,7 @@ impl Worker {
 
     fn serve(self, started: &mpsc::Sender<io::Result<()>>) -> io::Result<()> {
         runtime::pin_to(self.cpu)?;
-        let buffers = BufferPool::new(BUFFERS)?;
+        let buffers = BufferPool::new(buffers())?;
         let ring = Ring::new(&buffers).map_err(|error| io::Error::other(Features::explain(&error)))?;
         let mut executor = Executor::new(Box::new(ring), buffers)?;
         let io = executor.io().clone();
@@ -115,6 +118,11 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+fn buffers() -> u16 {
+    let fewer = std::env::var(FEWER_BUFFERS).ok().and_then(|text| text.parse().ok());
+    fewer.filter(|fewer| (1..BUFFERS).contains(fewer)).unwrap_or(BUFFERS)
 }
 
 /// Makes a ring and lets it go: what the kernel lacks shows before anything else is built.

@@ -34,7 +34,9 @@ mod reading;
 #[cfg(test)]
 mod testing;
 
-pub use access_log::{AccessExchange, AccessLogQueue, AccessRecord, AccessRequestLine, AccessTls, Block, Times};
+pub use access_log::{
+    AccessCertificate, AccessExchange, AccessLogQueue, AccessRecord, AccessRequestLine, AccessTls, Block, Times,
+};
 pub use cell::{Counter, Gauge};
 pub use cells::{
     AnswerSource, DesyncCounters, HandshakeCounters, InstanceCells, ListenerCells, RequestCounters, ResponseClass,

@@ -2,7 +2,7 @@
 //! cancellations.
 
 use crate::harness::{
-    Authority, Backend, Balancer, PATIENCE, Process, curl, eventually, free_address, python, python_command,
+    Authority, Backend, Balancer, Nginx, PATIENCE, Process, curl, eventually, free_address, python, python_command,
 };
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use std::net::{SocketAddr, TcpStream};
@@ -58,6 +58,9 @@ handlers = {
 }
 server = grpc.server(futures.ThreadPoolExecutor(16))
 server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler('test.Echo', handlers),))
+# grpc.health.v1: SERVING.
+well = {'Check': grpc.unary_unary_rpc_method_handler(lambda request, context: b'\x08\x01')}
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler('grpc.health.v1.Health', well),))
 if len(sys.argv) > 2:
     chain, key = (open(path, 'rb').read() for path in sys.argv[2:4])
     server.add_secure_port(sys.argv[1], grpc.ssl_server_credentials([(key, chain)]))
@@ -221,6 +224,42 @@ fn http1_clients_are_served_by_http2_instances() {
     let fields = ["--header", "content-type: application/grpc", "--header", "te: trailers"];
     let told = curl(&[&["--http1.1", "--include", "--data", "", &url], &fields[..]].concat());
     assert!(told.starts_with("HTTP/1.1 200") && told.to_lowercase().contains("grpc-status: 12"), "{told}");
+}
+
+#[test]
+fn instances_that_speak_nothing_but_http2_pass_their_probes() {
+    let authority = Authority::new();
+    let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
+    let (chain, key) = (certificate.chain.display().to_string(), certificate.key.display().to_string());
+    let (plain, _plain) = server(&[]);
+    let (secure, _secure) = server(&[&chain, &key]);
+    let in_tls = "instance_protocol = \"HTTPS\"";
+    for (address, target, pairs) in
+        [(plain, "HTTP", &["http2 = true"][..]), (secure, "HTTPS", &[in_tls, "http2 = true"])]
+    {
+        let balancer = pairs.iter().fold(Balancer::http([address]), |all, pair| all.listener(pair));
+        let elbow = balancer.clone().probing(&format!("{target}:1/grpc.health.v1.Health/Check")).start();
+        let url = format!("http://{}/test.Echo/Missing", elbow.address());
+        let fields = ["--header", "content-type: application/grpc", "--header", "te: trailers"];
+        let told = curl(&[&["--http1.1", "--include", "--data", "", &url], &fields[..]].concat());
+        assert!(told.to_lowercase().contains("grpc-status: 12"), "{target}: {told}");
+        // It takes no GET.
+        let elbow = balancer.probing(&format!("{target}:1/")).start_early();
+        let fails = |line: &String| line.contains("request given up by the instance");
+        eventually("probes fail", PATIENCE, || elbow.log().iter().any(fails).then_some(()));
+    }
+    // A handshake in which nothing else is offered is enough for an SSL check.
+    Balancer::http([secure]).listener(in_tls).listener("http2 = true").probing("SSL:1").start();
+}
+
+#[test]
+fn an_instance_that_knows_no_http2_fails_the_probes_of_a_listener_that_speaks_it() {
+    let authority = Authority::new();
+    let nginx = Nginx::start_secure("back", &authority.issue("back", "back.test", &PKCS_ECDSA_P256_SHA256));
+    let balancer = Balancer::http([nginx.address()]).listener("instance_protocol = \"HTTPS\", http2 = true");
+    let elbow = balancer.probing("HTTPS:1/").start_early();
+    let says = |line: &String| line.contains("HTTP/2 not agreed on");
+    eventually("the reason", PATIENCE, || elbow.log().iter().any(says).then_some(()));
 }
 
 #[test]

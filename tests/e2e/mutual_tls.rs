@@ -6,6 +6,7 @@ use crate::harness::{
 };
 use crate::reload::Reloadable;
 use rcgen::PKCS_ECDSA_P256_SHA256;
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -198,6 +199,64 @@ fn instances_are_verified_by_authority_and_name() {
     }
     let untrusted = [("reason", "backend_key_untrusted")];
     assert!(running.elbow.admin().metrics().sum("elbow_errors_total", &untrusted) >= 4.0);
+}
+
+#[test]
+fn the_access_log_in_json_says_who_a_client_proved_to_be() {
+    let (authority, staff) = (Authority::new(), Authority::named("Staff"));
+    let alice = staff.issue("alice", "alice.test", &PKCS_ECDSA_P256_SHA256);
+    let (nginx, certificate) = (Nginx::start("plain"), web(&authority));
+    let asking = clients("optional", &staff);
+    let lines = |balancer: Balancer, format: &str, certificate: Option<&CertificatePaths>, more: &[&str]| {
+        let path = authority.folder().join(format!("{format}.log"));
+        let log = format!("access_log = {{ path = {:?}, format = {format:?} }}", path.display().to_string());
+        let elbow = balancer.listener(&asking).attribute(&log).start();
+        ask(&elbow, certificate, more);
+        let written = eventually("a line", Duration::from_secs(30), || {
+            std::fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n'))
+        });
+        std::fs::remove_file(&path).expect("a file");
+        written
+    };
+    let web = Balancer::https([nginx.address()], &[&certificate]);
+    let hash = fingerprint_of_certificate(&alice);
+    let stream = Balancer::ssl([nginx.address()], &[&certificate]);
+    for (balancer, version) in [(&web, "--http1.1"), (&web, "--http2"), (&stream, "--http1.1")] {
+        let line: Value =
+            serde_json::from_str(&lines(balancer.clone(), "json", Some(&alice), &[version])).expect("JSON");
+        assert_eq!(line["client_certificate_subject"], "CN=alice.test", "{version}: {line}");
+        assert_eq!(line["client_certificate_fingerprint"], hash.as_str(), "{version}: {line}");
+    }
+    let line = lines(web.clone(), "json", None, &[]);
+    assert!(line.contains("\"ssl_protocol\"") && !line.contains("client_certificate"), "{line}");
+    let line = lines(web, "elb", Some(&alice), &[]);
+    assert!(line.contains(" TLSv1.") && !line.contains("alice") && !line.contains(&hash), "{line}");
+}
+
+#[test]
+fn probes_believe_an_instance_for_the_reason_that_traffic_does() {
+    let (authority, strangers) = (Authority::new(), Authority::named("Strangers"));
+    let nginx = Nginx::start_secure("named", &authority.issue("back", "back.test", &PKCS_ECDSA_P256_SHA256));
+    let probing = |target: &str, authority: &Authority, name: &str| {
+        let asked = format!("instance_certificates = {{ ca_file = {:?}, server_name = {name:?} }}", authority.path());
+        let balancer = Balancer::http([nginx.address()]).listener("instance_protocol = \"HTTPS\"");
+        balancer.listener(&asked).probing(target)
+    };
+    for target in ["HTTPS:1/", "SSL:1"] {
+        let elbow = probing(target, &authority, "back.test").start();
+        assert_eq!(elbow.admin().metrics().sum("elbow_healthy_instances", &[]), 1.0);
+        for (authority, name, reason) in [
+            (&strangers, "back.test", "certificate refused: certificate_untrusted"),
+            (&authority, "other.test", "certificate refused: certificate_wrong_name"),
+        ] {
+            let elbow = probing(target, authority, name).start_early();
+            let says = |line: &String| line.contains("instance out of service") && line.contains(reason);
+            eventually(reason, Duration::from_secs(30), || elbow.log().iter().any(says).then_some(()));
+        }
+    }
+    // On a port that no traffic is sent to nobody is verified.
+    let elbow = probing("HTTPS:2/", &strangers, "other.test").start();
+    assert_eq!(elbow.admin().metrics().sum("elbow_healthy_instances", &[]), 1.0);
 }
 
 /// A secret for tickets, only for its owner.

@@ -1,12 +1,13 @@
 //! TLS to instances, and byte streams inside TLS.
 
-use crate::harness::{Authority, Backend, Balancer, CertificatePaths, Nginx, curl, openssl};
+use crate::harness::{Authority, Backend, Balancer, CertificatePaths, Nginx, curl, eventually, openssl};
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 fn url(elbow: &crate::harness::Elbow, path: &str) -> String {
     format!("http://{}{path}", elbow.address())
@@ -46,6 +47,14 @@ fn an_instance_must_hold_a_key_that_its_policy_names() {
         let elbow = balancer.start();
         let told = curl(&["--output", "/dev/null", "--write-out", "%{http_code}", &url(&elbow, "/")]);
         assert_eq!(told, status, "{trusted:?}");
+        // What traffic refuses, a probe refuses.
+        let elbow = balancer.probing("HTTPS:1/").start_early();
+        if status == "200" {
+            elbow.admin().wait_in_service();
+        } else {
+            let says = |line: &String| line.contains("certificate refused: public_key_unknown");
+            eventually("the reason", Duration::from_secs(30), || elbow.log().iter().any(says).then_some(()));
+        }
     }
 }
 

@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use elbow::base::Instant;
 
+use crate::faults::Rate;
 use crate::stage::{Harm, Injury};
 use crate::trace::Note;
 use crate::world::Shared;
 
-/// What was under way when something happened, or set out shortly after, may have felt it.
-const AFTERMATH: Duration = Duration::from_millis(500);
+/// How long the news of something may take to reach everybody, and what was done on the strength of older ones to end.
+const AFTERMATH: Duration = Duration::from_millis(50);
+
+/// The same where rings pause.
+const LONG_AFTERMATH: Duration = Duration::from_millis(500);
 
 /// How long a core may give work to an instance that left, and how long that may take where draining is off: as
 /// `registry` has it.
@@ -23,19 +27,8 @@ const ABRUPT: Duration = Duration::from_millis(500);
 /// Everything of the kind in one run.
 pub struct Hardship {
     world: Shared,
-    back_ends: RefCell<Vec<SocketAddr>>,
-    /// When a back end closed a connection without a word.
-    closings: RefCell<Vec<Instant>>,
-    /// When nobody was there to serve.
-    outages: RefCell<Periods>,
-    /// When so many back ends were dead that a request may have met nothing else.
-    epidemics: RefCell<Periods>,
-    /// When a back end died.
-    deaths: RefCell<Vec<Instant>>,
-    /// When a back end ended a connection with many requests on it.
-    losses: RefCell<Vec<Instant>>,
-    /// When a back end said that it takes no more requests on a connection.
-    partings: RefCell<Vec<Instant>>,
+    back_ends: RefCell<BTreeMap<SocketAddr, Member>>,
+    blows: RefCell<Vec<Blow>>,
     /// When instances may have left: they were deregistered or are out of service.
     departures: RefCell<Vec<Instant>>,
     /// How long what was in flight on them may go on.
@@ -45,6 +38,36 @@ pub struct Hardship {
     drained: Cell<Option<Instant>>,
     /// The node had to take receive buffers back.
     scarcity: Cell<bool>,
+}
+
+/// A back end.
+#[derive(Default)]
+struct Member {
+    /// The listener that it is behind.
+    port: u16,
+    /// When it was not there to serve: dead, out of service or not registered.
+    absences: Periods,
+}
+
+/// What a back end did to connections that the node has to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It died, with all of them.
+    Died,
+    /// It closed one without a word.
+    Closed,
+    /// It ended one with many requests on it.
+    Lost,
+    /// It takes less at once on a new one than its peer can know.
+    Narrowed,
+}
+
+/// One of these things.
+#[derive(Clone, Copy, Debug)]
+struct Blow {
+    at: Instant,
+    back_end: SocketAddr,
+    wrong: Wrong,
 }
 
 /// From when, and until when.
@@ -67,12 +90,7 @@ impl Hardship {
         Hardship {
             world: world.clone(),
             back_ends: RefCell::default(),
-            closings: RefCell::default(),
-            outages: RefCell::default(),
-            epidemics: RefCell::default(),
-            deaths: RefCell::default(),
-            losses: RefCell::default(),
-            partings: RefCell::default(),
+            blows: RefCell::default(),
             departures: RefCell::default(),
             patience,
             out: RefCell::default(),
@@ -81,41 +99,22 @@ impl Hardship {
         }
     }
 
-    /// Names a back end's address.
-    pub fn add_back_end(&self, address: SocketAddr) {
-        self.back_ends.borrow_mut().push(address);
+    /// Names the address of a back end behind the listener on `port`.
+    pub fn add_back_end(&self, address: SocketAddr, port: u16) {
+        self.back_ends.borrow_mut().insert(address, Member { port, ..Member::default() });
     }
 
-    /// A back end closes a connection without a word.
-    pub fn close_silently(&self) {
-        self.closings.borrow_mut().push(self.now());
+    /// From now on a back end is there to serve, or it is not.
+    pub fn set_absent(&self, back_end: SocketAddr, is_absent: bool) {
+        if let Some(member) = self.back_ends.borrow_mut().get_mut(&back_end) {
+            member.absences.set(is_absent, self.now());
+        }
     }
 
-    /// From now on nobody is there to serve, or somebody is.
-    pub fn set_outage(&self, is_out: bool) {
-        self.outages.borrow_mut().set(is_out, self.now());
-    }
-
-    /// From now on several back ends are dead, or at most one is.
-    pub fn set_epidemic(&self, is_there: bool) {
-        self.epidemics.borrow_mut().set(is_there, self.now());
-    }
-
-    /// A back end dies.
-    pub fn lose(&self, back_end: SocketAddr) {
-        self.say(&format!("{back_end} dies"));
-        self.deaths.borrow_mut().push(self.now());
-    }
-
-    /// A back end ends a connection that many requests may be under way on.
-    pub fn lose_connection(&self, back_end: SocketAddr) {
-        self.say(&format!("{back_end} ends a connection"));
-        self.losses.borrow_mut().push(self.now());
-    }
-
-    /// A back end says that it takes no more requests on a connection.
-    pub fn part(&self) {
-        self.partings.borrow_mut().push(self.now());
+    /// A back end does something to a connection.
+    pub fn strike(&self, back_end: SocketAddr, wrong: Wrong) {
+        self.say(&format!("{back_end}: {wrong:?}"));
+        self.blows.borrow_mut().push(Blow { at: self.now(), back_end, wrong });
     }
 
     /// Instances leave.
@@ -151,15 +150,13 @@ impl Hardship {
         self.scarcity.set(true);
     }
 
-    /// Whether something happened since then for which a session may have had to leave its instance.
+    /// Whether something happened since then for which a session may have had to leave its instance. That a connection is
+    /// closed is no reason.
     pub fn was_disturbed(&self, since: Instant) -> bool {
-        let after = |at: &Instant| *at + HEARSAY >= since;
-        self.departures.borrow().iter().any(after)
-            || self.deaths.borrow().iter().any(after)
-            || self.closings.borrow().iter().any(after)
-            || self.losses.borrow().iter().any(after)
-            || self.partings.borrow().iter().any(after)
-            || self.outages.borrow().touch(Span { client: None, began: since, ended: self.now() })
+        let span = Span { client: None, began: since, ended: self.now() };
+        self.departures.borrow().iter().any(|at| *at + HEARSAY >= since)
+            || self.any_blow(|blow| blow.wrong != Wrong::Closed && self.is_meanwhile(blow.at, span))
+            || self.back_ends.borrow().values().any(|member| member.absences.touch(span))
             || self.any_injury(|injury| self.is_behind(injury))
     }
 
@@ -168,11 +165,43 @@ impl Hardship {
         self.was_felt_by_client(span)
             || self.scarcity.get()
             || self.drained.get().is_some_and(|at| at <= span.began)
-            || self.outages.borrow().touch(span)
-            || self.epidemics.borrow().touch(span)
-            || self.was_hit_often(span)
             || self.was_cut(span)
-            || self.any_injury(|injury| self.is_behind(injury) && is_meanwhile(injury, span))
+            || self.any_injury(|injury| injury.harm == Harm::NoDescriptor && self.was_hurt(injury, span))
+    }
+
+    /// Whether so many of the back ends behind a listener were bad that what is safe to repeat may have met nothing else,
+    /// in as many attempts as it has.
+    pub fn was_surrounded(&self, span: Span, port: u16) -> bool {
+        let back_ends = self.back_ends.borrow();
+        let mut peers = back_ends.iter().filter(|(_, member)| member.port == port);
+        let bad = peers.clone().filter(|(address, member)| self.was_bad(**address, member, span)).count();
+        bad > 1 || peers.all(|(address, member)| self.was_bad(*address, member, span))
+    }
+
+    /// How many back ends behind a listener were there to serve all the time.
+    pub fn present(&self, span: Span, port: u16) -> usize {
+        let back_ends = self.back_ends.borrow();
+        back_ends.values().filter(|member| member.port == port && !member.absences.touch(span)).count()
+    }
+
+    /// Whether any back end behind a listener was bad.
+    pub fn was_any_bad(&self, span: Span, port: u16) -> bool {
+        let back_ends = self.back_ends.borrow();
+        back_ends.iter().any(|(address, member)| member.port == port && self.was_bad(*address, member, span))
+    }
+
+    /// Whether a back end may have failed what was given to it.
+    fn was_bad(&self, back_end: SocketAddr, member: &Member, span: Span) -> bool {
+        member.absences.touch(span)
+            || self.any_blow(|blow| blow.back_end == back_end && self.is_meanwhile(blow.at, span))
+            || self.any_injury(|injury| injury.server == back_end && self.was_hurt(injury, span))
+    }
+
+    /// Whether a back end may have failed what it got at the beginning of this span.
+    pub fn was_failed_by(&self, back_end: SocketAddr, span: Span) -> bool {
+        let meanwhile = |blow: &Blow| blow.at >= span.began && blow.at <= span.ended;
+        self.any_blow(|blow| blow.back_end == back_end && meanwhile(blow))
+            || self.any_injury(|injury| injury.server == back_end && self.was_hurt(injury, span))
     }
 
     /// Whether it may have been in flight on an instance that left, for longer than it may.
@@ -181,29 +210,10 @@ impl Hardship {
         self.departures.borrow().iter().any(overdue)
     }
 
-    /// Whether a back end died that it may have been on its way to, while another was not in service yet or any more.
-    pub fn was_stranded(&self, span: Span) -> bool {
-        let meanwhile = |at: &Instant| *at <= span.ended && *at + HEARSAY >= span.began;
-        self.was_bereaved(span) && self.departures.borrow().iter().any(meanwhile)
-    }
-
-    /// Whether a back end died that may have been at work on it, or have been asked just then.
-    pub fn was_bereaved(&self, span: Span) -> bool {
-        self.blows(span) > 0
-    }
-
-    /// Whether so many connections were lost that a request may have met nothing else.
-    fn was_hit_often(&self, span: Span) -> bool {
-        // Where there is one back end (for HTTP, and one for TCP), there is no other to go to.
-        let spared = if self.back_ends.borrow().len() > 2 { 1 } else { 0 };
-        !self.losses.borrow().is_empty() && self.blows(span) > spared
-    }
-
-    /// Back ends that died, and connections that they ended with many requests on them.
-    fn blows(&self, span: Span) -> usize {
-        let touches = |at: &&Instant| **at <= span.ended && **at + AFTERMATH >= span.began;
-        let (deaths, losses) = (self.deaths.borrow(), self.losses.borrow());
-        deaths.iter().chain(losses.iter()).filter(touches).count()
+    /// Whether a back end died after it got something at the beginning of this span.
+    pub fn was_bereaved(&self, back_end: SocketAddr, span: Span) -> bool {
+        let meanwhile = |blow: &Blow| blow.at >= span.began && blow.at <= span.ended;
+        self.any_blow(|blow| blow.back_end == back_end && blow.wrong == Wrong::Died && meanwhile(blow))
     }
 
     /// Whether something happened to the client's own connection.
@@ -211,14 +221,9 @@ impl Hardship {
         self.scarcity.get() || self.any_injury(|injury| Some(injury.client) == span.client)
     }
 
-    /// Whether a back end closed a connection without a word, on which a request may have been sent meanwhile.
-    pub fn was_closed(&self, span: Span) -> bool {
-        self.closings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.began)
-    }
-
-    /// Whether a back end may have turned it away at its end.
-    pub fn was_parted(&self, span: Span) -> bool {
-        self.partings.borrow().iter().any(|at| *at <= span.ended && *at + AFTERMATH >= span.ended)
+    /// Whether a back end may have turned something away because it takes less at once than could be known.
+    pub fn was_narrow(&self, span: Span) -> bool {
+        self.any_blow(|blow| blow.wrong == Wrong::Narrowed && self.is_meanwhile(blow.at, span))
     }
 
     /// Virtual time.
@@ -234,9 +239,27 @@ impl Hardship {
         self.world.borrow().stage.injuries().iter().any(is_it)
     }
 
+    fn any_blow(&self, is_it: impl Fn(&Blow) -> bool) -> bool {
+        self.blows.borrow().iter().any(is_it)
+    }
+
     /// Whether an injury was done between the node and a back end, or to the node.
     fn is_behind(&self, injury: &Injury) -> bool {
-        injury.harm == Harm::NoDescriptor || self.back_ends.borrow().contains(&injury.server)
+        injury.harm == Harm::NoDescriptor || self.back_ends.borrow().contains_key(&injury.server)
+    }
+
+    /// Whether an injury may have been felt in `span`: stalls last.
+    fn was_hurt(&self, injury: &Injury, span: Span) -> bool {
+        match injury.harm {
+            Harm::Stalled => injury.at <= span.ended,
+            _ => self.is_meanwhile(injury.at, span),
+        }
+    }
+
+    /// Whether what happened then may have been felt in `span`.
+    fn is_meanwhile(&self, at: Instant, span: Span) -> bool {
+        let pauses = self.world.borrow().stage.faults().paused_ring != Rate::NEVER;
+        at <= span.ended && at + if pauses { LONG_AFTERMATH } else { AFTERMATH } >= span.began
     }
 }
 
@@ -252,13 +275,8 @@ impl Periods {
 
     fn touch(&self, span: Span) -> bool {
         let touches = |(from, until): &(Instant, Option<Instant>)| {
-            *from <= span.ended && until.is_none_or(|until| until + AFTERMATH >= span.began)
+            *from <= span.ended && until.is_none_or(|until| until + HEARSAY >= span.began)
         };
         self.0.iter().any(touches)
     }
-}
-
-/// Whether an injury may have been felt in `span`: stalls last.
-fn is_meanwhile(injury: &Injury, span: Span) -> bool {
-    injury.at <= span.ended && (injury.harm == Harm::Stalled || injury.at + AFTERMATH >= span.began)
 }

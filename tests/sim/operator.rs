@@ -9,7 +9,7 @@ use elbow::base::random::Random;
 use elbow::runtime::Io;
 
 use crate::back_end::BackEnd;
-use crate::hardship::Hardship;
+use crate::hardship::{Hardship, Wrong};
 use crate::node::{Balancer, Node};
 
 /// Things that are done in one run, at the most.
@@ -96,7 +96,7 @@ impl Operator {
         for back_end in self.back_ends.iter().map(|of_balancer| &of_balancer[index]) {
             match dies {
                 true => {
-                    self.hardship.lose(back_end.address());
+                    self.hardship.strike(back_end.address(), Wrong::Died);
                     let random = &mut self.random;
                     back_end.die(|| random.chance(1, 2));
                 }
@@ -141,13 +141,14 @@ impl Operator {
         self.note(places);
     }
 
-    /// Takes note when nobody is there to serve.
+    /// Takes note of who is there to serve.
     fn note(&self, places: &[Place]) {
-        let alive = |index: usize| self.back_ends[0][index].is_alive();
-        let serves = |(index, place): (usize, &Place)| place.registered && place.good && place.wanted && alive(index);
-        let dead = (0..places.len()).filter(|index| !alive(*index)).count();
-        self.hardship.set_outage(!places.iter().enumerate().any(serves));
-        self.hardship.set_epidemic(dead > 1);
+        for back_ends in &self.back_ends {
+            for (back_end, place) in back_ends.iter().zip(places) {
+                let serves = place.registered && place.good && place.wanted && back_end.is_alive();
+                self.hardship.set_absent(back_end.address(), !serves);
+            }
+        }
     }
 
     fn addresses(&self, places: &[Place], which: impl Fn(&Place) -> bool) -> Vec<SocketAddr> {

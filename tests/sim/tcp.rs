@@ -15,6 +15,7 @@ use crate::http::client::Door;
 use crate::line::{Line, Offer};
 use crate::message::{Body, Framing, Hearer, Pace, Talker};
 use crate::pattern::Pattern;
+use crate::traffic::TCP;
 use crate::world::Shared;
 
 /// Bytes at the start of a client's stream that say which one it is.
@@ -153,7 +154,7 @@ impl Streams {
         // A back end that died may have had to hear yet what its client had said.
         let ended = if entry.accounts[SERVER].left { self.hardship.now() } else { ended };
         let (span, hardship) = (Span { client: entry.client, began, ended }, &self.hardship);
-        let excused = hardship.was_felt(span) || hardship.was_bereaved(span);
+        let excused = hardship.was_felt(span) || hardship.was_any_bad(span, TCP);
         let excused = excused || entry.plan.failing.is_some() || entry.plan.resets;
         (!complete && !excused).then(|| format!("stream {number} did not come through for no reason: {entry:?}"))
     }

@@ -30,8 +30,8 @@ use crate::simulation::{Simulation, Verdict};
 use crate::tcp::{self, Streams};
 
 /// The listeners' ports.
-const HTTP: u16 = 80;
-const TCP: u16 = 90;
+pub const HTTP: u16 = 80;
+pub const TCP: u16 = 90;
 
 /// Client connections that the node admits.
 const LIMIT: usize = 10_000;
@@ -249,26 +249,32 @@ impl Traffic {
         };
         let (ledger, streams) = (self.ledger.clone(), self.streams.clone());
         let servers = dress.servers(if dress.instance_streams { &[b"h2"] } else { &[] });
-        let http = self.start_back_ends(Rc::new(move |socket, seed| {
-            let (servers, ledger) = (servers.clone(), ledger.clone());
-            Box::pin(async move {
-                let Ok(line) = servers.accept(socket).await else { return };
-                if dress.instance_streams {
-                    h2_backend::serve(ledger, line, expected, seed).await;
-                } else if let Some(exchanges) = Exchanges::new(ledger, line, expected, seed) {
-                    exchanges.serve().await;
-                }
-            })
-        }));
+        let http = self.start_back_ends(
+            HTTP,
+            Rc::new(move |socket, seed| {
+                let (servers, ledger) = (servers.clone(), ledger.clone());
+                Box::pin(async move {
+                    let Ok(line) = servers.accept(socket).await else { return };
+                    if dress.instance_streams {
+                        h2_backend::serve(ledger, line, expected, seed).await;
+                    } else if let Some(exchanges) = Exchanges::new(ledger, line, expected, seed) {
+                        exchanges.serve().await;
+                    }
+                })
+            }),
+        );
         let servers = dress.servers(&[]);
-        let tcp = self.start_back_ends(Rc::new(move |socket, seed| {
-            let (servers, streams) = (servers.clone(), streams.clone());
-            Box::pin(async move {
-                if let Ok(line) = servers.accept(socket).await {
-                    tcp::be_back_end(streams, line, seed).await;
-                }
-            })
-        }));
+        let tcp = self.start_back_ends(
+            TCP,
+            Rc::new(move |socket, seed| {
+                let (servers, streams) = (servers.clone(), streams.clone());
+                Box::pin(async move {
+                    if let Ok(line) = servers.accept(socket).await {
+                        tcp::be_back_end(streams, line, seed).await;
+                    }
+                })
+            }),
+        );
         let buffers = self.setting.buffers;
         let cores: Vec<Io> = (0..self.setting.cores).map(|_| self.simulation.add_core(buffers).0).collect();
         self.cores.clone_from(&cores);
@@ -291,12 +297,12 @@ impl Traffic {
         node
     }
 
-    fn start_back_ends(&mut self, flow: Flow) -> Vec<Rc<BackEnd>> {
+    fn start_back_ends(&mut self, port: u16, flow: Flow) -> Vec<Rc<BackEnd>> {
         let address = SocketAddr::new(self.servers_address, 0);
         let start = |_| {
             let seed = self.random.next_u64();
             let back_end = BackEnd::start(&self.servers, address, seed, flow.clone(), &self.stop);
-            self.hardship.add_back_end(back_end.address());
+            self.hardship.add_back_end(back_end.address(), port);
             back_end
         };
         (0..self.setting.back_ends).map(start).collect()

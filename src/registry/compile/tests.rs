@@ -1,7 +1,7 @@
 use super::*;
 use crate::balance::Unavailable;
 use crate::health::Condition;
-use crate::model::{Count, LoadBalancerParts, Policy, PolicyName, Protocol, Weight};
+use crate::model::{Count, LoadBalancerParts, Policy, PolicyName, Protocol, ProtocolPair, Weight};
 use crate::registry::Tried;
 use crate::registry::testing::{balancer, configuration, instance, key, keyring, listener, zone};
 use std::time::Duration;
@@ -78,6 +78,25 @@ fn requests_go_to_instances_in_service_on_the_listeners_port_or_their_own() {
     live(&snapshot, "b").set_condition(Condition::Recovering);
     let listener = &snapshot.listeners()[0];
     assert_eq!(listener.targets.choose(0, &Tried::none()).err(), Some(Unavailable::NoneInService));
+}
+
+#[test]
+fn listeners_of_bytes_and_of_http2_on_one_instance_port_shake_hands_each_in_its_own_way() {
+    let reached = |protocol, back, port| Listener {
+        protocols: ProtocolPair::new(protocol, back).expect("one layer"),
+        ..listener(protocol, port, 8443)
+    };
+    let bytes = reached(Protocol::Tcp, Protocol::Ssl, 81);
+    let http2 = Listener { instance_http: InstanceHttp::Http2, ..reached(Protocol::Http, Protocol::Https, 82) };
+    let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1")]);
+    web.listeners = vec![bytes.clone(), http2, Listener { port: Port::new(83).expect("a port"), ..bytes }];
+    let first = compiled(vec![web.clone()], None);
+    let ids = |snapshot: &Snapshot| -> Vec<_> {
+        snapshot.load_balancers[0].listeners.iter().map(|entry| entry.targets.tls().expect("TLS").id()).collect()
+    };
+    let [one, http2, other] = ids(&first)[..] else { panic!("three listeners") };
+    assert!(one == other && one != http2);
+    assert_eq!(ids(&compiled(vec![web], Some(&first))), [one, http2, other], "kept with their sessions");
 }
 
 #[test]

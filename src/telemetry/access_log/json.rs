@@ -29,6 +29,11 @@ pub(super) fn write(record: &AccessRecord<'_>, out: &mut Vec<u8>) {
     if let Some(tls) = record.tls {
         let _ = write!(out, ",\"ssl_cipher\":\"{}\",\"ssl_protocol\":\"{}\"", tls.cipher, tls.protocol);
     }
+    if let Some(certificate) = record.client_certificate {
+        out.extend_from_slice(b",\"client_certificate_subject\":\"");
+        write_escaped(certificate.subject.as_bytes(), out);
+        let _ = write!(out, "\",\"client_certificate_fingerprint\":\"{}\"", certificate.fingerprint);
+    }
     if let Some(reason) = record.reason {
         let _ = write!(out, ",\"reason\":\"{reason}\"");
     }
@@ -58,8 +63,8 @@ fn write_escaped(text: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::AccessRecord;
     use super::super::tests::{line, record};
+    use super::super::{AccessCertificate, AccessRecord};
     use crate::model::AccessLogFormat::Json;
     use serde_json::{Value, json};
 
@@ -75,6 +80,11 @@ mod tests {
             "ssl_cipher": "ECDHE-RSA-AES128-GCM-SHA256", "ssl_protocol": "TLSv1.2",
         });
         assert_eq!(parsed, expected);
+        let certificate = AccessCertificate { subject: "CN=a \\\"b\\\"", fingerprint: "00ff" };
+        let known = AccessRecord { client_certificate: Some(certificate), ..record() };
+        let parsed: Value = serde_json::from_str(&line(&known, Json)).expect("JSON");
+        assert_eq!(parsed["client_certificate_subject"], "CN=a \\\"b\\\"");
+        assert_eq!(parsed["client_certificate_fingerprint"], "00ff");
         let failed =
             AccessRecord { instance: None, times: None, exchange: None, reason: Some("idle_timeout"), ..record() };
         let parsed: Value = serde_json::from_str(&line(&failed, Json)).expect("JSON");

@@ -39,6 +39,8 @@ pub struct AccessRecord<'a> {
     pub sent_bytes: u64,
     /// What protects the client's connection, if it is inside TLS.
     pub tls: Option<AccessTls<'a>>,
+    /// Who the client proved to be. ELB's form has no room for that.
+    pub client_certificate: Option<AccessCertificate<'a>>,
     /// Why it failed.
     pub reason: Option<&'a str>,
 }
@@ -50,6 +52,15 @@ pub struct AccessTls<'a> {
     pub cipher: &'a str,
     /// The protocol version.
     pub protocol: &'a str,
+}
+
+/// A client's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessCertificate<'a> {
+    /// Its subject (RFC 4514).
+    pub subject: &'a str,
+    /// SHA-256 over its DER in hexadecimal.
+    pub fingerprint: &'a str,
 }
 
 /// How long the parts of an exchange took.
@@ -176,6 +187,7 @@ pub(in crate::telemetry) mod tests {
             received_bytes: 12,
             sent_bytes: 345,
             tls: Some(AccessTls { cipher: "ECDHE-RSA-AES128-GCM-SHA256", protocol: "TLSv1.2" }),
+            client_certificate: None,
             reason: None,
         }
     }

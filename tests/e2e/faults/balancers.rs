@@ -2,6 +2,7 @@
 
 use super::{GET, Injected, POST, Row, Stage, hear_out, row, silent, wait_asked};
 use crate::harness::{Backend, Balancer, Elbow, Peer, run_elbow};
+use std::time::Duration;
 
 pub const ROWS: &[Row] = &[
     row("no_instance", Some(503), |stage| Injected::by_saying(stage.start(Balancer::http([])), GET, ())),
@@ -37,6 +38,20 @@ pub const ROWS: &[Row] = &[
         assert!(told.status.success(), "{told:?}");
         let status = hear_out(&mut client);
         Injected::new(elbow, &client, status, silent)
+    }),
+    row("buffer_shortage", None, |stage| {
+        let silent = silent();
+        let balancer = Balancer::http([silent.address()]).node("cores = [0]");
+        let elbow = stage.start_with(balancer, "ELBOW_BUFFERS", "64");
+        // What is sent ahead lies in a buffer until the answer to what came before has gone.
+        let ahead = || Peer::connect_and_send(elbow.address(), POST.repeat(2));
+        let mut first = ahead();
+        wait_asked(&silent, 1);
+        // It is to have waited for longer than everybody else.
+        std::thread::sleep(Duration::from_millis(500));
+        let crowd: Vec<Peer> = (0..60).map(|_| ahead()).collect();
+        let status = hear_out(&mut first);
+        Injected::new(elbow, &first, status, (silent, crowd))
     }),
 ];
 

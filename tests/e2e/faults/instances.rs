@@ -1,11 +1,14 @@
 //! What instances do wrong.
 
 use super::{GET, Injected, POST, Row, Stage, falls_silent_after, hear_out, row, silent};
-use crate::harness::{Authority, Backend, Balancer, Nginx, Peer, free_address};
+use crate::harness::{
+    Authority, Backend, Balancer, Nginx, PATIENCE, Peer, Process, eventually, free_address, python_command,
+};
 use crate::tls_backends::public_key;
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use socket2::{Domain, Socket, Type};
 use std::io;
+use std::net::TcpStream;
 use std::time::Duration;
 
 pub const ROWS: &[Row] = &[
@@ -24,6 +27,7 @@ pub const ROWS: &[Row] = &[
     }),
     row("backend_closed_early", Some(504), |stage| answering(stage, |_| Ok(()))),
     row("backend_closed_in_head", Some(504), |stage| says(stage, "HTTP/1.1 200 OK\r\nContent-Len")),
+    row("backend_unprocessed", Some(504), refuses_every_stream),
     row("first_byte_timeout", Some(504), |stage| {
         let silent = silent();
         let elbow = stage.start(Balancer::http([silent.address()]).limit("first_byte_timeout = 0.3"));
@@ -117,6 +121,39 @@ fn answering(stage: &Stage, script: impl Fn(&mut Peer) -> io::Result<()> + Send 
 fn says(stage: &Stage, text: &str) -> Injected {
     let text = text.to_owned();
     answering(stage, move |peer| peer.try_send(&text))
+}
+
+/// Refuses every request before it begins on it, as RFC 9113 section 8.7 allows. Argument: address.
+const REFUSING: &str = r#"
+import socket, sys, threading
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import RequestReceived
+
+def serve(client):
+    connection = H2Connection(H2Configuration(client_side=False))
+    connection.initiate_connection()
+    client.sendall(connection.data_to_send())
+    while received := client.recv(65536):
+        for event in connection.receive_data(received):
+            if isinstance(event, RequestReceived):
+                connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+        client.sendall(connection.data_to_send())
+
+host, port = sys.argv[1].rsplit(':', 1)
+listener = socket.create_server((host, int(port)))
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"#;
+
+/// An instance that speaks HTTP/2 and begins on nothing.
+fn refuses_every_stream(stage: &Stage) -> Injected {
+    let address = free_address();
+    let instance = Process::start(python_command(REFUSING, &[&address.to_string()]));
+    eventually("the instance listens", PATIENCE, || TcpStream::connect(address).ok());
+    let elbow = stage.start(Balancer::http([address]).listener("http2 = true"));
+    Injected::by_saying(elbow, POST, instance)
 }
 
 /// A full backlog: the kernel drops further connections, as a machine that is gone would.

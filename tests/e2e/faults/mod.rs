@@ -6,7 +6,7 @@ mod clients;
 mod connections;
 mod instances;
 
-use crate::harness::{Backend, Balancer, Elbow, PATIENCE, Peer, eventually, run_elbow};
+use crate::harness::{Backend, Balancer, Elbow, PATIENCE, Peer, elbow_command, eventually, free_address, run_elbow};
 use serde_json::Value;
 use std::any::Any;
 use std::net::SocketAddr;
@@ -69,6 +69,18 @@ impl Stage {
     /// Starts the balancer with an access log, its instances in service.
     pub fn start(&self, balancer: Balancer) -> Elbow {
         self.logging(balancer).start()
+    }
+
+    /// The same, with a variable in its environment.
+    pub fn start_with(&self, balancer: Balancer, name: &str, value: &str) -> Elbow {
+        let (listener, admin) = (free_address(), free_address());
+        let path = self.folder.path().join("elbow.toml");
+        std::fs::write(&path, self.logging(balancer).text(listener, admin)).expect("a file");
+        let mut command = elbow_command(&["run", "-c", path.to_str().expect("UTF-8")]);
+        command.env(name, value);
+        let elbow = Elbow::start_command(command, vec![listener], admin);
+        elbow.admin().wait_in_service();
+        elbow
     }
 
     /// The same, without waiting for its instances.

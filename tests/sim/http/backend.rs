@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use elbow::base::random::Random;
 
+use crate::hardship::Wrong;
 use crate::http::ledger::Ledger;
 use crate::http::plan::{Content, Failure, HOST, Parting, Plan};
 use crate::http::streams::TRAILER;
@@ -85,7 +86,7 @@ impl Exchanges {
         }
         if failure.is_some() {
             // All of its answer may have gone out before it failed.
-            self.ledger.close_silently();
+            self.ledger.strike(self.address, Wrong::Closed);
             return Ok(Next::Close);
         }
         Ok(match plan.answer.parting {
@@ -95,7 +96,7 @@ impl Exchanges {
                 Next::Close
             }
             Parting::CloseSilently => {
-                self.ledger.close_silently();
+                self.ledger.strike(self.address, Wrong::Closed);
                 Next::Close
             }
         })
@@ -117,7 +118,7 @@ impl Exchanges {
         if reset {
             self.line.socket().reset_on_close();
         }
-        self.ledger.close_silently();
+        self.ledger.strike(self.address, Wrong::Closed);
         Ok(Next::Close)
     }
 

@@ -13,6 +13,7 @@ use h2::{Reason, RecvStream};
 use http::{Request, Response};
 
 use crate::duplex::Duplex;
+use crate::hardship::Wrong;
 use crate::http::backend::{Expected, check_body, recognise};
 use crate::http::ledger::Ledger;
 use crate::http::plan::{Content, Failure, Parting, Plan};
@@ -59,7 +60,7 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
     let streams = if is_narrow { 1 << random.below(6) } else { 100 };
     if is_narrow {
         // It turns away what is too much, of a peer that has not heard of its limit yet.
-        serving.ledger.part();
+        serving.ledger.strike(address, Wrong::Narrowed);
     }
     let mut builder = Builder::new();
     builder.initial_window_size(window).initial_connection_window_size(1 << (9 + random.below(10)));
@@ -75,10 +76,8 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
         loop {
             match wish.replace(Wish::None) {
                 Wish::None => {}
-                Wish::Part => {
-                    serving.ledger.part();
-                    connection.graceful_shutdown();
-                }
+                // Whatever comes before the peer knows is served (RFC 9113 section 6.8).
+                Wish::Part => connection.graceful_shutdown(),
                 Wish::Accuse => connection.abrupt_shutdown(Reason::PROTOCOL_ERROR),
                 Wish::Vanish => vanishes = true,
             }
@@ -88,7 +87,7 @@ pub async fn serve(ledger: Rc<Ledger>, line: Line, expected: Expected, seed: u64
                 if !is_over {
                     return Poll::Pending;
                 }
-                serving.ledger.lose_connection(address);
+                serving.ledger.strike(address, Wrong::Lost);
                 return Poll::Ready(());
             }
             match connection.poll_accept(context) {
@@ -119,7 +118,7 @@ impl Serving {
     /// follows on them for an error of the connection.
     fn end(&self, error: &h2::Error, is_narrow: bool) {
         match error.is_library() && error.reason() != Some(Reason::NO_ERROR) {
-            true if is_narrow => self.ledger.lose_connection(self.address),
+            true if is_narrow => self.ledger.strike(self.address, Wrong::Lost),
             true => self.ledger.find(format!("a back end was sent frames that it must not be sent: {error}")),
             false => {}
         }
@@ -197,7 +196,7 @@ impl Serving {
                 return Ok(());
             }
             Some(Failure::Garbage) => {
-                self.ledger.lose_connection(self.address);
+                self.ledger.strike(self.address, Wrong::Lost);
                 self.wish.set(Wish::Accuse);
                 return Ok(());
             }

@@ -107,7 +107,7 @@ impl Asking {
         let Some((answer, stream)) = sent else {
             return ledger.end(number, Outcome::Unanswered, Some(Excuse::ConnectionOver));
         };
-        ledger.begin(number, self.address);
+        ledger.begin_stream(number, self.address);
         if is_whole(&plan) {
             ledger.is_whole(number);
         }

@@ -1,17 +1,23 @@
 //! What became of every request, as its client and the back ends saw it, and whether that was right.
 
 use std::cell::{Ref, RefCell};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use elbow::base::Instant;
 
-use crate::hardship::{Hardship, Span};
+use crate::hardship::{Hardship, Span, Wrong};
 use crate::http::cookies::{Bond, Jar};
 use crate::http::plan::{Content, Plan};
 use crate::rules::Rules;
 use crate::trace::Note;
+use crate::traffic::HTTP;
 use crate::world::Shared;
+
+/// How long the node may be busy with a request that has ended for its client.
+const LINGERING: Duration = Duration::from_millis(500);
 
 /// How a request ended for its client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +51,8 @@ pub struct Entry {
     pub plan: Plan,
     /// Where the client's connection came from.
     pub client: Option<SocketAddr>,
+    /// Others are under way beside it on that connection.
+    pub is_stream: bool,
     /// When its first byte was sent.
     pub began: Option<Instant>,
     /// Its last byte is being sent or was.
@@ -78,6 +86,7 @@ impl Ledger {
         let entry = Entry {
             plan,
             client: None,
+            is_stream: false,
             began: None,
             whole: false,
             ended: None,
@@ -104,6 +113,12 @@ impl Ledger {
         self.change(number, |now, entry| {
             (entry.began, entry.client) = (Some(now), Some(client));
         });
+    }
+
+    /// A client opens a stream for a request.
+    pub fn begin_stream(&self, number: u64, client: SocketAddr) {
+        self.begin(number, client);
+        self.change(number, |_, entry| entry.is_stream = true);
     }
 
     /// A client sends the last byte of a request.
@@ -157,46 +172,46 @@ impl Ledger {
         }
     }
 
-    /// Whether so many others were under way that a queue of this length may have been full.
-    fn was_crowded(&self, span: Span) -> bool {
+    /// Whether the queue may have turned a request away, or sent it away after its time: more were under way than those
+    /// back ends take at once that were there, and for the former, more than those and the queue.
+    fn may_spill(&self, span: Span) -> bool {
+        let Some(limit) = self.rules.instance_connections else { return false };
+        let room = limit * self.hardship.present(span, HTTP) as u64;
+        // Who has ended for its client may not have ended for the node.
         let overlaps = |entry: &&Entry| match (entry.began, &entry.ended) {
-            (Some(began), Some((ended, _))) => began <= span.ended && *ended >= span.began,
+            (Some(began), Some((ended, _))) => began <= span.ended && *ended + LINGERING >= span.began,
             (Some(began), None) => began <= span.ended,
             (None, _) => false,
         };
-        self.entries.borrow().iter().filter(overlaps).count() as u64 > self.rules.surge_queue
+        let entries = self.entries.borrow();
+        let (streams, in_turn): (Vec<&Entry>, Vec<&Entry>) =
+            entries.iter().filter(overlaps).partition(|entry| entry.is_stream);
+        // Of those that follow each other on a connection, one is under way.
+        let connections: BTreeSet<Option<SocketAddr>> = in_turn.iter().map(|entry| entry.client).collect();
+        let under_way = (streams.len() + connections.len()) as u64;
+        under_way > room + self.rules.surge_queue || self.has_waited(span) && under_way > room
     }
 
-    /// Whether the queue may have turned a request away, or sent it away after its time.
-    fn may_spill(&self, span: Span) -> bool {
-        let is_limited = self.rules.instance_connections.is_some();
-        is_limited && (span.ended.since(span.began) >= self.rules.queue_wait() || self.was_crowded(span))
+    /// Whether a request may have waited for its turn as long as it may.
+    fn has_waited(&self, span: Span) -> bool {
+        self.rules.instance_connections.is_some() && span.ended.since(span.began) >= self.rules.queue_wait()
     }
 
     /// Whether an answer may have ended early without anybody being able to tell: its end is that of the connection, and
     /// its back end may have died.
     pub fn may_be_short(&self, plan: &Plan) -> bool {
-        if self.tells_ends {
+        if self.tells_ends || !matches!(plan.answer.body, Content::UntilEnd(_)) {
             return false;
         }
-        let began = self.entry(plan.number).and_then(|entry| entry.began);
-        let span = began.map(|began| Span { client: None, began, ended: self.hardship.now() });
-        matches!(plan.answer.body, Content::UntilEnd(_)) && span.is_some_and(|span| self.hardship.was_bereaved(span))
+        let last = self.entry(plan.number).and_then(|entry| entry.arrivals.last().copied());
+        last.is_some_and(|(began, back_end)| {
+            self.hardship.was_bereaved(back_end, Span { client: None, began, ended: self.hardship.now() })
+        })
     }
 
-    /// A back end closes a connection without a word.
-    pub fn close_silently(&self) {
-        self.hardship.close_silently();
-    }
-
-    /// A back end takes no more requests on a connection.
-    pub fn part(&self) {
-        self.hardship.part();
-    }
-
-    /// A back end ends a connection with whatever is under way on it.
-    pub fn lose_connection(&self, back_end: SocketAddr) {
-        self.hardship.lose_connection(back_end);
+    /// A back end does something to a connection.
+    pub fn strike(&self, back_end: SocketAddr, wrong: Wrong) {
+        self.hardship.strike(back_end, wrong);
     }
 
     /// Something is wrong.
@@ -217,7 +232,7 @@ impl Ledger {
             Some((_, Outcome::Answered | Outcome::GivenUp)) => false,
             // In a world with limits not even perfection answers everybody.
             Some((_, Outcome::Refused(503))) => self.rules.instance_connections.is_none(),
-            Some((ended, _)) if self.was_turned_away(entry, *ended) => false,
+            Some((ended, _)) if self.was_turned_away(entry, span_of(entry, *ended)) => false,
             _ => entry.excuse.is_none(),
         };
         if perfect && let Some(entry) = self.entries.borrow().iter().find(unanswered) {
@@ -235,22 +250,16 @@ impl Ledger {
             wrong.push(format!("request {number}: reached a back end and was never sent"));
         }
         let (Some(began), Some((ended, outcome))) = (entry.began, &entry.ended) else { return wrong };
-        let span = Span { client: entry.client, began, ended: *ended };
+        let span = span_of(entry, *ended);
         let excused = match outcome {
             Outcome::Answered | Outcome::GivenUp => true,
             Outcome::Refused(400..=499) | Outcome::Silence => self.hardship.was_felt_by_client(span),
             Outcome::Refused(503) if self.may_spill(span) => true,
-            // Where one instance is dead and the queue for the others full, or too slow, it is told of the first.
-            Outcome::Refused(504) if self.may_spill(span) && self.hardship.was_bereaved(span) => true,
-            Outcome::Refused(502..=504) => {
-                self.is_hurt(entry, span) || is_unrepeatable(entry) && self.hardship.was_bereaved(span)
-            }
+            Outcome::Refused(502..=504) => self.is_hurt(entry, span),
             Outcome::Refused(_) => false,
             Outcome::Unanswered if entry.excuse.is_some() => true,
             // A reset takes earlier answers with it that are still on their way.
-            Outcome::Cut | Outcome::Unanswered => {
-                self.is_hurt(entry, span) || self.has_failing_neighbour(entry) || self.hardship.was_bereaved(span)
-            }
+            Outcome::Cut | Outcome::Unanswered => self.was_cut(entry, span) || self.has_cut_neighbour(entry, span),
         };
         if !excused {
             let seconds = ended.since(began).as_secs_f64();
@@ -259,25 +268,46 @@ impl Ledger {
         wrong
     }
 
-    /// Whether something happened that may fail this request.
+    /// Whether something happened that may fail this request before it is answered.
     fn is_hurt(&self, entry: &Entry, span: Span) -> bool {
         entry.plan.answer.failing.is_some()
-            || is_unrepeatable(entry) && self.hardship.was_closed(span)
-            || self.was_turned_away(entry, span.ended)
-            || self.hardship.was_stranded(span)
             || self.hardship.was_felt(span)
+            || self.hardship.was_surrounded(span, HTTP)
+            || is_unrepeatable(entry) && self.was_failed(entry, span)
+            || self.was_turned_away(entry, span)
+            // Whoever failed it is not asked again, and for the others there is a queue.
+            || (self.may_spill(span) || self.has_waited(span)) && self.hardship.was_any_bad(span, HTTP)
+    }
+
+    /// Whether the back end that has it may have failed it, or another that it did not reach.
+    fn was_failed(&self, entry: &Entry, span: Span) -> bool {
+        match entry.arrivals.last() {
+            Some((began, back_end)) if !entry.plan.is_idempotent() => {
+                self.hardship.was_failed_by(*back_end, Span { began: *began, ..span })
+            }
+            Some((began, _)) => self.hardship.was_any_bad(Span { began: *began, ..span }, HTTP),
+            None => self.hardship.was_any_bad(span, HTTP),
+        }
+    }
+
+    /// Whether something happened that may cut its answer.
+    fn was_cut(&self, entry: &Entry, span: Span) -> bool {
+        let is_lost = |(began, back_end): &(Instant, SocketAddr)| {
+            self.hardship.was_failed_by(*back_end, Span { began: *began, ..span })
+        };
+        self.is_hurt(entry, span) || entry.arrivals.last().is_some_and(is_lost)
     }
 
     /// Whether it may have been turned away with its body, which is not there to be sent again.
-    fn was_turned_away(&self, entry: &Entry, ended: Instant) -> bool {
-        let span = Span { client: entry.client, began: entry.began.unwrap_or(ended), ended };
-        entry.plan.body.length() > 0 && self.hardship.was_parted(span)
+    fn was_turned_away(&self, entry: &Entry, span: Span) -> bool {
+        entry.plan.body.length() > 0 && self.hardship.was_narrow(span)
     }
 
-    /// Whether another request on the same connection is one that a back end fails.
-    fn has_failing_neighbour(&self, entry: &Entry) -> bool {
+    /// Whether something may have cut the answer to another request on the same connection.
+    fn has_cut_neighbour(&self, entry: &Entry, span: Span) -> bool {
         let entries = self.entries.borrow();
-        entries.iter().any(|other| other.client == entry.client && other.plan.answer.failing.is_some())
+        let mut neighbours = entries.iter().filter(|other| other.client == entry.client);
+        neighbours.any(|other| other.began.is_some_and(|began| self.was_cut(other, Span { began, ..span })))
     }
 
     fn change(&self, number: u64, change: impl FnOnce(Instant, &mut Entry)) {
@@ -287,6 +317,11 @@ impl Ledger {
             None => self.find(format!("request {number} was made up")),
         }
     }
+}
+
+/// From when it was sent until it ended.
+fn span_of(entry: &Entry, ended: Instant) -> Span {
+    Span { client: entry.client, began: entry.began.unwrap_or(ended), ended }
 }
 
 /// A request that is not repeated fails with the kept connection that it was sent on.
