@@ -60,7 +60,9 @@ impl<'a> Search<'a> {
     fn choose_at_once(&self, bound: Option<&Arc<Live>>) -> Result<Assignment, Unavailable> {
         let targets = &self.session.entry.targets;
         if self.must_queue() {
-            return Err(Unavailable::AtCapacity);
+            // Nobody is waited for in vain: the place in the queue is another's.
+            let is_any_left = targets.is_any_left(&self.tried);
+            return Err(if is_any_left { Unavailable::AtCapacity } else { Unavailable::NoneInService });
         }
         match bound {
             None => self.choose_any(),

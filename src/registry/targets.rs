@@ -76,6 +76,11 @@ impl Targets {
         !lives().any(|live| live.takes_work()) && lives().filter(|live| live.readmit()).count() > 0
     }
 
+    /// Whether a request that these have failed can hope for another: somebody else takes work, now or when it has room.
+    pub fn is_any_left(&self, tried: &Tried) -> bool {
+        tried.is_empty() || self.candidates.records().any(|live| live.takes_work() && !tried.contains(live))
+    }
+
     /// Whether anybody else than `live` takes work.
     pub(super) fn has_other_than(&self, live: &Live) -> bool {
         self.candidates.records().any(|other| other.id() != live.id() && other.takes_work())

@@ -115,6 +115,19 @@ fn a_kept_connection_that_closes_costs_nobody_its_turn() {
     script.finish();
 }
 
+/// The first connection that it gets is reset when it has worked so long; the others are `then`'s.
+fn failing_first(milliseconds: u64, then: crate::back_end::Flow) -> crate::back_end::Flow {
+    let failed = Cell::new(false);
+    Rc::new(move |socket, seed| match failed.replace(true) {
+        true => then(socket, seed),
+        false => role(move |mut peer: Peer| async move {
+            peer.head().await;
+            peer.wait(milliseconds).await;
+            peer.socket.reset_on_close();
+        })(socket, seed),
+    })
+}
+
 /// A request that an instance failed waits for another, and meanwhile the instance is there for the others: nobody behind
 /// that request was served.
 #[test]
@@ -125,24 +138,29 @@ fn a_request_that_waits_for_another_instance_holds_up_nobody() {
         peer.wait(20_000).await;
         peer.say(OK).await;
     });
-    // The first connection that it gets is reset while it works.
-    let failed = Cell::new(false);
-    let slow = slow(&heard, &most);
-    let fails_once: crate::back_end::Flow = Rc::new(move |socket, seed| match failed.replace(true) {
-        true => slow(socket, seed),
-        false => role(|mut peer: Peer| async move {
-            peer.head().await;
-            peer.wait(15).await;
-            peer.socket.reset_on_close();
-        })(socket, seed),
-    });
     let limits = "instance_connections = 1, surge_queue = 15, queue_timeout = 30";
     let stage = Stage { limits, ..Stage::default() };
-    let mut script = Script::staged(1, Faults::none(), vec![fails_once, busy], &stage);
+    let mut script = Script::staged(1, Faults::none(), vec![failing_first(15, slow(&heard, &most)), busy], &stage);
     let lines = ask(&mut script, 8);
     assert!(lines.iter().all(|line| line == "HTTP/1.1 200 OK"), "{lines:?}");
     assert_eq!(heard.borrow().len(), 6, "all but those two went to the one that is quick");
     let waited = script.simulation.world().borrow().stage.now();
     assert!(waited.since(elbow::base::Instant::ZERO).as_secs() >= 1_020);
+    script.finish();
+}
+
+/// A request that the only instance failed is told so at once: it took a place in the queue until its time was up, and
+/// several of them turned away those whom the instance could have served.
+#[test]
+fn nobody_waits_for_another_instance_where_there_is_none() {
+    let (heard, most) = (Rc::default(), Rc::default());
+    let limits = "instance_connections = 1, surge_queue = 4, queue_timeout = 30";
+    let stage = Stage { limits, ..Stage::default() };
+    let mut script = Script::staged(1, Faults::none(), vec![failing_first(35, slow(&heard, &most))], &stage);
+    let lines = ask(&mut script, 4);
+    assert!(lines[0].starts_with("HTTP/1.1 504"), "{lines:?}");
+    assert!(lines[1..].iter().all(|line| line == "HTTP/1.1 200 OK"), "{lines:?}");
+    let ended = script.simulation.world().borrow().stage.now();
+    assert!(ended.since(elbow::base::Instant::ZERO).as_secs() < 1_010, "it waited");
     script.finish();
 }
