@@ -103,7 +103,7 @@ pub(in crate::transport) fn request(head: &RequestHead, forward: &RequestForward
 /// The same of a request that opens a WebSocket (RFC 8441 section 5).
 ///
 /// # Errors
-/// As [`request`].
+/// As [`request()`].
 pub(in crate::transport) fn opening(head: &RequestHead, forward: &RequestForward<'_>) -> io::Result<Request<()>> {
     let mut request = request(head, forward)?;
     *request.method_mut() = Method::CONNECT;
