@@ -85,7 +85,8 @@ fn a_hundred_reloads_under_load_cost_no_request() {
     let http1 = std::thread::spawn(move || wrk(listener, 32, Duration::from_secs(40)));
     let http2 = std::thread::spawn(move || {
         let url = format!("http://{listener}/");
-        h2load(&["-t", "1", "-c", "4", "-m", "8", "-D", "40", &url])
+        // So many that none carries the most requests that a connection may: the client would not make another.
+        h2load(&["-t", "1", "-c", "16", "-m", "2", "-D", "40", &url])
     });
     // Connects anew for each request, so that some connection is always in the queue of a listener that closes.
     let knocking = Load::start(extra, 8, GET_AND_CLOSE);
