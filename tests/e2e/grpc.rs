@@ -243,8 +243,9 @@ fn instances_that_speak_nothing_but_http2_pass_their_probes() {
         let fields = ["--header", "content-type: application/grpc", "--header", "te: trailers"];
         let told = curl(&[&["--http1.1", "--include", "--data", "", &url], &fields[..]].concat());
         assert!(told.to_lowercase().contains("grpc-status: 12"), "{target}: {told}");
-        // It takes no GET.
-        let elbow = balancer.probing(&format!("{target}:1/")).start_early();
+        // It takes no GET, and lets up to a second pass before it says so.
+        let times = "interval = 4\ntimeout = 3.9\nhealthy_threshold = 2\nunhealthy_threshold = 2";
+        let elbow = balancer.checking(&format!("target = \"{target}:1/\"\n{times}")).start_early();
         let fails = |line: &String| line.contains("request given up by the instance");
         eventually("probes fail", PATIENCE, || elbow.log().iter().any(fails).then_some(()));
     }
