@@ -27,6 +27,13 @@ const LOOKS: u32 = 3_000;
 /// Between two looks; the timer of the control thread makes a millisecond of it.
 const LOOK: Duration = Duration::from_micros(200);
 
+/// How long a start waits for addresses that are in use. Listeners of a process that crashed live on until the kernel has
+/// taken its rings down: some tens of milliseconds, and over a second where all processors are busy.
+const START_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The same of a change, which somebody waits for. It may want an address that a change just before has given up.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The way of a configuration to the data plane, whoever wants it.
 #[derive(Clone)]
 pub(super) struct Publisher {
@@ -49,14 +56,14 @@ impl Publisher {
     /// Opens what the first configuration listens on, on all cores or nowhere, but for what was handed over.
     ///
     /// # Errors
-    /// Where nobody can listen, or somebody else does. Blocks for up to a second until it is sure of that.
+    /// Where nobody can listen, or somebody else does. Blocks for some seconds until it is sure of that.
     pub(super) fn listen(&self, inheritance: &mut Inheritance) -> Result<(), RunError> {
         let snapshot = self.registry.snapshot();
         let addresses: Vec<SocketAddr> = addresses_of(&snapshot).collect();
         let settled = inheritance.settle(&self.sockets, self.cores, &addresses);
         settled.map_err(|error| RunError::Start(format!("sockets that were handed over: {error}")))?;
         let new = addresses.into_iter().filter(|address| !self.sockets.has(*address));
-        let listening = require_free(new).and_then(|()| open(&self.sockets, self.cores, &snapshot));
+        let listening = require_free(new, START_PATIENCE).and_then(|()| open(&self.sockets, self.cores, &snapshot));
         listening.map_err(|error| RunError::Compile(vec![error]))
     }
 
@@ -81,7 +88,8 @@ impl Publisher {
         let (registry, sockets, cores) = (self.registry.clone(), self.sockets.clone(), self.cores);
         // Looks names up and may wait for an address, which the probes on this thread must not.
         let applied = tokio::task::spawn_blocking(move || {
-            require_free(new_addresses(&registry, &next)).map_err(|error| PublishError::Refused(error.to_string()))?;
+            let free = require_free(new_addresses(&registry, &next), CHANGE_PATIENCE);
+            free.map_err(|error| PublishError::Refused(error.to_string()))?;
             if !registry.has_sticky_key() {
                 let key = sticky_key::load(&next)
                     .map_err(|error| PublishError::Refused(format!("key for sticky cookies: {error}")))?;
@@ -133,19 +141,18 @@ fn listener_addresses(configuration: &Configuration) -> impl Iterator<Item = Soc
 }
 
 /// A listener's address may be shared by the threads of this process, but not with another process that happens to
-/// share it: half of the traffic would go there. After a crash, or a reload just before, old listeners linger for some
-/// milliseconds. Blocks for up to a second.
-fn require_free(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<(), CompileError> {
-    const TRIES: u32 = 20;
+/// share it: half of the traffic would go there. After a crash, or a reload just before, old listeners linger. Blocks for
+/// as long as `patience` while an address is in use.
+fn require_free(addresses: impl IntoIterator<Item = SocketAddr>, patience: Duration) -> Result<(), CompileError> {
+    const PAUSE: Duration = Duration::from_millis(50);
+    let mut left = patience;
     for address in addresses {
-        for attempt in 1..=TRIES {
-            match runtime::probe_address(address) {
-                Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < TRIES => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                Err(error) => return Err(CompileError::Unopened(address, error)),
+        while let Err(error) = runtime::probe_address(address) {
+            if error.kind() != io::ErrorKind::AddrInUse || left.is_zero() {
+                return Err(CompileError::Unopened(address, error));
             }
+            std::thread::sleep(PAUSE);
+            left = left.saturating_sub(PAUSE);
         }
     }
     Ok(())
