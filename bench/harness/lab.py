@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from .backends import Backends
 from .measure import Window
+from .pace import Pace
 from .proxies import Policy, Proxy, Running, Task
 from .tls import Certificate, KeyKind, make_certificate
 
@@ -43,6 +44,7 @@ class Lab:
     directory: Path
     certificates: dict[KeyKind, Certificate]
     backends: Backends
+    pace: Pace
     troubles: list[str] = field(default_factory=list)
     # Requests per second of the latency case, found before its rounds.
     rate: float = 0.0
@@ -67,7 +69,7 @@ class Lab:
         return Task(self.certificates[key], http_backends, [tcp_backend], policy, self.max_connections)
 
     def window(self, running: Running) -> Window:
-        return Window(running.child, self.settings.proxy_cpu, self.settings.load_cpu)
+        return Window(running.child, self.settings.proxy_cpu, self.settings.load_cpu, self.pace)
 
 
 class Field:
@@ -99,9 +101,10 @@ def open_lab(settings: Settings) -> Iterator[Lab]:
     with tempfile.TemporaryDirectory(prefix="elbow-bench-") as name:
         directory = Path(name)
         certificates = {kind: make_certificate(directory, kind) for kind in KeyKind}
+        pace = Pace(settings.proxy_cpu)
         backends = Backends(settings.load_cpu, directory, max_connections)
         try:
-            lab = Lab(settings, idle_count, max_connections, directory, certificates, backends)
+            lab = Lab(settings, idle_count, max_connections, directory, certificates, backends, pace)
             if settings.proxy_cpu == settings.load_cpu:
                 lab.troubles.append("one processor for proxy and load: the figures say little")
             if idle_count < IDLE_CONNECTIONS:

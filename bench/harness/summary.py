@@ -158,6 +158,9 @@ def noise_warnings(case: Case, by_proxy: dict[str, list[Sample]]) -> list[str]:
     foreign = max(statistics.median(sample.foreign_percent for sample in samples) for samples in by_proxy.values())
     if foreign > FOREIGN_LIMIT_PERCENT and not primary.worst:
         reasons.append(f"other programs took up to {foreign:.0f} % of the proxy's processor")
+    slow = [sample.is_slow for samples in by_proxy.values() for sample in samples]
+    if any(slow) and not primary.worst:
+        reasons.append(f"memory was slow in {sum(slow)} of {len(slow)} rounds, even when measured again")
     for proxy, samples in by_proxy.items():
         spread = spread_percent(rounds_of(samples, primary))
         if spread > SPREAD_LIMIT_PERCENT and not primary.worst:
