@@ -1,8 +1,7 @@
 //! RFC 7541 sections 6.2.3 and 7.1.3: a field that its sender had never indexed goes on like that, and so do secrets that
 //! could be guessed. The other two ends are PyPI's `h2` and `hpack`.
 
-use crate::harness::{Balancer, PATIENCE, Process, curl, eventually, free_address, python, python_command};
-use std::net::{SocketAddr, TcpStream};
+use crate::harness::{Balancer, curl, python, python_server};
 
 /// Says in the body how the fields of a request were written, its trailers included; has secrets of its own in an interim
 /// head, the head or the trailers where the path names that. Argument: address.
@@ -91,24 +90,16 @@ for _ in range(2):
 print('all well')
 "#;
 
-/// An HTTP/2 server, as soon as it listens.
-fn server() -> (SocketAddr, Process) {
-    let address = free_address();
-    let process = Process::start(python_command(SERVER, &[&address.to_string()]));
-    eventually("the HTTP/2 server listens", PATIENCE, || TcpStream::connect(address).ok());
-    (address, process)
-}
-
 #[test]
 fn section_6_2_3_what_was_never_indexed_stays_so_both_ways() {
-    let (address, _server) = server();
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     assert_eq!(python(CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
 }
 
 #[test]
 fn section_7_1_3_secrets_that_could_be_guessed_are_never_indexed() {
-    let (address, _server) = server();
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     let url = format!("http://{}/", elbow.address());
     for version in ["--http1.1", "--http2-prior-knowledge"] {

@@ -1,8 +1,7 @@
 //! RFC 9113: what Elbow is as a client, to instances that are asked in HTTP/2. They are made of PyPI's `h2`, which ends the
 //! connection of a client that breaks a rule.
 
-use crate::harness::{Balancer, PATIENCE, Process, eventually, free_address, python, python_command};
-use std::net::{SocketAddr, TcpStream};
+use crate::harness::{Balancer, python, python_server};
 
 /// Allows so many streams at once, and says so only after a while; answers to every request, a while after its end, how
 /// many there are meanwhile on its connection. Arguments: address; streams allowed; both whiles, in seconds.
@@ -158,18 +157,10 @@ until(lambda: tiny in ended)
 print(statuses[tiny], statuses[other], body == b'0123456789' * 600, frames)
 "#;
 
-/// An instance, as soon as it listens.
-fn instance(program: &str, more: &[&str]) -> (SocketAddr, Process) {
-    let address = free_address();
-    let process = Process::start(python_command(program, &[&[address.to_string().as_str()], more].concat()));
-    eventually("the instance listens", PATIENCE, || TcpStream::connect(address).ok());
-    (address, process)
-}
-
 #[test]
 fn section_5_1_2_an_instance_is_asked_no_more_at_once_than_it_allows() {
     for allowed in [1, 2, 30] {
-        let (address, _instance) = instance(STRICT, &[&allowed.to_string(), "0.4", "0.1"]);
+        let (address, _instance) = python_server(STRICT, &[&allowed.to_string(), "0.4", "0.1"]);
         let elbow = Balancer::http([address]).listener("http2 = true").start();
         let told = python(CLIENT, &[&elbow.address().to_string()]);
         let (answers, most) = told.trim().rsplit_once(' ').expect("a number");
@@ -181,7 +172,7 @@ fn section_5_1_2_an_instance_is_asked_no_more_at_once_than_it_allows() {
 
 #[test]
 fn section_5_2_a_slow_client_of_an_instance_that_sends_crumbs_harms_nobody() {
-    let (address, _instance) = instance(CRUMBLING, &[]);
+    let (address, _instance) = python_server(CRUMBLING, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     let told = python(SLOW_CLIENT, &[&elbow.address().to_string()]);
     let (answers, frames) = told.trim().rsplit_once(' ').expect("a number");

@@ -1,11 +1,7 @@
 //! WebSockets over HTTP/2 (RFC 8441) at either side or both: PyPI's `h2` and `websockets` as clients and as instances.
 
-use crate::harness::{
-    Authority, Backend, Balancer, Elbow, Nginx, PATIENCE, Peer, Process, curl, eventually, free_address, python,
-    python_command,
-};
+use crate::harness::{Authority, Backend, Balancer, Elbow, Nginx, Peer, curl, python, python_server};
 use rcgen::PKCS_ECDSA_P256_SHA256;
-use std::net::{SocketAddr, TcpStream};
 
 /// Says back what it hears; refuses `/forbidden`, and `/count` says how many others are open. Argument: address.
 const SERVER: &str = r#"
@@ -306,14 +302,6 @@ check('another protocol', heads[ask('/', 'connect-udp')][':status'], '400')
 print('all well')
 "#;
 
-/// A WebSocket server, as soon as it listens.
-fn server() -> (SocketAddr, Process) {
-    let address = free_address();
-    let process = Process::start(python_command(SERVER, &[&address.to_string()]));
-    eventually("the WebSocket server listens", PATIENCE, || TcpStream::connect(address).ok());
-    (address, process)
-}
-
 #[track_caller]
 fn tell(elbow: &Elbow, program: &str, more: &[&str]) {
     let address = elbow.address().to_string();
@@ -323,7 +311,7 @@ fn tell(elbow: &Elbow, program: &str, more: &[&str]) {
 
 #[test]
 fn streams_of_one_connection_carry_websockets_to_http1_instances() {
-    let (address, _server) = server();
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).start();
     tell(&elbow, CONVERSATION, &[]);
     elbow.admin().wait_metric("elbow_instance_in_flight", &[], |count| count == 0.0);
@@ -334,9 +322,9 @@ fn streams_of_one_connection_carry_websockets_to_http1_instances() {
 
 #[test]
 fn a_silent_websocket_is_given_up_after_the_tunnel_timeout() {
-    let (address, _server) = server();
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).attribute("idle_timeout = 1").limit("tunnel_timeout = 2").start();
-    let (http2_address, _http2_server) = http2_server(&[]);
+    let (http2_address, _http2_server) = python_server(HTTP2_SERVER, &[]);
     let both = Balancer::http([http2_address])
         .listener("http2 = true")
         .attribute("idle_timeout = 1")
@@ -376,17 +364,9 @@ fn an_instance_that_does_not_open_a_websocket_cannot_be_mistaken_for_one() {
     }
 }
 
-/// A WebSocket server that speaks HTTP/2, as soon as it listens.
-fn http2_server(more: &[&str]) -> (SocketAddr, Process) {
-    let address = free_address();
-    let process = Process::start(python_command(HTTP2_SERVER, &[&[address.to_string().as_str()], more].concat()));
-    eventually("the WebSocket server listens", PATIENCE, || TcpStream::connect(address).ok());
-    (address, process)
-}
-
 #[test]
 fn instances_asked_in_http2_are_opened_websockets_to() {
-    let (address, _server) = http2_server(&[]);
+    let (address, _server) = python_server(HTTP2_SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     tell(&elbow, CONVERSATION, &[]);
     assert_eq!(python(HTTP1_CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
@@ -401,7 +381,7 @@ fn instances_asked_in_http2_are_opened_websockets_to_inside_tls() {
     let authority = Authority::new();
     let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
     let (chain, key) = (certificate.chain.display().to_string(), certificate.key.display().to_string());
-    let (address, _server) = http2_server(&[&chain, &key]);
+    let (address, _server) = python_server(HTTP2_SERVER, &[&chain, &key]);
     let secure =
         |balancer: Balancer| balancer.listener("instance_protocol = \"HTTPS\"").listener("http2 = true").start();
     tell(&secure(Balancer::https([address], &[&certificate])), CONVERSATION, &[&authority.path()]);
@@ -411,7 +391,7 @@ fn instances_asked_in_http2_are_opened_websockets_to_inside_tls() {
 
 #[test]
 fn a_websocket_whose_instance_dies_ends() {
-    let (address, mut server) = http2_server(&[]);
+    let (address, mut server) = python_server(HTTP2_SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     let open = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";

@@ -1,14 +1,11 @@
 //! What instances do wrong.
 
 use super::{GET, Injected, POST, Row, Stage, falls_silent_after, hear_out, row, silent};
-use crate::harness::{
-    Authority, Backend, Balancer, Nginx, PATIENCE, Peer, Process, eventually, free_address, python_command,
-};
+use crate::harness::{Authority, Backend, Balancer, Nginx, Peer, free_address, python_server};
 use crate::tls_backends::public_key;
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use socket2::{Domain, Socket, Type};
 use std::io;
-use std::net::TcpStream;
 use std::time::Duration;
 
 pub const ROWS: &[Row] = &[
@@ -149,9 +146,7 @@ while True:
 
 /// An instance that speaks HTTP/2 and begins on nothing.
 fn refuses_every_stream(stage: &Stage) -> Injected {
-    let address = free_address();
-    let instance = Process::start(python_command(REFUSING, &[&address.to_string()]));
-    eventually("the instance listens", PATIENCE, || TcpStream::connect(address).ok());
+    let (address, instance) = python_server(REFUSING, &[]);
     let elbow = stage.start(Balancer::http([address]).listener("http2 = true"));
     Injected::by_saying(elbow, POST, instance)
 }
