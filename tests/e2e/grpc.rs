@@ -69,15 +69,13 @@ server.wait_for_termination()
 
 /// Makes calls of every kind and prints what does not hold. Arguments: address; for TLS also the authority's certificate.
 const CLIENT: &str = r#"
-import sys, time, grpc
+import queue, sys, time, grpc
+from peers import check
 if len(sys.argv) > 2:
     credentials = grpc.ssl_channel_credentials(open(sys.argv[2], 'rb').read())
     channel = grpc.secure_channel(sys.argv[1], credentials, (('grpc.ssl_target_name_override', 'web.test'),))
 else:
     channel = grpc.insecure_channel(sys.argv[1])
-def check(what, got, expected):
-    if got != expected:
-        sys.exit(f'{what}: {got!r}, expected {expected!r}')
 
 unary = channel.unary_unary('/test.Echo/Unary')
 answer, call = unary.with_call(b'hello', timeout=15, metadata=(('x-client', 'a'),))
@@ -100,7 +98,6 @@ check('server streaming', [int(part) for part in count(b'1000', timeout=15)], li
 add = channel.stream_unary('/test.Echo/Add')
 check('client streaming', add((b'x' * 1000 for _ in range(1000)), timeout=15), b'1000000')
 # Each side waits for the other: nothing may be held back.
-import queue
 said = queue.Queue()
 talk = channel.stream_stream('/test.Echo/Talk')(iter(said.get, None), timeout=15)
 for index in range(20):
@@ -131,11 +128,9 @@ print('all well')
 /// Streams on which one side or both are silent, with idle timeout 2, `client_body_timeout` 1.5 and `tunnel_timeout` 4
 /// seconds; prints what does not hold. Argument: address.
 const SILENT_CLIENT: &str = r#"
-import sys, time, queue, grpc
+import queue, sys, time, grpc
+from peers import check
 channel = grpc.insecure_channel(sys.argv[1])
-def check(what, got, expected):
-    if got != expected:
-        sys.exit(f'{what}: {got!r}, expected {expected!r}')
 def ends(what, answers, least, most):
     began = time.monotonic()
     try:

@@ -122,26 +122,16 @@ fn says(stage: &Stage, text: &str) -> Injected {
 
 /// Refuses every request before it begins on it, as RFC 9113 section 8.7 allows. Argument: address.
 const REFUSING: &str = r#"
-import socket, sys, threading
-from h2.config import H2Configuration
-from h2.connection import H2Connection
+import sys
 from h2.errors import ErrorCodes
 from h2.events import RequestReceived
-
-def serve(client):
-    connection = H2Connection(H2Configuration(client_side=False))
-    connection.initiate_connection()
-    client.sendall(connection.data_to_send())
-    while received := client.recv(65536):
-        for event in connection.receive_data(received):
-            if isinstance(event, RequestReceived):
-                connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
-        client.sendall(connection.data_to_send())
-
-host, port = sys.argv[1].rsplit(':', 1)
-listener = socket.create_server((host, int(port)))
-while True:
-    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+from peers import Server, listen
+def talk(stream):
+    server = Server(stream)
+    for event in server.events:
+        if isinstance(event, RequestReceived):
+            server.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+listen(talk, sys.argv[1])
 "#;
 
 /// An instance that speaks HTTP/2 and begins on nothing.

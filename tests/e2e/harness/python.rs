@@ -1,4 +1,5 @@
 //! Programs in Python, with the packages of `tests/requirements.txt`: clients that run to their end, instances that serve.
+//! What several of them need is the module `python/peers.py`, which each may import.
 
 use super::tools::{run, text};
 use super::{PATIENCE, Process, eventually, free_address};
@@ -27,6 +28,8 @@ pub fn python_server(program: &str, more: &[&str]) -> (SocketAddr, Process) {
 
 fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"));
-    command.arg("-c").arg(program).args(arguments);
+    command.env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/harness/python"));
+    // Nothing compiled is left among the sources.
+    command.args(["-B", "-c", program]).args(arguments);
     command
 }
