@@ -135,8 +135,8 @@ from h2.events import DataReceived, TrailersReceived
 from peers import Client
 client = Client(sys.argv[1])
 sent = {client.ask('POST', '/'): bytes([index]) * 150_000 for index in range(20)}
-left, got, good = dict(sent), dict.fromkeys(sent, b''), 0
-while good < 20:
+left, got, good = dict(sent), dict.fromkeys(sent, b''), []
+while len(good) < 20:
     for number in list(left):
         while left[number] and (room := client.room(number)) > 0:
             client.send_data(number, left[number][:room])
@@ -149,6 +149,6 @@ while good < 20:
         got[event.stream_id] += event.data
         client.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
     elif isinstance(event, TrailersReceived):
-        good += got[event.stream_id] == sent[event.stream_id] and ('x-sum', 'abc') in event.headers
-print(good, 'of 20')
+        good.append(got[event.stream_id] == sent[event.stream_id] and ('x-sum', 'abc') in event.headers)
+print(sum(good), 'of 20')
 "#;
