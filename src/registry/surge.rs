@@ -138,9 +138,10 @@ mod tests {
     use crate::registry::Registry;
     use crate::registry::testing::{balancer, configuration, instance};
 
-    /// A listener in front of one instance that takes one request, with room for two that wait.
-    fn listener() -> (Registry, Arc<ListenerEntry>) {
-        let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1")]);
+    /// A listener in front of so many instances, each of which takes one request, with room for two that wait.
+    fn listener_to(instances: u8) -> (Registry, Arc<ListenerEntry>) {
+        let instances = (1..=instances).map(|number| instance(&format!("i-{number}"), &format!("10.0.0.{number}")));
+        let mut web = balancer("web", 80, instances.collect());
         web.limits.instance_connections = Some(Count::of(1));
         web.limits.surge_queue = Count::of(2);
         let registry = Registry::new(&configuration(vec![web]), 1).expect("addresses only");
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn whoever_waited_longest_gets_what_is_given_back() {
-        let (_registry, entry) = listener();
+        let (_registry, entry) = listener_to(1);
         let busy = entry.targets.choose(0, &Tried::none()).expect("room");
         let (first, second) = (enter(&entry).expect("room"), enter(&entry).expect("room"));
         assert_eq!(enter(&entry).err(), Some(Full));
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_somebody_who_left_was_given_goes_to_the_next() {
-        let (_registry, entry) = listener();
+        let (_registry, entry) = listener_to(1);
         let busy = entry.targets.choose(0, &Tried::none()).expect("room");
         let (first, second) = (enter(&entry).expect("room"), enter(&entry).expect("room"));
         drop((busy, Turn::of(&entry.rules.surge_queue)));
@@ -188,12 +189,7 @@ mod tests {
 
     #[test]
     fn whoever_is_bound_waits_for_its_instance_and_holds_up_nobody() {
-        let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1"), instance("b", "10.0.0.2")]);
-        web.limits.instance_connections = Some(Count::of(1));
-        let registry = Registry::new(&configuration(vec![web]), 1).expect("addresses only");
-        let snapshot = registry.snapshot();
-        snapshot.instances().for_each(|(_, entry)| entry.live.set_condition(Condition::InService));
-        let entry = snapshot.listeners()[0].clone();
+        let (_registry, entry) = listener_to(2);
         let [one, other] = [(); 2].map(|()| entry.targets.choose(0, &Tried::none()).expect("room"));
         let live = one.lease.record().clone();
         let bound = Waiting::enter(&entry, 0, Wish::Bound(live.clone())).expect("room");
@@ -211,12 +207,7 @@ mod tests {
 
     #[test]
     fn whoever_does_not_want_what_it_tried_holds_up_nobody() {
-        let mut web = balancer("web", 80, vec![instance("a", "10.0.0.1"), instance("b", "10.0.0.2")]);
-        web.limits.instance_connections = Some(Count::of(1));
-        let registry = Registry::new(&configuration(vec![web]), 1).expect("addresses only");
-        let snapshot = registry.snapshot();
-        snapshot.instances().for_each(|(_, entry)| entry.live.set_condition(Condition::InService));
-        let entry = snapshot.listeners()[0].clone();
+        let (_registry, entry) = listener_to(2);
         let [failed, busy] = [(); 2].map(|()| entry.targets.choose(0, &Tried::none()).expect("room"));
         let mut tried = Tried::none();
         tried.add(failed.lease.record());
@@ -231,7 +222,7 @@ mod tests {
 
     #[test]
     fn nobody_is_given_an_instance_that_left_while_it_waited() {
-        let (registry, entry) = listener();
+        let (registry, entry) = listener_to(1);
         let busy = entry.targets.choose(0, &Tried::none()).expect("room");
         let waiting = enter(&entry).expect("room");
         registry.apply(&configuration(vec![balancer("web", 80, vec![])])).expect("addresses only");

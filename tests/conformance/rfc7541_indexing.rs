@@ -1,72 +1,51 @@
 //! RFC 7541 sections 6.2.3 and 7.1.3: a field that its sender had never indexed goes on like that, and so do secrets that
 //! could be guessed. The other two ends are PyPI's `h2` and `hpack`.
 
-use crate::harness::{Balancer, PATIENCE, Process, curl, eventually, free_address, python, python_command};
-use std::net::{SocketAddr, TcpStream};
+use crate::harness::{Balancer, curl, python, python_server};
 
 /// Says in the body how the fields of a request were written, its trailers included; has secrets of its own in an interim
 /// head, the head or the trailers where the path names that. Argument: address.
 const SERVER: &str = r#"
-import json, socketserver, sys, h2.config, h2.connection, h2.events
+import json, sys
+from h2.events import RequestReceived, StreamEnded, TrailersReceived
 from hpack import HeaderTuple, NeverIndexedHeaderTuple as Secret
-class Connection(socketserver.BaseRequestHandler):
-    def handle(self):
-        config = h2.config.H2Configuration(client_side=False, normalize_inbound_headers=False)
-        server, seen = h2.connection.H2Connection(config), {}
-        server.initiate_connection()
-        self.request.sendall(server.data_to_send())
-        while received := self.request.recv(65536):
-            for event in server.receive_data(received):
-                if isinstance(event, (h2.events.RequestReceived, h2.events.TrailersReceived)):
-                    told = [[f[0].decode(), f[1].decode(), 'open' if f.indexable else 'secret'] for f in event.headers]
-                    seen.setdefault(event.stream_id, []).extend(told)
-                elif isinstance(event, h2.events.StreamEnded):
-                    stream = event.stream_id
-                    told = seen.pop(stream)
-                    path = next(value for name, value, _ in told if name == ':path')
-                    field = lambda part, name: Secret(name, 's') if path == part else HeaderTuple(name, 'v')
-                    server.send_headers(stream, [(':status', '103'), field('/hint', 'x-hint')])
-                    server.send_headers(stream, [(':status', '200'), field('/head', 'x-key'), ('x-plain', 'p')])
-                    server.send_data(stream, json.dumps(told).encode())
-                    server.send_headers(stream, [field('/trailers', 'x-sum')], end_stream=True)
-            self.request.sendall(server.data_to_send())
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-host, port = sys.argv[1].rsplit(':', 1)
-Server((host, int(port)), Connection).serve_forever()
+from peers import Server, listen
+def talk(stream):
+    server, seen = Server(stream, normalize_inbound_headers=False), {}
+    for event in server.events:
+        if isinstance(event, (RequestReceived, TrailersReceived)):
+            told = [[*field, 'open' if field.indexable else 'secret'] for field in event.headers]
+            seen.setdefault(event.stream_id, []).extend(told)
+        elif isinstance(event, StreamEnded):
+            number = event.stream_id
+            told = seen.pop(number)
+            path = next(value for name, value, _ in told if name == ':path')
+            field = lambda part, name: Secret(name, 's') if path == part else HeaderTuple(name, 'v')
+            server.send_headers(number, [(':status', '103'), field('/hint', 'x-hint')])
+            server.send_headers(number, [(':status', '200'), field('/head', 'x-key'), ('x-plain', 'p')])
+            server.send_data(number, json.dumps(told).encode())
+            server.send_headers(number, [field('/trailers', 'x-sum')], end_stream=True)
+listen(talk, sys.argv[1])
 "#;
 
 /// Asks several times on one connection, with secrets here and there; prints what does not hold. Argument: address.
 const CLIENT: &str = r#"
-import json, socket, sys, h2.config, h2.connection, h2.events
+import json, sys
+from h2.events import DataReceived, StreamEnded
 from hpack import NeverIndexedHeaderTuple as Secret
-host, port = sys.argv[1].rsplit(':', 1)
-stream = socket.create_connection((host, int(port)), timeout=15)
-client = h2.connection.H2Connection(h2.config.H2Configuration())
-client.initiate_connection()
-def check(what, got, expected):
-    if got != expected:
-        sys.exit(f'{what}: {got!r}, expected {expected!r}')
+from peers import Client, check
+client = Client(sys.argv[1])
 def ask(path, fields, trailers):
-    number, body, heads, ended = client.get_next_available_stream_id(), b'', {}, False
-    client.send_headers(number, [(':method', 'POST'), (':scheme', 'http'), (':authority', 'a'), (':path', path), *fields])
+    number, body, heads = client.ask('POST', path, fields), b'', {}
     client.send_data(number, b'body')
     client.send_headers(number, trailers, end_stream=True)
-    while not ended:
-        stream.sendall(client.data_to_send())
-        received = stream.recv(65536)
-        if not received:
-            sys.exit('closed')
-        for event in client.receive_data(received):
-            if isinstance(event, h2.events.DataReceived):
-                body += event.data
-            elif isinstance(event, h2.events.StreamEnded):
-                ended = True
-            elif isinstance(event, (h2.events.StreamReset, h2.events.ConnectionTerminated)):
-                sys.exit(repr(event))
-            elif hasattr(event, 'headers'):
-                for field in event.headers:
-                    heads[field[0].decode()] = 'open' if field.indexable else 'secret'
+    for event in client.events:
+        if isinstance(event, DataReceived):
+            body += event.data
+        elif isinstance(event, StreamEnded):
+            break
+        elif hasattr(event, 'headers'):
+            heads |= {field[0]: 'open' if field.indexable else 'secret' for field in event.headers}
     asked = {name: how for name, value, how in json.loads(body)}
     return asked, heads
 late, secret_late = [('x-late', 'l')], [Secret('x-late', 'm')]
@@ -91,24 +70,16 @@ for _ in range(2):
 print('all well')
 "#;
 
-/// An HTTP/2 server, as soon as it listens.
-fn server() -> (SocketAddr, Process) {
-    let address = free_address();
-    let process = Process::start(python_command(SERVER, &[&address.to_string()]));
-    eventually("the HTTP/2 server listens", PATIENCE, || TcpStream::connect(address).ok());
-    (address, process)
-}
-
 #[test]
 fn section_6_2_3_what_was_never_indexed_stays_so_both_ways() {
-    let (address, _server) = server();
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     assert_eq!(python(CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
 }
 
 #[test]
 fn section_7_1_3_secrets_that_could_be_guessed_are_never_indexed() {
-    let (address, _server) = server();
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     let url = format!("http://{}/", elbow.address());
     for version in ["--http1.1", "--http2-prior-knowledge"] {

@@ -1,11 +1,8 @@
 //! gRPC through HTTP/2 on both sides, with PyPI's `grpcio` as client and server: calls of every kind, errors,
 //! cancellations.
 
-use crate::harness::{
-    Authority, Backend, Balancer, Nginx, PATIENCE, Process, curl, eventually, free_address, python, python_command,
-};
+use crate::harness::{Authority, Backend, Balancer, Nginx, PATIENCE, curl, eventually, python, python_server};
 use rcgen::PKCS_ECDSA_P256_SHA256;
-use std::net::{SocketAddr, TcpStream};
 
 /// Serves `/test.Echo/*` with bytes for messages. Arguments: address; for TLS also chain and key.
 const SERVER: &str = r#"
@@ -72,15 +69,13 @@ server.wait_for_termination()
 
 /// Makes calls of every kind and prints what does not hold. Arguments: address; for TLS also the authority's certificate.
 const CLIENT: &str = r#"
-import sys, time, grpc
+import queue, sys, time, grpc
+from peers import check
 if len(sys.argv) > 2:
     credentials = grpc.ssl_channel_credentials(open(sys.argv[2], 'rb').read())
     channel = grpc.secure_channel(sys.argv[1], credentials, (('grpc.ssl_target_name_override', 'web.test'),))
 else:
     channel = grpc.insecure_channel(sys.argv[1])
-def check(what, got, expected):
-    if got != expected:
-        sys.exit(f'{what}: {got!r}, expected {expected!r}')
 
 unary = channel.unary_unary('/test.Echo/Unary')
 answer, call = unary.with_call(b'hello', timeout=15, metadata=(('x-client', 'a'),))
@@ -103,7 +98,6 @@ check('server streaming', [int(part) for part in count(b'1000', timeout=15)], li
 add = channel.stream_unary('/test.Echo/Add')
 check('client streaming', add((b'x' * 1000 for _ in range(1000)), timeout=15), b'1000000')
 # Each side waits for the other: nothing may be held back.
-import queue
 said = queue.Queue()
 talk = channel.stream_stream('/test.Echo/Talk')(iter(said.get, None), timeout=15)
 for index in range(20):
@@ -134,11 +128,9 @@ print('all well')
 /// Streams on which one side or both are silent, with idle timeout 2, `client_body_timeout` 1.5 and `tunnel_timeout` 4
 /// seconds; prints what does not hold. Argument: address.
 const SILENT_CLIENT: &str = r#"
-import sys, time, queue, grpc
+import queue, sys, time, grpc
+from peers import check
 channel = grpc.insecure_channel(sys.argv[1])
-def check(what, got, expected):
-    if got != expected:
-        sys.exit(f'{what}: {got!r}, expected {expected!r}')
 def ends(what, answers, least, most):
     began = time.monotonic()
     try:
@@ -167,18 +159,9 @@ ends('nobody has begun', channel.stream_stream('/test.Echo/Talk')(iter(queue.Que
 print('all well')
 "#;
 
-/// A gRPC server, as soon as it listens.
-fn server(more: &[&str]) -> (SocketAddr, Process) {
-    let address = free_address();
-    let listen = address.to_string();
-    let process = Process::start(python_command(SERVER, &[&[listen.as_str()], more].concat()));
-    eventually("the gRPC server listens", PATIENCE, || TcpStream::connect(address).ok());
-    (address, process)
-}
-
 #[test]
 fn calls_of_every_kind_pass_in_the_clear() {
-    let (address, _server) = server(&[]);
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     assert_eq!(python(CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
     let metrics = elbow.admin().metrics();
@@ -193,7 +176,7 @@ fn calls_of_every_kind_pass_inside_tls() {
     let authority = Authority::new();
     let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
     let (chain, key) = (certificate.chain.display().to_string(), certificate.key.display().to_string());
-    let (address, _server) = server(&[&chain, &key]);
+    let (address, _server) = python_server(SERVER, &[&chain, &key]);
     let elbow = Balancer::https([address], &[&certificate])
         .listener("instance_protocol = \"HTTPS\"")
         .listener("http2 = true")
@@ -203,7 +186,7 @@ fn calls_of_every_kind_pass_inside_tls() {
 
 #[test]
 fn a_stream_lives_while_either_side_may_be_waiting_for_the_other() {
-    let (address, _server) = server(&[]);
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address])
         .listener("http2 = true")
         .attribute("idle_timeout = 2")
@@ -218,7 +201,7 @@ fn a_stream_lives_while_either_side_may_be_waiting_for_the_other() {
 
 #[test]
 fn http1_clients_are_served_by_http2_instances() {
-    let (address, _server) = server(&[]);
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     let url = format!("http://{}/test.Echo/Missing", elbow.address());
     let fields = ["--header", "content-type: application/grpc", "--header", "te: trailers"];
@@ -231,8 +214,8 @@ fn instances_that_speak_nothing_but_http2_pass_their_probes() {
     let authority = Authority::new();
     let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
     let (chain, key) = (certificate.chain.display().to_string(), certificate.key.display().to_string());
-    let (plain, _plain) = server(&[]);
-    let (secure, _secure) = server(&[&chain, &key]);
+    let (plain, _plain) = python_server(SERVER, &[]);
+    let (secure, _secure) = python_server(SERVER, &[&chain, &key]);
     let in_tls = "instance_protocol = \"HTTPS\"";
     for (address, target, pairs) in
         [(plain, "HTTP", &["http2 = true"][..]), (secure, "HTTPS", &[in_tls, "http2 = true"])]

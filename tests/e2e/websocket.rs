@@ -1,15 +1,12 @@
 //! WebSockets over HTTP/2 (RFC 8441) at either side or both: PyPI's `h2` and `websockets` as clients and as instances.
 
-use crate::harness::{
-    Authority, Backend, Balancer, Elbow, Nginx, PATIENCE, Peer, Process, curl, eventually, free_address, python,
-    python_command,
-};
+use crate::harness::{Authority, Backend, Balancer, Elbow, Nginx, Peer, curl, python, python_server};
 use rcgen::PKCS_ECDSA_P256_SHA256;
-use std::net::{SocketAddr, TcpStream};
 
 /// Says back what it hears; refuses `/forbidden`, and `/count` says how many others are open. Argument: address.
 const SERVER: &str = r#"
 import sys
+from peers import host_and_port
 from websockets.sync.server import serve
 open_sockets = set()
 def talk(socket):
@@ -26,54 +23,47 @@ def talk(socket):
 def refuse(socket, request):
     if request.path == '/forbidden':
         return socket.respond(403, 'not you')
-host, port = sys.argv[1].rsplit(':', 1)
-with serve(talk, host, int(port), process_request=refuse, subprotocols=['chat'], max_size=2**21) as server:
+with serve(talk, *host_and_port(sys.argv[1]), process_request=refuse, subprotocols=['chat'], max_size=2**21) as server:
     server.serve_forever()
 "#;
 
 /// The same over HTTP/2. Arguments: address; for TLS also certificate and key.
 const HTTP2_SERVER: &str = r#"
-import socketserver, ssl, sys, h2.config, h2.connection, h2.events
-from h2.settings import SettingCodes, Settings
+import sys
+from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
+from h2.settings import SettingCodes
+from peers import Server, listen
 from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, OPEN
 open_sockets = set()
-class Connection(socketserver.BaseRequestHandler):
-    def handle(self):
-        self.server_end = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding='utf-8'))
-        values = {SettingCodes.ENABLE_CONNECT_PROTOCOL: 1, SettingCodes.MAX_CONCURRENT_STREAMS: 100}
-        self.server_end.local_settings = Settings(client=False, initial_values=values)
-        self.server_end.initiate_connection()
+class Connection(Server):
+    def __init__(self, stream):
+        super().__init__(stream, {SettingCodes.ENABLE_CONNECT_PROTOCOL: 1, SettingCodes.MAX_CONCURRENT_STREAMS: 100})
         self.talks, self.messages, self.unsent = {}, {}, {}
+    def serve(self):
         try:
-            self.request.sendall(self.server_end.data_to_send())
-            while received := self.request.recv(65536):
-                for event in self.server_end.receive_data(received):
-                    self.take(event)
-                self.push()
-                self.request.sendall(self.server_end.data_to_send())
-        except OSError:
-            pass
+            for event in self.events:
+                self.take(event)
         finally:
             for number in self.talks:
                 open_sockets.discard((self, number))
     def take(self, event):
         number = getattr(event, 'stream_id', None)
-        if isinstance(event, h2.events.RequestReceived):
+        if isinstance(event, RequestReceived):
             self.answer(number, dict(event.headers))
-        elif isinstance(event, h2.events.DataReceived):
-            self.server_end.acknowledge_received_data(event.flow_controlled_length, number)
+        elif isinstance(event, DataReceived):
+            self.acknowledge_received_data(event.flow_controlled_length, number)
             if number in self.talks:
                 self.hear(number, event.data)
-        elif isinstance(event, h2.events.StreamEnded) and number in self.talks:
+        elif isinstance(event, StreamEnded) and number in self.talks:
             self.talks[number].receive_eof()
-        elif isinstance(event, h2.events.StreamReset):
+        elif isinstance(event, StreamReset):
             self.talks.pop(number, None)
             self.unsent.pop(number, None)
             open_sockets.discard((self, number))
     def answer(self, number, head):
         def say(status, body, more=()):
-            self.server_end.send_headers(number, [(':status', status), *more])
+            self.send_headers(number, [(':status', status), *more])
             self.unsent[number] = body + [b''] if body is not None else []
         path, asked = head[':path'], head.get('sec-websocket-protocol')
         if ':protocol' not in head:
@@ -101,14 +91,14 @@ class Connection(socketserver.BaseRequestHandler):
                 if frame.fin:
                     del self.messages[number]
                     (talk.send_text if opcode is Opcode.TEXT else talk.send_binary)(b''.join(parts))
-    def push(self):
+    def send(self):
         for number, talk in self.talks.items():
             self.unsent.setdefault(number, []).extend(talk.data_to_send())
         for number, pieces in list(self.unsent.items()):
             while pieces:
-                room = min(self.server_end.local_flow_control_window(number), self.server_end.max_outbound_frame_size)
+                room = self.room(number)
                 if pieces[0] == b'':
-                    self.server_end.end_stream(number)
+                    self.end_stream(number)
                     pieces.clear()
                     self.talks.pop(number, None)
                     del self.unsent[number]
@@ -116,36 +106,20 @@ class Connection(socketserver.BaseRequestHandler):
                 elif room == 0:
                     break
                 else:
-                    self.server_end.send_data(number, pieces[0][:room])
+                    self.send_data(number, pieces[0][:room])
                     pieces[0] = pieces[0][room:]
                     if not pieces[0]:
                         pieces.pop(0)
-class Server(socketserver.ThreadingTCPServer):
-    allow_reuse_address = daemon_threads = True
-    request_queue_size = 128
-    def get_request(self):
-        stream, address = super().get_request()
-        return (context.wrap_socket(stream, server_side=True) if context else stream), address
-    def handle_error(self, request, address):
-        if not isinstance(sys.exc_info()[1], ConnectionError):
-            super().handle_error(request, address)
-context = None
-if len(sys.argv) > 2:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*sys.argv[2:4])
-    context.set_alpn_protocols(['h2'])
-host, port = sys.argv[1].rsplit(':', 1)
-Server((host, int(port)), Connection).serve_forever()
+        super().send()
+listen(lambda stream: Connection(stream).serve(), *sys.argv[1:])
 "#;
 
 /// Opens WebSockets by upgrade, and prints what does not hold. Argument: address.
 const HTTP1_CLIENT: &str = r#"
 import contextlib, socket, sys, time
+from peers import check
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
-def check(what, got, expected):
-    if got != expected:
-        sys.exit(f'{what}: {got!r}, expected {expected!r}')
 def opened(path):
     return connect(f'ws://{sys.argv[1]}{path}', subprotocols=['chat'], open_timeout=15, max_size=2**21)
 kept = contextlib.ExitStack()
@@ -184,47 +158,31 @@ print('all well')
 
 /// Connections and streams for the programs below. Arguments: address; for TLS also the authority's certificate.
 const CLIENT: &str = r#"
-import socket, ssl, sys, time, h2.config, h2.connection, h2.events, h2.settings
+import sys, time
+from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
+from h2.settings import SettingCodes
+from peers import Client, check
 from websockets.protocol import Protocol, Side, OPEN
 from websockets.frames import Opcode
-host, port = sys.argv[1].rsplit(':', 1)
-stream = socket.create_connection((host, int(port)), timeout=15)
-if len(sys.argv) > 2:
-    context = ssl.create_default_context(cafile=sys.argv[2])
-    context.set_alpn_protocols(['h2'])
-    stream = context.wrap_socket(stream, server_hostname='web.test')
-client = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding='utf-8'))
-client.initiate_connection()
-stream.sendall(client.data_to_send())
-heads, data, ended, resets = {}, {}, set(), {}
+client = Client(*sys.argv[1:], fatal=ConnectionTerminated)
+heads, data, ended, resets = {}, {}, set(), set()
 def turn():
-    stream.sendall(client.data_to_send())
-    received = stream.recv(65536)
-    if not received:
-        sys.exit('closed')
-    for event in client.receive_data(received):
-        if isinstance(event, h2.events.ResponseReceived):
-            heads[event.stream_id] = dict(event.headers)
-        elif isinstance(event, h2.events.DataReceived):
-            data[event.stream_id] = data.get(event.stream_id, b'') + event.data
-            client.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        elif isinstance(event, h2.events.StreamEnded):
-            ended.add(event.stream_id)
-        elif isinstance(event, h2.events.StreamReset):
-            resets[event.stream_id] = event.error_code
-        elif isinstance(event, h2.events.ConnectionTerminated):
-            sys.exit(repr(event))
-    stream.sendall(client.data_to_send())
+    event = next(client.events)
+    if isinstance(event, ResponseReceived):
+        heads[event.stream_id] = dict(event.headers)
+    elif isinstance(event, DataReceived):
+        data[event.stream_id] = data.get(event.stream_id, b'') + event.data
+        client.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+    elif isinstance(event, StreamEnded):
+        ended.add(event.stream_id)
+    elif isinstance(event, StreamReset):
+        resets.add(event.stream_id)
 def until(what):
     while not what():
         turn()
-def check(what, got, expected):
-    if got != expected:
-        sys.exit(f'{what}: {got!r}, expected {expected!r}')
 def ask(path, protocol='websocket', more=()):
-    number = client.get_next_available_stream_id()
-    pseudo = [(':method', 'CONNECT'), (':protocol', protocol), (':scheme', 'https'), (':authority', 'a'), (':path', path)]
-    client.send_headers(number, pseudo + [('sec-websocket-version', '13'), *more])
+    fields = [(':protocol', protocol), ('sec-websocket-version', '13'), *more]
+    number = client.ask('CONNECT', path, fields, scheme='https')
     until(lambda: number in heads or number in resets)
     return number
 
@@ -239,8 +197,8 @@ class WebSocket:
     def push(self):
         for piece in self.protocol.data_to_send():
             while piece:
-                until(lambda: client.local_flow_control_window(self.number) > 0)
-                room = min(client.local_flow_control_window(self.number), client.max_outbound_frame_size)
+                until(lambda: client.room(self.number) > 0)
+                room = client.room(self.number)
                 client.send_data(self.number, piece[:room])
                 piece = piece[room:]
     def hear(self):
@@ -263,7 +221,7 @@ class WebSocket:
 "#;
 
 const CONVERSATION: &str = r#"
-check('announced', client.remote_settings[h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL], 1)
+check('announced', client.remote_settings[SettingCodes.ENABLE_CONNECT_PROTOCOL], 1)
 first = WebSocket('/one?two', [('sec-websocket-key', 'forged')])
 check('greeting', first.hear_message(), b'/one?two 127.0.0.1 chat')
 check('subprotocol', heads[first.number].get('sec-websocket-protocol'), 'chat')
@@ -306,14 +264,6 @@ check('another protocol', heads[ask('/', 'connect-udp')][':status'], '400')
 print('all well')
 "#;
 
-/// A WebSocket server, as soon as it listens.
-fn server() -> (SocketAddr, Process) {
-    let address = free_address();
-    let process = Process::start(python_command(SERVER, &[&address.to_string()]));
-    eventually("the WebSocket server listens", PATIENCE, || TcpStream::connect(address).ok());
-    (address, process)
-}
-
 #[track_caller]
 fn tell(elbow: &Elbow, program: &str, more: &[&str]) {
     let address = elbow.address().to_string();
@@ -323,7 +273,7 @@ fn tell(elbow: &Elbow, program: &str, more: &[&str]) {
 
 #[test]
 fn streams_of_one_connection_carry_websockets_to_http1_instances() {
-    let (address, _server) = server();
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).start();
     tell(&elbow, CONVERSATION, &[]);
     elbow.admin().wait_metric("elbow_instance_in_flight", &[], |count| count == 0.0);
@@ -334,9 +284,9 @@ fn streams_of_one_connection_carry_websockets_to_http1_instances() {
 
 #[test]
 fn a_silent_websocket_is_given_up_after_the_tunnel_timeout() {
-    let (address, _server) = server();
+    let (address, _server) = python_server(SERVER, &[]);
     let elbow = Balancer::http([address]).attribute("idle_timeout = 1").limit("tunnel_timeout = 2").start();
-    let (http2_address, _http2_server) = http2_server(&[]);
+    let (http2_address, _http2_server) = python_server(HTTP2_SERVER, &[]);
     let both = Balancer::http([http2_address])
         .listener("http2 = true")
         .attribute("idle_timeout = 1")
@@ -376,17 +326,9 @@ fn an_instance_that_does_not_open_a_websocket_cannot_be_mistaken_for_one() {
     }
 }
 
-/// A WebSocket server that speaks HTTP/2, as soon as it listens.
-fn http2_server(more: &[&str]) -> (SocketAddr, Process) {
-    let address = free_address();
-    let process = Process::start(python_command(HTTP2_SERVER, &[&[address.to_string().as_str()], more].concat()));
-    eventually("the WebSocket server listens", PATIENCE, || TcpStream::connect(address).ok());
-    (address, process)
-}
-
 #[test]
 fn instances_asked_in_http2_are_opened_websockets_to() {
-    let (address, _server) = http2_server(&[]);
+    let (address, _server) = python_server(HTTP2_SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     tell(&elbow, CONVERSATION, &[]);
     assert_eq!(python(HTTP1_CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
@@ -401,7 +343,7 @@ fn instances_asked_in_http2_are_opened_websockets_to_inside_tls() {
     let authority = Authority::new();
     let certificate = authority.issue("web", "web.test", &PKCS_ECDSA_P256_SHA256);
     let (chain, key) = (certificate.chain.display().to_string(), certificate.key.display().to_string());
-    let (address, _server) = http2_server(&[&chain, &key]);
+    let (address, _server) = python_server(HTTP2_SERVER, &[&chain, &key]);
     let secure =
         |balancer: Balancer| balancer.listener("instance_protocol = \"HTTPS\"").listener("http2 = true").start();
     tell(&secure(Balancer::https([address], &[&certificate])), CONVERSATION, &[&authority.path()]);
@@ -411,7 +353,7 @@ fn instances_asked_in_http2_are_opened_websockets_to_inside_tls() {
 
 #[test]
 fn a_websocket_whose_instance_dies_ends() {
-    let (address, mut server) = http2_server(&[]);
+    let (address, mut server) = python_server(HTTP2_SERVER, &[]);
     let elbow = Balancer::http([address]).listener("http2 = true").start();
     let open = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";

@@ -1,14 +1,11 @@
 //! What instances do wrong.
 
 use super::{GET, Injected, POST, Row, Stage, falls_silent_after, hear_out, row, silent};
-use crate::harness::{
-    Authority, Backend, Balancer, Nginx, PATIENCE, Peer, Process, eventually, free_address, python_command,
-};
+use crate::harness::{Authority, Backend, Balancer, Nginx, Peer, free_address, python_server};
 use crate::tls_backends::public_key;
 use rcgen::PKCS_ECDSA_P256_SHA256;
 use socket2::{Domain, Socket, Type};
 use std::io;
-use std::net::TcpStream;
 use std::time::Duration;
 
 pub const ROWS: &[Row] = &[
@@ -125,33 +122,21 @@ fn says(stage: &Stage, text: &str) -> Injected {
 
 /// Refuses every request before it begins on it, as RFC 9113 section 8.7 allows. Argument: address.
 const REFUSING: &str = r#"
-import socket, sys, threading
-from h2.config import H2Configuration
-from h2.connection import H2Connection
+import sys
 from h2.errors import ErrorCodes
 from h2.events import RequestReceived
-
-def serve(client):
-    connection = H2Connection(H2Configuration(client_side=False))
-    connection.initiate_connection()
-    client.sendall(connection.data_to_send())
-    while received := client.recv(65536):
-        for event in connection.receive_data(received):
-            if isinstance(event, RequestReceived):
-                connection.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
-        client.sendall(connection.data_to_send())
-
-host, port = sys.argv[1].rsplit(':', 1)
-listener = socket.create_server((host, int(port)))
-while True:
-    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+from peers import Server, listen
+def talk(stream):
+    server = Server(stream)
+    for event in server.events:
+        if isinstance(event, RequestReceived):
+            server.reset_stream(event.stream_id, ErrorCodes.REFUSED_STREAM)
+listen(talk, sys.argv[1])
 "#;
 
 /// An instance that speaks HTTP/2 and begins on nothing.
 fn refuses_every_stream(stage: &Stage) -> Injected {
-    let address = free_address();
-    let instance = Process::start(python_command(REFUSING, &[&address.to_string()]));
-    eventually("the instance listens", PATIENCE, || TcpStream::connect(address).ok());
+    let (address, instance) = python_server(REFUSING, &[]);
     let elbow = stage.start(Balancer::http([address]).listener("http2 = true"));
     Injected::by_saying(elbow, POST, instance)
 }

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
@@ -27,19 +26,6 @@ pub fn openssl(arguments: &[&str], input: &str) -> String {
     let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("its output");
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
-}
-
-/// Runs a Python program with the packages of `tests/requirements.txt`. Its standard output.
-#[track_caller]
-pub fn python(program: &str, arguments: &[&str]) -> String {
-    text(run(&mut python_command(program, arguments)))
-}
-
-/// A Python program with the packages of `tests/requirements.txt`.
-pub fn python_command(program: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python"));
-    command.arg("-c").arg(program).args(arguments);
-    command
 }
 
 /// What wrk counted.
@@ -196,14 +182,16 @@ pub fn testssl(address: SocketAddr, options: &[&str]) -> Vec<Finding> {
         .collect()
 }
 
+/// Runs this to its end.
 #[track_caller]
-fn run(command: &mut Command) -> Output {
+pub(super) fn run(command: &mut Command) -> Output {
     let name = command.get_program().to_string_lossy().into_owned();
     command.output().unwrap_or_else(|error| panic!("{name}: {error}; ./scripts/test installs it"))
 }
 
+/// The standard output of what succeeded.
 #[track_caller]
-fn text(output: Output) -> String {
+pub(super) fn text(output: Output) -> String {
     assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
