@@ -6,7 +6,7 @@ from .pace import Pace
 from .process import Child
 from .procfs import CpuTimes
 
-SLOW_LIMIT_PERCENT = 15.0
+SLOW_LIMIT_PERCENT = 10.0
 
 
 @dataclass

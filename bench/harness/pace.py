@@ -9,6 +9,8 @@ import time
 
 # More than a processor has for itself, less than all of them share.
 BLOCK_BYTES = 4 * 2**20
+# The first ones find their caches cold and do not count.
+WARM_UP_COPIES = 10
 COPIES = 50
 FIRST_LOOK = 30
 FIRST_LOOK_PAUSE_SECONDS = 0.05
@@ -36,9 +38,13 @@ class Pace:
         allowed = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {self._cpu})
         try:
+            self._copy(WARM_UP_COPIES)
             began = time.thread_time()
-            for _ in range(COPIES):
-                self._target[:] = self._source
+            self._copy(COPIES)
             return time.thread_time() - began
         finally:
             os.sched_setaffinity(0, allowed)
+
+    def _copy(self, times: int) -> None:
+        for _ in range(times):
+            self._target[:] = self._source
