@@ -93,7 +93,7 @@ pub struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Carries the request until it is answered or cannot be.
-    pub async fn run(mut self, client: &mut Client<'_>) -> Ended {
+    pub async fn run(&mut self, client: &mut Client<'_>) -> Ended {
         let mut search = Search::new(self.session);
         let mut fresh_only = false;
         let affinity = self.session.entry.stickiness.as_ref().map(|sticky| Affinity::of(sticky, self.request));
@@ -119,9 +119,11 @@ impl Exchange<'_> {
             };
             self.account.note_connection(kept, self.session.now());
             let progress = Progress::default();
-            let (reason, choice) = match self.attempt(way, choice, &progress, client, affinity.as_ref()).await {
-                Ok(ended) => return ended,
-                Err(failed) => failed,
+            let reason = match self.attempt(way, &choice, &progress, client, affinity.as_ref()).await {
+                Ok(Attempted::Answered(persistence)) => return Ended::Answered(persistence),
+                Ok(Attempted::Switched(instance)) => return Ended::Switched(Box::new(Tunnel { instance, choice })),
+                Ok(Attempted::Cut(reason)) => return Ended::Cut(reason),
+                Err(reason) => reason,
             };
             self.account.note_failure(reason, self.session.now());
             let lost = self.lost(reason, kept, &progress);
@@ -187,40 +189,34 @@ impl Exchange<'_> {
     async fn attempt(
         &mut self,
         way: Way,
-        choice: Choice,
+        choice: &Choice,
         progress: &Progress,
         client: &mut Client<'_>,
         affinity: Option<&Affinity<'_>>,
-    ) -> Result<Ended, (Reason, Choice)> {
-        if let Err(reason) = self.invite_body(client).await {
-            return Err((reason, choice));
-        }
+    ) -> Result<Attempted, Reason> {
+        self.invite_body(client).await?;
         let id = self.account.id;
         let (named, traced) = ([(REQUEST_ID, id.as_bytes())], self.traces.fields(&id));
         let forward = self.forward(traced.as_deref().unwrap_or(&named));
-        let mut carrier = match way.begin(self.request, &forward, client.sink.take_memory()).await {
-            Ok(carrier) => carrier,
-            Err(reason) => return Err((reason, choice)),
-        };
-        match self.converse(&mut carrier, &choice, progress, client, affinity).await {
+        let mut carrier = way.begin(self.request, &forward, client.sink.take_memory()).await?;
+        match self.converse(&mut carrier, choice, progress, client, affinity).await {
             Ok(Conversed::Answered { persistence, reusable }) => {
                 if let Some(backend) = carrier.finish().filter(|_| reusable && !self.is_doubtful) {
                     self.session.core.keep(choice.target(), backend);
                 }
-                Ok(Ended::Answered(persistence))
+                Ok(Attempted::Answered(persistence))
             }
-            Ok(Conversed::Switched) => match carrier.switch() {
-                Some(instance) => Ok(Ended::Switched(Box::new(Tunnel { instance, choice }))),
-                None => Ok(Ended::Cut(Reason::Internal)),
-            },
-            Ok(Conversed::Cut(reason)) => Ok(Ended::Cut(reason)),
+            Ok(Conversed::Switched) => {
+                Ok(carrier.switch().map_or(Attempted::Cut(Reason::Internal), Attempted::Switched))
+            }
+            Ok(Conversed::Cut(reason)) => Ok(Attempted::Cut(reason)),
             Err(reason) => {
                 if matches!(reason, Reason::FirstByteTimeout | Reason::BackendSendTimeout) {
                     carrier.retire_connection();
                 }
                 // The next answer must not go on where this one's head stopped.
                 self.response.clear();
-                Err((reason, choice))
+                Err(reason)
             }
         }
     }
@@ -314,7 +310,8 @@ impl Exchange<'_> {
             match answers.read_head(self.request.asked(), &limits, self.response).await? {
                 Reply::Interim if interim < INTERIM_ANSWERS_MAX => {
                     interim += 1;
-                    self.pass_on_interim(sink).await?;
+                    // Boxed: most answers have none.
+                    Box::pin(self.pass_on_interim(sink)).await?;
                 }
                 Reply::Interim => return Err(Reason::InterimFlood),
                 reply => return Ok(reply),
@@ -368,6 +365,13 @@ impl Exchange<'_> {
             _ => Lost::Underway,
         }
     }
+}
+
+/// How an attempt ended once its answer had begun.
+enum Attempted {
+    Answered(Persistence),
+    Switched(Switched),
+    Cut(Reason),
 }
 
 /// How a conversation ended once its answer had begun.

@@ -190,7 +190,7 @@ impl Front {
         if let Err(reason) = self.session.may_request() {
             return self.refuse(reason, persistence, &mut heads.account).await;
         }
-        let exchange = Exchange {
+        let mut exchange = Exchange {
             session: &self.session,
             request: &heads.request,
             response: &mut heads.response,

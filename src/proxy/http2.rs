@@ -16,12 +16,14 @@ use crate::proxy::account::{self, Account};
 use crate::proxy::core::Heads;
 use crate::proxy::exchange::{Client, Ended, Exchange, Tunnel};
 use crate::proxy::failure::{self, OwnFields};
-use crate::proxy::naming::{self, Traces};
+use crate::proxy::naming;
 use crate::proxy::session::Session;
 use crate::proxy::tunnel;
 use crate::runtime::{Either, Io, Sleep, race};
 use crate::telemetry::{AnswerSource, RequestId};
-use crate::transport::{Http2Ended, Http2Request, Http2Server, Http2Writer, Receiver, Sender, Sink, Source, linger};
+use crate::transport::{
+    Http2Ended, Http2Request, Http2Server, Http2Stream, Http2Writer, Receiver, Sender, Sink, Source, linger,
+};
 use crate::wire::connection::Persistence;
 use crate::wire::desync::Action;
 
@@ -119,11 +121,17 @@ impl Front {
         }
     }
 
+    /// Reads the head of a request here, where it is at hand, so that its stream's task carries none of it but the result.
     fn begin_stream(&mut self, request: Http2Request) {
         self.carried += 1;
         let session = self.session.for_stream();
+        let mut heads = session.core.take_heads();
+        heads.account = Account::new(session.now());
+        let read = request.read_head(&session.request_limits(), &mut heads.request);
+        let refused = read.err().map(|fault| failure::of_request_head(&fault));
+        let stream = request.into_stream();
         let open = OpenStream::new(&self.streams, &self.session.core.io);
-        self.session.core.io.spawn_in_place(|| serve_stream(session, request, open));
+        self.session.core.io.spawn_in_place(|| serve_stream(session, heads, refused, stream, open));
     }
 
     /// Asks the client to go elsewhere once the node drains or the connection has carried all it may.
@@ -235,48 +243,57 @@ impl Drop for OpenStream {
 }
 
 /// Serves one request. When the client gives it up, what was done for it is dropped at once.
-async fn serve_stream(session: Session, mut request: Http2Request, _open: OpenStream) {
-    let began = session.now();
-    let mut heads = session.core.take_heads();
-    heads.account = Account::new(began);
-    let read = request.read_head(&session.request_limits(), &mut heads.request);
-    let (id, traces) = naming::name(&heads.request, &session.core);
-    heads.account.id = id;
-    let ended = match read {
-        Ok(()) => carry(&session, &mut request, &mut heads, traces).await,
-        Err(fault) => Ended::Refused(failure::of_request_head(&fault)),
-    };
-    let ended = match ended {
-        Ended::Cut(reason) if heads.account.backend_status != 0 => Ended::Cut(failure::while_answering(reason)),
-        ended => ended,
-    };
-    session.cells().request_duration.record(session.now().since(began));
-    let (reader, writer) = request.halves();
-    heads.account.received_bytes = reader.body_bytes();
-    if let Ended::Refused(reason) | Ended::Cut(reason) = &ended {
-        heads.account.failed = Some(*reason);
-    }
-    heads.account.close_request(&session, &heads.request);
-    heads.request.clear();
-    heads.response.clear();
-    session.core.give_back_heads(heads);
-    match ended {
-        Ended::Answered(_) => request.note_answer(),
-        Ended::Refused(reason) => refuse(&session, writer, reason, id),
-        Ended::Cut(reason) => {
-            session.count_failure(reason);
-            writer.reset();
+#[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice")]
+fn serve_stream(
+    session: Session,
+    mut heads: Box<Heads>,
+    refused: Option<Reason>,
+    mut stream: Http2Stream,
+    open: OpenStream,
+) -> impl Future<Output = ()> {
+    async move {
+        let ended = match refused {
+            None => carry(&session, &mut stream, &mut heads).await,
+            Some(reason) => {
+                heads.account.id = naming::name(&heads.request, &session.core).0;
+                Ended::Refused(reason)
+            }
+        };
+        let ended = match ended {
+            Ended::Cut(reason) if heads.account.backend_status != 0 => Ended::Cut(failure::while_answering(reason)),
+            ended => ended,
+        };
+        session.cells().request_duration.record(session.now().since(heads.account.began));
+        heads.account.received_bytes = stream.reader.body_bytes();
+        if let Ended::Refused(reason) | Ended::Cut(reason) = &ended {
+            heads.account.failed = Some(*reason);
         }
-        Ended::Switched(tunnel) => {
-            let Tunnel { mut instance, choice } = *tunnel;
-            let silence = tunnel::Silence { limit: session.tunnel_timeout(), reason: Reason::TunnelTimeout };
-            let client = tunnel::Side::Stream(reader, writer);
-            Box::pin(tunnel::run_streams(&session, client, instance.side(), &choice, silence)).await;
+        heads.account.close_request(&session, &heads.request);
+        let id = heads.account.id;
+        heads.request.clear();
+        heads.response.clear();
+        session.core.give_back_heads(heads);
+        match ended {
+            Ended::Answered(_) => stream.note_answer(),
+            Ended::Refused(reason) => refuse(&session, &mut stream.writer, reason, id),
+            Ended::Cut(reason) => {
+                session.count_failure(reason);
+                stream.writer.reset();
+            }
+            Ended::Switched(tunnel) => {
+                let Tunnel { mut instance, choice } = *tunnel;
+                let silence = tunnel::Silence { limit: session.tunnel_timeout(), reason: Reason::TunnelTimeout };
+                let client = tunnel::Side::Stream(&mut stream.reader, &mut stream.writer);
+                Box::pin(tunnel::run_streams(&session, client, instance.side(), &choice, silence)).await;
+            }
         }
+        drop(open);
     }
 }
 
-async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads, traces: Traces) -> Ended {
+async fn carry(session: &Session, stream: &mut Http2Stream, heads: &mut Heads) -> Ended {
+    let (id, traces) = naming::name(&heads.request, &session.core);
+    heads.account.id = id;
     let action = session.judge(&heads.request);
     if action == Action::Block {
         return Ended::Refused(Reason::DesyncBlocked);
@@ -284,9 +301,9 @@ async fn carry(session: &Session, request: &mut Http2Request, heads: &mut Heads,
     if let Err(reason) = session.may_request() {
         return Ended::Refused(reason);
     }
-    let (reader, writer) = request.halves();
+    let Http2Stream { reader, writer } = stream;
     let cancellation = writer.cancellation();
-    let exchange = Exchange {
+    let mut exchange = Exchange {
         session,
         request: &heads.request,
         response: &mut heads.response,

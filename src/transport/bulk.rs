@@ -8,7 +8,7 @@ use crate::transport::activity::Stalled;
 use crate::transport::relay::Broken;
 use crate::transport::splice::{Spliced, splice};
 use crate::transport::tls_stream::TlsLink;
-use crate::transport::{Activity, Pace, Sink, Source};
+use crate::transport::{Activity, Http1Reader, Http1Writer, Pace, Sink, Source};
 
 /// A message of a known length with at least this much to come is bulk. Below, a copy by way of receive buffers is
 /// cheaper: `bench/run --case http_64k` and its neighbours give the figures.
@@ -43,12 +43,24 @@ pub async fn move_body(
     let Some(length) = reader.remaining_in_socket().filter(|length| *length >= BULK_LENGTH) else {
         return Ok(false);
     };
+    if !may_splice && !writer.sender().is_secure() {
+        return Ok(false);
+    }
+    // Boxed: those whose body is short do not carry its room.
+    Box::pin(move_bulk(reader, writer, length, pace)).await
+}
+
+async fn move_bulk(
+    reader: &mut Http1Reader,
+    writer: &mut Http1Writer,
+    length: u64,
+    pace: Pace,
+) -> Result<bool, BodyBroken> {
     let from = reader.receiver().socket().clone();
     let activity = Activity::new(from.io());
     let mut body = Bulk { from: &from, length, moved: 0, activity: &activity, pace };
     let ended = match writer.sender().tls().cloned() {
         Some(link) => body.seal(&link).await,
-        None if !may_splice => return Ok(false),
         None => match body.splice(&writer.sender().socket().clone()).await {
             Some(ended) => ended,
             None => return Ok(false),

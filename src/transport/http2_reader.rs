@@ -95,6 +95,11 @@ impl Http2Reader {
         }
     }
 
+    /// The connection.
+    pub(in crate::transport) fn link(&self) -> &Http2Link {
+        &self.link
+    }
+
     /// Whether the fields that came on the stream must never be indexed.
     pub(in crate::transport) fn is_confidential(&self) -> bool {
         self.link.is_confidential(self.stream.stream_id())

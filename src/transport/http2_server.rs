@@ -207,12 +207,18 @@ fn ended(error: &h2::Error) -> Http2Ended {
     }
 }
 
-/// One request and its stream.
+/// One request: its head and its stream.
 pub struct Http2Request {
     parts: Parts,
-    reader: Http2Reader,
-    writer: Http2Writer,
-    link: Rc<Http2Link>,
+    stream: Http2Stream,
+}
+
+/// What a request has a body and gets an answer on.
+pub struct Http2Stream {
+    /// The body, and what is behind it.
+    pub reader: Http2Reader,
+    /// The answer.
+    pub writer: Http2Writer,
 }
 
 impl Http2Request {
@@ -220,7 +226,7 @@ impl Http2Request {
         let (parts, body) = request.into_parts();
         let reader = Http2Reader::new(body, link.clone());
         let writer = Http2Writer::new(link.clone(), respond);
-        Http2Request { parts, reader, writer, link: link.clone() }
+        Http2Request { parts, stream: Http2Stream { reader, writer } }
     }
 
     /// Takes the head over into `head`.
@@ -228,21 +234,24 @@ impl Http2Request {
     /// # Errors
     /// Why it is refused.
     pub fn read_head(&self, limits: &HeadLimits, head: &mut RequestHead) -> Result<(), RequestFault> {
-        let content = if self.reader.is_body_ended() { Content::Empty } else { Content::Follows };
+        let reader = &self.stream.reader;
+        let content = if reader.is_body_ended() { Content::Empty } else { Content::Follows };
         read_request(&self.parts, content, limits, head)?;
-        if self.reader.is_confidential() {
+        if reader.is_confidential() {
             head.make_confidential();
         }
         Ok(())
     }
 
-    /// Both halves of the stream.
-    pub fn halves(&mut self) -> (&mut Http2Reader, &mut Http2Writer) {
-        (&mut self.reader, &mut self.writer)
+    /// What is left when the head has been read.
+    pub fn into_stream(self) -> Http2Stream {
+        self.stream
     }
+}
 
+impl Http2Stream {
     /// Says that the request was answered to its end.
     pub fn note_answer(&self) {
-        self.link.with_credit(Credit::note_answer);
+        self.reader.link().with_credit(Credit::note_answer);
     }
 }

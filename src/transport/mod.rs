@@ -45,7 +45,7 @@ pub use http1_writer::Http1Writer;
 pub use http2_client::{Answered, CallError, Http2Call, Http2Client, Http2Place};
 pub use http2_flood::{Credit as Http2Credit, Flood as Http2Flood};
 pub use http2_reader::Http2Reader;
-pub use http2_server::{Http2Ended, Http2Request, Http2Server};
+pub use http2_server::{Http2Ended, Http2Request, Http2Server, Http2Stream};
 pub use http2_writer::{Http2Cancellation, Http2Writer};
 pub use linger::{close, linger};
 pub use piece::{Data, Piece};

@@ -139,31 +139,31 @@ impl RequestId {
 impl FlightRecord<'_> {
     pub(super) fn words(&self) -> Words {
         let mut bytes = Writer { bytes: [0; WORDS * 8], at: 0 };
-        self.id.words().iter().for_each(|word| bytes.put(&word.to_le_bytes()));
+        self.id.words().iter().for_each(|word| bytes.put(word.to_le_bytes()));
         let began = self.began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        bytes.put(&(began.as_micros() as u64).to_le_bytes());
-        bytes.put(&self.received_bytes.to_le_bytes());
-        bytes.put(&self.sent_bytes.to_le_bytes());
+        bytes.put((began.as_micros() as u64).to_le_bytes());
+        bytes.put(self.received_bytes.to_le_bytes());
+        bytes.put(self.sent_bytes.to_le_bytes());
         bytes.put_address(self.client);
         for number in [self.listener_port, self.status, self.backend_status, reason_number(self.reason)] {
-            bytes.put(&number.to_le_bytes());
+            bytes.put(number.to_le_bytes());
         }
         let FlightPhases { queue, connect, send, first_byte, rest } = self.phases;
         for time in [queue, connect, send, first_byte, rest] {
-            bytes.put(&time.map_or(u32::MAX, microseconds).to_le_bytes());
+            bytes.put(time.map_or(u32::MAX, microseconds).to_le_bytes());
         }
         for index in 0..ATTEMPTS {
             match self.attempts.get(index) {
                 Some(attempt) => {
                     bytes.put_address(attempt.instance);
-                    bytes.put(&(reason_number(attempt.failed) << 1 | u16::from(attempt.kept)).to_le_bytes());
-                    bytes.put(&microseconds(attempt.took).to_le_bytes());
+                    bytes.put((reason_number(attempt.failed) << 1 | u16::from(attempt.kept)).to_le_bytes());
+                    bytes.put(microseconds(attempt.took).to_le_bytes());
                 }
                 None => bytes.at += ATTEMPT_BYTES,
             }
         }
         for text in [self.load_balancer.as_bytes(), b" ", self.method, b" ", self.path] {
-            bytes.put(text);
+            bytes.put_text(text);
         }
         std::array::from_fn(|index| word(&bytes.bytes, index))
     }
@@ -227,7 +227,15 @@ struct Writer {
 }
 
 impl Writer {
-    fn put(&mut self, bytes: &[u8]) {
+    /// Of a length that is known beforehand: a store and not a call.
+    fn put<const LENGTH: usize>(&mut self, bytes: [u8; LENGTH]) {
+        if let Some(place) = self.bytes.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut()) {
+            *place = bytes;
+        }
+        self.at += LENGTH;
+    }
+
+    fn put_text(&mut self, bytes: &[u8]) {
         let length = bytes.len().min(self.bytes.len() - self.at);
         if let (Some(place), Some(bytes)) = (self.bytes.get_mut(self.at..self.at + length), bytes.get(..length)) {
             place.copy_from_slice(bytes);
@@ -240,8 +248,8 @@ impl Writer {
             IpAddr::V4(ip) => ip.to_ipv6_mapped(),
             IpAddr::V6(ip) => ip,
         };
-        self.put(&ip.octets());
-        self.put(&address.port().to_le_bytes());
+        self.put(ip.octets());
+        self.put(address.port().to_le_bytes());
     }
 }
 
