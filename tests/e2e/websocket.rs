@@ -333,8 +333,7 @@ fn instances_asked_in_http2_are_opened_websockets_to() {
     tell(&elbow, CONVERSATION, &[]);
     assert_eq!(python(HTTP1_CLIENT, &[&elbow.address().to_string()]).trim(), "all well");
     elbow.admin().wait_metric("elbow_instance_in_flight", &[], |count| count == 0.0);
-    let upgrade = ["--http1.1", "--header", "connection: upgrade", "--header", "upgrade: websocket"];
-    let told = curl(&[&upgrade[..], &[&format!("http://{}/", elbow.address())]].concat());
+    let told = curl(&[&UPGRADE[..5], &[&format!("http://{}/", elbow.address())]].concat());
     assert_eq!(told, "a request like any other", "without a key it opens nothing");
 }
 
@@ -366,15 +365,41 @@ fn a_websocket_whose_instance_dies_ends() {
     elbow.admin().wait_metric("elbow_errors_total", &[("reason", "tunnel_backend_reset")], |count| count == 1.0);
 }
 
+/// What curl says to open a WebSocket; whether it is opened does not depend on the key.
+const UPGRADE: [&str; 7] = [
+    "--http1.1",
+    "--header",
+    "connection: upgrade",
+    "--header",
+    "upgrade: websocket",
+    "--header",
+    "sec-websocket-key: a",
+];
+
 #[test]
 fn where_instances_speak_http2_but_open_no_websockets_clients_are_told() {
     let nginx = Nginx::start_http2("http2");
     let elbow = Balancer::http([nginx.address()]).listener("http2 = true").attribute("proxy_status = true").start();
     tell(&elbow, "check('status', heads[ask('/')][':status'], '502')\nprint('all well')", &[]);
-    let open =
-        ["--header", "connection: upgrade", "--header", "upgrade: websocket", "--header", "sec-websocket-key: a"];
     let url = format!("http://{}/", elbow.address());
-    let told = curl(&[&["--http1.1", "--include", &url], &open[..]].concat());
+    let told = curl(&[&["--include", &url], &UPGRADE[..]].concat());
     assert!(told.starts_with("HTTP/1.1 502") && told.contains("details=\"websocket_unsupported\""), "{told}");
     assert!(curl(&["--http1.1", "--include", &url]).starts_with("HTTP/1.1 200"), "it serves whatever else is asked");
+}
+
+#[test]
+fn an_instance_that_does_not_say_whether_it_opens_websockets_is_waited_for_as_for_a_connection() {
+    let mute = Backend::start(|peer, _| {
+        while !peer.try_read_some()?.is_empty() {}
+        Ok(())
+    });
+    let elbow = Balancer::http([mute.address()])
+        .listener("http2 = true")
+        .attribute("proxy_status = true")
+        .limit("connect_timeout = 0.3")
+        .start();
+    let url = format!("http://{}/", elbow.address());
+    let told = curl(&[&["--include", &url], &UPGRADE[..]].concat());
+    assert!(told.starts_with("HTTP/1.1 504") && told.contains("details=\"connect_timeout\""), "{told}");
+    elbow.admin().wait_metric("elbow_instance_in_flight", &[], |count| count == 0.0);
 }
