@@ -27,6 +27,8 @@ class Policy:
     connect_timeout_s: int = 5
     response_timeout_s: int = 60
     retry_safe_requests: bool = False
+    probe_interval_ms: int = 1_000
+    probe_timeout_ms: int = 500
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ class Proxy:
         self.name = name
         self.title = title
         self.cpu = cpu
+        # A program that it is run by, such as a profiler, and how long its start may take.
+        self.prefix: tuple[str, ...] = ()
+        self.patience_s: float = 15
 
     @property
     def family(self) -> str:
@@ -85,8 +90,8 @@ class Proxy:
 
     def await_ready(self, child: Child, ports: Ports) -> None:
         for port in (ports.http, ports.https, ports.tcp):
-            child.wait_for_port(port)
-        await_answer(ports.http)
+            child.wait_for_port(port, self.patience_s)
+        await_answer(ports.http, self.patience_s)
 
     def _render(self, template: str, directory: Path, values: dict[str, object]) -> Path:
         text = (PEERS / template).read_text()
@@ -108,6 +113,8 @@ def common_values(task: Task, ports: Ports, directory: Path, cpu: int) -> dict[s
         "MAX_CONNECTIONS": task.max_connections,
         "CONNECT_TIMEOUT": task.policy.connect_timeout_s,
         "RESPONSE_TIMEOUT": task.policy.response_timeout_s,
+        "PROBE_INTERVAL_MS": task.policy.probe_interval_ms,
+        "PROBE_TIMEOUT_MS": task.policy.probe_timeout_ms,
         "DIRECTORY": directory,
         "CPU": cpu,
     }
@@ -157,7 +164,8 @@ class Haproxy(Proxy):
                 else "option splice-auto",
             },
         )
-        return Child(self.name, ["haproxy", "-db", "-f", str(path)], self.cpu, directory / f"{self.name}.log")
+        command = [*self.prefix, "haproxy", "-db", "-f", str(path)]
+        return Child(self.name, command, self.cpu, directory / f"{self.name}.log")
 
 
 class Nginx(Proxy):
@@ -219,17 +227,19 @@ class Elbow(Proxy):
                 "STICKY_POLICY": STICKY_POLICY if self.features else "",
                 "ACCESS_LOG": f'access_log = {{ path = "{log}" }}' if self.features else "",
                 "ADMIN_PORT": free_port(),
+                "PROBE_INTERVAL": task.policy.probe_interval_ms / 1000,
+                "PROBE_TIMEOUT": task.policy.probe_timeout_ms / 1000,
                 "HTTP_INSTANCES": instances(task.http_backends),
                 "HTTP_BACKEND_PORT": task.http_backends[0],
                 "TCP_INSTANCES": instances(task.tcp_backends),
                 "TCP_BACKEND_PORT": task.tcp_backends[0],
             },
         )
-        command = [self.binary(), "run", "-c", str(path)]
+        command = [*self.prefix, self.binary(), "run", "-c", str(path)]
         return Child(self.name, command, self.cpu, directory / f"{self.name}.log", self.environment)
 
     def await_ready(self, child, ports):
-        child.wait_for_line("ready")
+        child.wait_for_line("ready", self.patience_s)
         super().await_ready(child, ports)
 
 
@@ -248,8 +258,8 @@ class Relay(Proxy):
         return child
 
     def await_ready(self, child, ports):
-        child.wait_for_line("ready")
-        await_answer(ports.http)
+        child.wait_for_line("ready", self.patience_s)
+        await_answer(ports.http, self.patience_s)
 
 
 def known_proxies(cpu: int) -> list[Proxy]:
@@ -274,7 +284,7 @@ def choose(proxies: list[Proxy], names: list[str]) -> list[Proxy]:
     return [proxy for proxy in proxies if proxy.family in names]
 
 
-def await_answer(http_port: int, seconds: float = 15) -> None:
+def await_answer(http_port: int, seconds: float) -> None:
     """Returns once a request gets its 200; back ends may have to pass health checks first."""
     deadline = time.monotonic() + seconds
     outcome = "nothing"
