@@ -239,7 +239,9 @@ class Elbow(Proxy):
         return Child(self.name, command, self.cpu, directory / f"{self.name}.log", self.environment)
 
     def await_ready(self, child, ports):
-        child.wait_for_line("ready", self.patience_s)
+        # Under valgrind the thread that says it may get no turn while a ring waits idly.
+        if not self.prefix:
+            child.wait_for_line("ready", self.patience_s)
         super().await_ready(child, ports)
 
 

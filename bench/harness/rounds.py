@@ -12,7 +12,7 @@ from .measure import Sample
 from .proxies import Proxy
 
 # How often a round is measured at most.
-ATTEMPTS = 3
+ATTEMPTS = 2
 
 
 def run_case(lab: Lab, case: Case, proxies: Sequence[Proxy]) -> dict[str, list[Sample]]:
