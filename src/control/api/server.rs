@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -44,6 +44,8 @@ struct Limits {
     body_time: Duration,
     /// For a connection. One that is in use then is closed after the answer.
     connection_time: Duration,
+    /// For the first request of a connection that was made just before the server is told to stop.
+    first_time: Duration,
     /// For the answers that are on their way when a connection is to end, and when the server is told to stop.
     end_time: Duration,
 }
@@ -55,6 +57,7 @@ const LIMITS: Limits = Limits {
     head_time: Duration::from_secs(30),
     body_time: Duration::from_secs(20),
     connection_time: Duration::from_secs(600),
+    first_time: Duration::from_secs(1),
     end_time: Duration::from_secs(5),
 };
 
@@ -158,7 +161,11 @@ impl Connection {
     /// the first head.
     async fn converse(self, stream: impl AsyncRead + AsyncWrite + Unpin, mut stopped: watch::Receiver<()>) {
         let limits = self.limits;
-        let service = service_fn(|request| async { Ok::<_, Infallible>(self.answer(request).await) });
+        let asked = Notify::new();
+        let service = service_fn(|request| {
+            asked.notify_one();
+            async { Ok::<_, Infallible>(self.answer(request).await) }
+        });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(limits.head_time).max_buf_size(limits.head);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -167,6 +174,15 @@ impl Connection {
             // Ends with an error when the other half is dropped: the server stops.
             _ = stopped.changed() => None,
             () = sleep(limits.connection_time) => None,
+        };
+        // Told to end before its first request, a connection would be closed at once, and that request be lost.
+        let ended = match ended {
+            Some(ended) => Some(ended),
+            None => tokio::select! {
+                ended = &mut connection => Some(ended),
+                () = asked.notified() => None,
+                () = sleep(limits.first_time) => None,
+            },
         };
         let ended = match ended {
             Some(ended) => Ok(ended),

@@ -133,6 +133,21 @@ fn silent_connections_are_cut_and_leave_room_for_others() {
 }
 
 #[test]
+fn a_stop_lets_those_who_have_just_connected_ask() {
+    let server = Running::start(LIMITS, Duration::ZERO);
+    let (mut fresh, mut used) = (server.connect(), server.connect());
+    used.write_all(&whole(DESCRIBE)).unwrap();
+    used.read_exact(&mut [0; 12]).unwrap();
+    server.stop.send(()).unwrap();
+    // It is closed: the server knows.
+    rest(used);
+    fresh.write_all(&whole(DESCRIBE)).unwrap();
+    let answer = rest(fresh);
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    server.thread.join().unwrap();
+}
+
+#[test]
 fn a_stop_lets_the_call_under_way_end() {
     let server = Running::start(LIMITS, Duration::from_millis(200));
     let mut stream = server.connect();
