@@ -54,18 +54,24 @@ impl<W> SurgeQueue<W> {
         self.length.load(Ordering::Relaxed) == 0
     }
 
-    /// Adds one at the end, if there are fewer than `limit`. It must then call [`SurgeQueue::serve`]: room may have come
-    /// up since it looked, and whoever gave that back has found nobody waiting.
-    pub fn enter(&self, limit: usize, waiter: W) -> Result<Ticket, Full> {
+    /// Adds one at the end. It must then call [`SurgeQueue::serve`], since room may have come up since it looked, and
+    /// whoever gave that back has found nobody waiting; and then [`SurgeQueue::settle`].
+    pub fn enter(&self, waiter: W) -> Ticket {
         let mut line = self.line();
-        if line.waiting.len() >= limit {
-            return Err(Full);
-        }
         let ticket = Ticket(line.next);
         line.next += 1;
         line.waiting.push_back((ticket, waiter));
         self.note(&line);
-        Ok(ticket)
+        ticket
+    }
+
+    /// Says to one that has just entered whether it may stay: when it was served, as may be though many wait for something
+    /// else, or fewer than `limit` wait in front of it. Otherwise it is taken out again.
+    pub fn settle(&self, ticket: Ticket, limit: usize) -> Result<(), Full> {
+        let in_front = self.line().waiting.binary_search_by_key(&ticket, |(ticket, _)| *ticket);
+        // It may have been served meanwhile.
+        let is_beyond = in_front.is_ok_and(|in_front| in_front >= limit) && self.leave(ticket).is_some();
+        if is_beyond { Err(Full) } else { Ok(()) }
     }
 
     /// Takes one out of the queue that waits no longer; `None` when it has been served.
@@ -120,8 +126,9 @@ mod tests {
     #[test]
     fn the_first_is_served_first_and_one_too_many_is_turned_away() {
         let queue = SurgeQueue::default();
-        let tickets: Vec<_> = (0..3).map(|number| queue.enter(3, number).expect("room")).collect();
-        assert_eq!(queue.enter(3, 3), Err(Full));
+        let tickets: Vec<_> = (0..4).map(|number| queue.enter(number)).collect();
+        let settled: Vec<_> = tickets.iter().map(|ticket| queue.settle(*ticket, 3)).collect();
+        assert_eq!(settled, [Ok(()), Ok(()), Ok(()), Err(Full)]);
         assert_eq!(queue.leave(tickets[1]), Some(1));
         assert_eq!(queue.leave(tickets[1]), None);
         let mut served = Vec::new();
@@ -131,13 +138,15 @@ mod tests {
         });
         assert_eq!((served, queue.is_empty()), (vec![0, 2], true));
         assert_eq!(queue.leave(tickets[0]), None, "it has been served");
+        assert_eq!(queue.settle(tickets[0], 0), Ok(()));
     }
 
     #[test]
     fn whoever_wants_something_else_is_passed_over() {
         let queue = SurgeQueue::default();
-        let tickets: Vec<_> = ["a", "b", "a"].into_iter().map(|wish| queue.enter(3, wish)).collect();
-        assert!(tickets.iter().all(Result::is_ok));
+        for wish in ["a", "b", "a"] {
+            queue.enter(wish);
+        }
         let (mut left, mut seen) = (1, Vec::new());
         queue.serve(|wish| {
             seen.push(*wish);
@@ -168,9 +177,10 @@ mod tests {
             for (step, index) in steps {
                 match step {
                     0 => {
-                        let entered = queue.enter(LIMIT, next);
-                        prop_assert_eq!(entered.is_ok(), model.len() < LIMIT);
-                        model.extend(entered.ok().map(|ticket| (ticket, next)));
+                        let ticket = queue.enter(next);
+                        let settled = queue.settle(ticket, LIMIT);
+                        prop_assert_eq!(settled.is_ok(), model.len() < LIMIT);
+                        model.extend(settled.ok().map(|()| (ticket, next)));
                         next += 1;
                     }
                     1 if !model.is_empty() => {
@@ -229,7 +239,7 @@ mod tests {
                         let at_once = queue.is_empty().then(|| Lease::take(&record, limit)).flatten();
                         let lease = at_once.map(|(lease, _)| lease).unwrap_or_else(|| {
                             let (grant, granted) = channel();
-                            queue.enter(usize::MAX, grant).expect("room");
+                            queue.enter(grant);
                             serve();
                             granted.recv_timeout(Duration::from_secs(20)).expect("served")
                         });

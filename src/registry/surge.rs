@@ -91,15 +91,17 @@ impl Waiter {
 }
 
 impl Waiting {
-    /// Waits for an instance for a request of core number `core` to the listener of `entry`.
+    /// Waits for an instance for a request of core number `core` to the listener of `entry`. One that is free, and of no
+    /// use to all who wait already, it has at once.
     ///
     /// # Errors
     /// When as many wait already as may.
     pub fn enter(entry: &Arc<ListenerEntry>, core: usize, wish: Wish) -> Result<Waiting, Full> {
         let (queue, slot) = (entry.rules.surge_queue.clone(), Arc::default());
         let waiter = Waiter { entry: entry.clone(), core, wish, slot: Arc::clone(&slot) };
-        let ticket = queue.enter(entry.rules.limits.surge_queue.get() as usize, waiter)?;
+        let ticket = queue.enter(waiter);
         serve(&queue);
+        queue.settle(ticket, entry.rules.limits.surge_queue.get() as usize)?;
         Ok(Waiting { queue, ticket, slot })
     }
 
@@ -218,6 +220,22 @@ mod tests {
         assert!(is_served(&waiting).is_some(), "the one that failed another is free");
         drop((busy, Turn::of(&entry.rules.surge_queue)));
         assert!(!tried.contains(is_served(&again).expect("the other is free").lease.record()));
+    }
+
+    #[test]
+    fn a_full_queue_turns_nobody_away_from_what_is_free() {
+        let (_registry, entry) = listener_to(2);
+        let [free, busy] = [(); 2].map(|()| entry.targets.choose(0, &Tried::none()).expect("room"));
+        let mut tried = Tried::none();
+        tried.add(free.lease.record());
+        let untried = || Waiting::enter(&entry, 0, Wish::Untried(tried.clone()));
+        let (first, second) = (untried().expect("room"), untried().expect("room"));
+        drop((free, Turn::of(&entry.rules.surge_queue)));
+        let new = enter(&entry).expect("an instance that nobody wants");
+        let served = is_served(&new).expect("at once");
+        assert_eq!(enter(&entry).err(), Some(Full));
+        drop((busy, Turn::of(&entry.rules.surge_queue)));
+        assert!(is_served(&first).is_some() && is_served(&second).is_none(), "{served:?}");
     }
 
     #[test]
